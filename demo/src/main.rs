@@ -1,0 +1,2 @@
+//! potluck
+fn main() {}

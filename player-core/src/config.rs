@@ -1,0 +1,74 @@
+//! Every option with its default and unit.
+
+/// How bytes are shared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum P2pMode {
+    /// Take from peers and give to them.
+    #[default]
+    On,
+    /// Neither peers nor trackers are contacted.
+    Off,
+    /// Take from peers, give nothing.
+    DownloadOnly,
+}
+
+/// Every option. Set once, before the first input; the few that change while playing have an
+/// [`Input`](crate::Input).
+#[derive(Debug, Clone, PartialEq)]
+pub struct Config {
+    /// How bytes are shared.
+    pub p2p: P2pMode,
+    /// Upload limit in bit/s, `None` for no limit.
+    pub upload_limit_bps: Option<u64>,
+    /// WebSocket URLs of WebTorrent trackers.
+    pub trackers: Vec<String>,
+    /// Names the swarm; `None`: the playlist's URL without query and fragment.
+    pub swarm: Option<String>,
+    /// Start position in seconds, `None`: the playlist's (`EXT-X-START`), else the beginning or the live edge.
+    pub start_position: Option<f64>,
+    /// First guess of the origin's throughput, in bit/s.
+    pub initial_bandwidth_bps: f64,
+    /// Seconds of forward buffer the origin is asked for.
+    pub forward_buffer: f64,
+    /// Seconds of forward buffer that peers are asked for.
+    pub peer_buffer: f64,
+    /// Bytes of forward buffer at most, appended and not.
+    pub forward_buffer_bytes: u64,
+    /// Seconds of back buffer kept in the media element.
+    pub back_buffer: f64,
+    /// Bytes of segments kept in memory to share, the forward buffer included.
+    pub store_bytes: u64,
+    /// Peer connections at most.
+    pub max_peers: usize,
+    /// Offers that wait at the tracker at once.
+    pub offers: usize,
+    /// Bytes that may wait in a data channel's send buffer before pieces pause.
+    pub send_buffer_high: usize,
+    /// When the send buffer has fallen to this many bytes, the shell says `PeerWritable`.
+    pub send_buffer_low: usize,
+    /// Largest playlist accepted, in bytes.
+    pub max_playlist_bytes: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            p2p: P2pMode::On,
+            upload_limit_bps: None,
+            trackers: Vec::new(),
+            swarm: None,
+            start_position: None,
+            initial_bandwidth_bps: 2_000_000.0,
+            forward_buffer: 30.0,
+            peer_buffer: 60.0,
+            forward_buffer_bytes: 48 << 20,
+            back_buffer: 30.0,
+            store_bytes: 96 << 20,
+            max_peers: 30,
+            offers: 5,
+            send_buffer_high: 256 << 10,
+            send_buffer_low: 64 << 10,
+            max_playlist_bytes: 8 << 20,
+        }
+    }
+}

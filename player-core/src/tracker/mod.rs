@@ -1,0 +1,1 @@
+//! WebTorrent tracker protocol.

@@ -1,0 +1,263 @@
+//! The peer protocol's messages, version 1.
+
+use bytes::Bytes;
+
+/// Version of the protocol that this crate speaks.
+pub const VERSION: u8 = 1;
+/// Unit of request, of availability and (later) of verification, in bytes. A segment's last block may be shorter.
+pub const BLOCK_BYTES: u32 = 64 << 10;
+/// Most bytes of media in one [`Message::Piece`], so that control messages never wait behind a large one.
+pub const PIECE_BYTES: u32 = 16 << 10;
+/// Largest segment that is shared, in bytes; bounds a bitfield to 512 bytes.
+pub const MAX_SEGMENT_BYTES: u32 = 256 << 20;
+/// Most segments in one [`Message::Have`].
+pub const MAX_HAVE_ENTRIES: usize = 256;
+
+/// A member of a swarm (`peer_id`, BEP 3). Fresh in each session.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct PeerId(pub [u8; 20]);
+
+/// A swarm (`info_hash`, BEP 3).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct InfoHash(pub [u8; 20]);
+
+/// A media playlist of the title, the same number at each peer: a hash of what the playlist is
+/// (see `swarm::rendition_id`), so that variants share one swarm.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct RenditionId(pub u32);
+
+/// A segment of the title.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct SegmentId {
+    /// Which media playlist.
+    pub rendition: RenditionId,
+    /// Media sequence number (RFC 8216 §3).
+    pub sequence: u64,
+}
+
+/// One message on a data channel. The channel is reliable and ordered, and keeps message borders.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Message {
+    /// First message of each side.
+    Hello(Hello),
+    /// What the sender holds of some segments of one rendition: a delta, each entry replaces what was
+    /// known of its segment. After the hello come the entries of all that is held.
+    Have {
+        /// The rendition.
+        rendition: RenditionId,
+        /// By ascending sequence; at most [`MAX_HAVE_ENTRIES`].
+        entries: Vec<HaveEntry>,
+    },
+    /// What the sender wants of a rendition: its playhead's segment and the last it would fetch now.
+    Interest(Interest),
+    /// Asks for one block; answered by pieces, or by a reject.
+    Request {
+        /// Chosen by the sender, unique among its outstanding requests on this channel.
+        id: u32,
+        /// The segment.
+        segment: SegmentId,
+        /// Index of the block in the segment.
+        block: u16,
+    },
+    /// Bytes of a requested block. The pieces of a block come in order.
+    Piece {
+        /// The request it answers.
+        id: u32,
+        /// First byte, counted from the block's start.
+        offset: u32,
+        /// The bytes, at most [`PIECE_BYTES`].
+        data: Bytes,
+    },
+    /// The request is no longer wanted.
+    Cancel {
+        /// The request.
+        id: u32,
+    },
+    /// The request will not be answered.
+    Reject {
+        /// The request.
+        id: u32,
+        /// Why.
+        reason: RejectReason,
+    },
+    /// "I fetch this from the origin": others wait for its blocks.
+    Claim {
+        /// The segment.
+        segment: SegmentId,
+        /// How long the claim holds without news, in ms; 0 withdraws it.
+        ttl_ms: u32,
+    },
+    /// The newest media sequence number that the sender has seen in a live playlist.
+    Edge {
+        /// The newest segment.
+        segment: SegmentId,
+    },
+    /// The sender leaves; nothing more will come.
+    Goodbye,
+    /// A type that this version does not know, from a newer peer: skipped.
+    Unknown {
+        /// Its type byte.
+        kind: u8,
+    },
+}
+
+/// First message of each side.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Hello {
+    /// The sender's highest version; both sides speak the lower of the two.
+    pub version: u8,
+    /// What the sender can do.
+    pub capabilities: Capabilities,
+    /// The swarm, to notice a wrong introduction.
+    pub info_hash: InfoHash,
+    /// The sender.
+    pub peer_id: PeerId,
+}
+
+/// What a peer can do, as bits; unknown bits are kept and ignored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Capabilities(pub u32);
+
+impl Capabilities {
+    /// Answers requests.
+    pub const UPLOAD: Self = Self(1);
+    /// Fetches from the origin (not set by a peer on a metered line).
+    pub const ORIGIN: Self = Self(1 << 1);
+    /// Understands hash lists (reserved).
+    pub const HASH_LISTS: Self = Self(1 << 2);
+
+    /// Whether all bits of `other` are set.
+    #[must_use]
+    pub const fn contains(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    /// Both sets of bits.
+    #[must_use]
+    pub const fn with(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+}
+
+/// What a peer holds of one segment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HaveEntry {
+    /// Media sequence number.
+    pub sequence: u64,
+    /// Hash of the segment's file name and byte range: peers whose playlists differ do not mix bytes.
+    pub tag: u32,
+    /// Size in bytes, 1 to [`MAX_SEGMENT_BYTES`].
+    pub size: u32,
+    /// The blocks held; empty when the segment was dropped.
+    pub blocks: Bitfield,
+}
+
+/// What a peer wants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Interest {
+    /// The rendition it plays.
+    pub rendition: RenditionId,
+    /// The segment at its playhead.
+    pub playhead: u64,
+    /// The last segment in its window.
+    pub last: u64,
+}
+
+/// Why a request is not answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RejectReason {
+    /// The block is not held (any more).
+    NotHeld,
+    /// The sender gives nothing now.
+    Choked,
+    /// Too many requests are outstanding.
+    TooMany,
+}
+
+/// Which blocks of a segment are held. Bit 0 is the first block.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Bitfield {
+    len: u16,
+    words: Vec<u64>,
+}
+
+impl Bitfield {
+    /// `len` blocks, none held.
+    #[must_use]
+    pub fn empty(len: u16) -> Self {
+        Self { len, words: vec![0; usize::from(len).div_ceil(64)] }
+    }
+
+    /// `len` blocks, all held.
+    #[must_use]
+    pub fn full(len: u16) -> Self {
+        let mut bits = Self::empty(len);
+        for block in 0..len {
+            bits.set(block);
+        }
+        bits
+    }
+
+    /// Number of blocks, held or not.
+    #[must_use]
+    pub const fn len(&self) -> u16 {
+        self.len
+    }
+
+    /// Whether no block is held.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.words.iter().all(|word| *word == 0)
+    }
+
+    /// Whether every block is held.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.count() == self.len
+    }
+
+    /// Number of blocks held.
+    #[must_use]
+    pub fn count(&self) -> u16 {
+        self.words.iter().map(|word| word.count_ones() as u16).sum()
+    }
+
+    /// Whether this block is held; false beyond the end.
+    #[must_use]
+    pub fn has(&self, block: u16) -> bool {
+        block < self.len && self.words[usize::from(block / 64)] >> (block % 64) & 1 == 1
+    }
+
+    /// Marks a block as held; ignored beyond the end.
+    pub fn set(&mut self, block: u16) {
+        if block < self.len {
+            self.words[usize::from(block / 64)] |= 1 << (block % 64);
+        }
+    }
+}
+
+/// Number of blocks in a segment of `size` bytes.
+#[must_use]
+pub const fn block_count(size: u32) -> u16 {
+    size.div_ceil(BLOCK_BYTES) as u16
+}
+
+/// Size in bytes of one block of a segment; 0 beyond its end.
+#[must_use]
+pub const fn block_len(size: u32, block: u16) -> u32 {
+    let start = block as u32 * BLOCK_BYTES;
+    let left = size.saturating_sub(start);
+    if left < BLOCK_BYTES { left } else { BLOCK_BYTES }
+}
+
+impl std::fmt::Debug for PeerId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "PeerId({:02x}{:02x}…)", self.0[8], self.0[9])
+    }
+}
+
+impl std::fmt::Debug for InfoHash {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "InfoHash({:02x}{:02x}…)", self.0[0], self.0[1])
+    }
+}

@@ -1,0 +1,3 @@
+//! The peer protocol.
+mod message;
+pub use message::*;

@@ -1,0 +1,168 @@
+// What the page and the worker say to each other: the whole contract in one file.
+// The Rust side (player-wasm) reads and writes the same objects, except where a comment names the TypeScript that answers.
+
+/** Which source buffer. */
+export type Track = 'main' | 'audio';
+
+/** Options of the engine; absent ones take the core's defaults. */
+export interface EngineConfig {
+  p2p: P2pMode;
+  /** bit/s; null: no limit. */
+  uploadLimitBps: number | null;
+  trackers: string[];
+  /** Names the swarm; null: the playlist's URL without query and hash. */
+  swarm: string | null;
+  /** Overrides of the core's `Config`, by its field names in camelCase (tests and tuning only). */
+  tuning?: Record<string, number>;
+}
+
+export type P2pMode = 'on' | 'off' | 'download-only';
+
+/** Page → worker. */
+export type ToWorker =
+  /** First message. Answered by `ready` or `failed` (worker.ts). */
+  | { type: 'start'; wasmUrl: string; config: EngineConfig }
+  /** Load a playlist (absolute URL), forgetting what was loaded before. `startPosition` in seconds. */
+  | { type: 'load'; url: string; startPosition: number | null }
+  | { type: 'unload' }
+  /** Index into `variants`; -1 chooses by itself. */
+  | { type: 'select-variant'; index: number }
+  /** Index into `audio-renditions`. */
+  | { type: 'select-audio'; index: number }
+  | { type: 'p2p'; mode: P2pMode }
+  | { type: 'upload-limit'; bps: number | null }
+  | { type: 'online'; online: boolean }
+  /** At least four times a second while playing, and at once on play, pause, seeking, seeked, ratechange, waiting. */
+  | { type: 'playhead'; position: number; rate: number; paused: boolean; seeking: boolean; readyState: number }
+  | { type: 'webrtc-unavailable' }
+  /** All candidates gathered (or 2 s passed). */
+  | { type: 'offer-ready'; connection: number; sdp: string }
+  | { type: 'answer-ready'; connection: number; sdp: string }
+  /** The data channel itself, transferred in the task that made it, so possibly not open yet. */
+  | { type: 'peer-channel'; connection: number; channel: RTCDataChannel }
+  /** Where a channel cannot be transferred, the page relays its events. */
+  | { type: 'relay-open'; connection: number }
+  | { type: 'relay-message'; connection: number; data: ArrayBuffer }
+  /** `bufferedAmount` after sending, and when it fell below the low mark. */
+  | { type: 'relay-buffered'; connection: number; amount: number }
+  /** The RTCPeerConnection failed, or could not be made, or the relayed channel closed. */
+  | { type: 'peer-closed'; connection: number }
+  /** Answers of the page's media sink, when the media source lives on the page. */
+  | MediaAnswer;
+
+/** Answers of a media sink (media-sink.ts), to the engine. */
+export type MediaAnswer =
+  | { type: 'codec-support'; supported: boolean[] }
+  /** `buffered`: start, end, start, end … in seconds. */
+  | { type: 'media-done'; track: Track; buffered: number[] }
+  | { type: 'media-failed'; track: Track; failure: MediaFailure; message: string };
+
+export type MediaFailure = 'quota-exceeded' | 'unsupported' | 'decode' | 'closed';
+
+/** Engine → media sink (media-sink.ts, in the worker where MediaSource can live there, else on the page). */
+export type MediaCommand =
+  /** Which of these MIME types play? Answered by `codec-support`. */
+  | { type: 'check-codecs'; mimeTypes: string[] }
+  /** Open a new media source with these buffers; one `media-done` per track when they are ready. */
+  | { type: 'media-open'; tracks: { track: Track; mimeType: string }[] }
+  | { type: 'media-duration'; duration: number }
+  | { type: 'media-live-seekable'; start: number; end: number }
+  /** Answered by `media-done` or `media-failed`. `timestampOffset` null: leave it. */
+  | { type: 'media-append'; track: Track; data: Uint8Array; timestampOffset: number | null }
+  /** `SourceBuffer.abort()`; answered by `media-done`. */
+  | { type: 'media-reset-parser'; track: Track }
+  /** Answered by `media-done` or `media-failed`. */
+  | { type: 'media-change-type'; track: Track; mimeType: string }
+  /** Seconds. Answered by `media-done`. */
+  | { type: 'media-remove'; track: Track; start: number; end: number }
+  | { type: 'media-end-of-stream' };
+
+/** Worker → page. */
+export type ToPage =
+  /** The engine runs. `mediaInWorker`: a `media-source` message will come for each load (worker.ts). */
+  | { type: 'ready'; mediaInWorker: boolean }
+  /** The worker or the wasm could not start (worker.ts). */
+  | { type: 'failed'; message: string }
+  /** For `video.srcObject` (media-sink.ts in the worker). */
+  | { type: 'media-source'; handle: MediaSourceHandle }
+  /** Only when the media source lives on the page. */
+  | MediaCommand
+  | { type: 'create-offer'; connection: number }
+  | { type: 'create-answer'; connection: number; sdp: string }
+  | { type: 'accept-answer'; connection: number; sdp: string }
+  | { type: 'close-peer'; connection: number }
+  /** Only for relayed channels. */
+  | { type: 'relay-send'; connection: number; data: ArrayBuffer }
+  | { type: 'seek'; position: number }
+  | { type: 'rate'; rate: number }
+  | { type: 'variants'; variants: VariantInfo[] }
+  | { type: 'audio-renditions'; renditions: AudioInfo[] }
+  | { type: 'variant-selected'; index: number; automatic: boolean }
+  | { type: 'audio-selected'; index: number }
+  | ({ type: 'timeline' } & TimelineInfo)
+  /** null: playback goes on. */
+  | { type: 'waiting'; reason: WaitingReason | null }
+  | { type: 'error'; code: string; message: string; fatal: boolean }
+  /** Once a second while something is loaded. */
+  | { type: 'stats'; stats: EngineStats };
+
+export type WaitingReason = 'buffering' | 'origin-unavailable' | 'offline' | 'playlist-stale';
+
+export interface VariantInfo {
+  id: number;
+  /** bit/s, 0 when unknown. */
+  bitrate: number;
+  width: number;
+  height: number;
+  frameRate: number;
+  codecs: string;
+  playable: boolean;
+}
+
+export interface AudioInfo {
+  name: string;
+  language: string;
+  default: boolean;
+}
+
+/** Seconds; see `TimelineInfo` in player-core/src/io.rs. */
+export interface TimelineInfo {
+  live: boolean;
+  duration: number;
+  seekableStart: number;
+  seekableEnd: number;
+  livePosition: number;
+  targetDuration: number;
+  targetLiveWindow: number;
+}
+
+/** Counters since load; `Stats` in player-core/src/stats.rs, in camelCase. */
+export interface EngineStats {
+  httpBytes: number;
+  peerBytes: number;
+  uploadedBytes: number;
+  duplicateBytes: number;
+  rejectedBytes: number;
+  controlBytes: number;
+  playlistBytes: number;
+  httpRequests: number;
+  /** Connected peers. */
+  peers: number;
+  peerList: { id: number; receivedBytes: number; sentBytes: number; rttMs: number }[];
+  /** Why there are no peers: off, no-tracker, webrtc-unavailable, tracker-unreachable, tracker-refused, connecting, alone, connected. */
+  peerState: string;
+  trackerFailure: string | null;
+  swarmSize: number;
+  /** Seconds; NaN when not live. */
+  liveLatency: number;
+  /** bit/s. */
+  bandwidth: number;
+  /** Index into the variants. */
+  rendition: number;
+  /** Seconds. */
+  bufferAhead: number;
+  storeBytes: number;
+  rebuffers: number;
+  rebufferSeconds: number;
+  segments: { rendition: number; sequence: number; start: number; duration: number; httpBytes: number; peerBytes: number; complete: boolean }[];
+}
