@@ -1,2 +1,89 @@
-//! xtask
-fn main() {}
+//! Potluck's commands: `cargo xtask demo | test | build | bench | sample`.
+//!
+//! Each does its own set-up, prints a heading and the seconds for each step, and when a step
+//! fails says which command failed and what to do about it.
+#![allow(clippy::print_stdout, reason = "a command-line program talks on standard output")]
+#![allow(clippy::disallowed_methods, reason = "only the core has to do without a clock")]
+
+mod build;
+mod check;
+mod demo;
+mod size;
+mod step;
+mod system;
+
+use clap::{Parser, Subcommand};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// Builds, checks and runs Potluck.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Build everything and serve it on http://localhost:8080.
+    Demo {
+        /// Arguments for the server: `cargo xtask demo -- --help` lists them.
+        #[arg(last = true)]
+        args: Vec<String>,
+    },
+    /// Set up and run every check.
+    Test {
+        /// Leave out the tests in real browsers.
+        #[arg(long)]
+        quick: bool,
+    },
+    /// Build the player into www/dist.
+    Build,
+    /// Measure.
+    Bench {
+        #[command(subcommand)]
+        what: Bench,
+    },
+    /// Generate the demo's sample film again (needs ffmpeg).
+    Sample,
+}
+
+#[derive(Subcommand)]
+enum Bench {
+    /// Bytes that a page downloads, against the budget.
+    Size,
+}
+
+fn main() -> ExitCode {
+    let root = root();
+    let outcome = match Cli::parse().command {
+        Command::Demo { args } => demo::run_server(&root, &args),
+        Command::Test { quick } => check::run_all(&root, quick),
+        Command::Build => build::player(&root),
+        Command::Bench { what: Bench::Size } => {
+            build::player(&root).and_then(|()| size::print(&root))
+        }
+        Command::Sample => sample(&root),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            // A summary that counts failures is an outcome with nothing more to say.
+            if !message.is_empty() {
+                eprintln!("\nfailed: {message}");
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The project's folder: the parent of this crate's.
+fn root() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.parent().unwrap_or(here).to_owned()
+}
+
+fn sample(_root: &Path) -> Result<(), String> {
+    Err("xtask sample: not written yet".to_owned())
+}

@@ -1,0 +1,200 @@
+//! The player: Rust to WebAssembly, its bindings, and the page's scripts, into `www/dist`.
+//! Each part is left alone when what it is made of has not changed.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::SystemTime;
+
+use wasm_bindgen_cli_support::Bindgen;
+
+use crate::step::{capture, cargo, npm, run, step};
+use crate::system;
+
+/// The target that the engine is compiled for.
+pub(crate) const TARGET: &str = "wasm32-unknown-unknown";
+/// The WebAssembly features that rustc emits for [`TARGET`]. Never `--all-features`: that lets
+/// wasm-opt use instructions which browsers refuse.
+const FEATURES: [&str; 6] = [
+    "--enable-bulk-memory",
+    "--enable-nontrapping-float-to-int",
+    "--enable-sign-ext",
+    "--enable-mutable-globals",
+    "--enable-reference-types",
+    "--enable-multivalue",
+];
+
+/// Builds everything a page needs into `www/dist`.
+pub(crate) fn player(root: &Path) -> Result<(), String> {
+    step("set up", || set_up(root))?;
+    step("compile the engine to WebAssembly", || compile(root))?;
+    step("bind and shrink the engine", || bind(root))?;
+    step("build the page's scripts", || scripts(root))
+}
+
+/// What a build needs beyond cargo: the wasm target, Node, and www's packages.
+pub(crate) fn set_up(root: &Path) -> Result<(), String> {
+    wasm_target(root)?;
+    system::node()?;
+    npm_ci(&root.join("www"))
+}
+
+/// Installs a package's dependencies as its lock file names them, unless that was done since.
+pub(crate) fn npm_ci(folder: &Path) -> Result<(), String> {
+    let lock = folder.join("package-lock.json");
+    let Some(locked) = modified(&lock) else {
+        return Err(format!("{} is missing: it is part of the project", lock.display()));
+    };
+    // npm writes this file at the end of each installation.
+    let installed = modified(&folder.join("node_modules/.package-lock.json"));
+    if installed.is_some_and(|installed| installed >= locked) {
+        return Ok(());
+    }
+    run(
+        npm(folder).args(["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]),
+        "this downloads the packages that the lock file names: check the network and npm's registry setting",
+    )
+}
+
+fn wasm_target(root: &Path) -> Result<(), String> {
+    let mut rustc = Command::new("rustc");
+    rustc.current_dir(root).args(["--print", "target-libdir", "--target", TARGET]);
+    let folder = capture(&mut rustc, "install Rust with rustup: https://rustup.rs")?;
+    if Path::new(folder.trim()).is_dir() {
+        return Ok(());
+    }
+    let mut rustup = Command::new("rustup");
+    rustup.current_dir(root).args(["target", "add", TARGET]);
+    run(
+        &mut rustup,
+        "the standard library for wasm32-unknown-unknown is missing: install it by rustup, or from your distribution",
+    )
+}
+
+/// Where cargo leaves the engine before it is bound.
+fn compiled(root: &Path) -> PathBuf {
+    target_folder(root).join(TARGET).join("wasm/player_wasm.wasm")
+}
+
+/// Cargo's target folder: this program lies in its `debug`.
+pub(crate) fn target_folder(root: &Path) -> PathBuf {
+    let own = std::env::current_exe().ok();
+    let found = own.as_deref().and_then(Path::parent).and_then(Path::parent);
+    found.map_or_else(|| root.join("target"), Path::to_owned)
+}
+
+fn compile(root: &Path) -> Result<(), String> {
+    let mut command = cargo(root);
+    command.args(["build", "-p", "player-wasm", "--target", TARGET, "--profile", "wasm"]);
+    // Panic messages name source files: without the builder's home in them the module is
+    // the same wherever it is built.
+    if let Some(home) = cargo_home() {
+        command.arg("--config").arg(format!(
+            "target.{TARGET}.rustflags=[\"--remap-path-prefix={}=cargo\"]",
+            home.display().to_string().replace('\\', "\\\\")
+        ));
+    }
+    run(&mut command, "the compiler's messages above say why")
+}
+
+fn cargo_home() -> Option<PathBuf> {
+    std::env::var_os("CARGO_HOME")
+        .map(PathBuf::from)
+        .or_else(|| std::env::home_dir().map(|home| home.join(".cargo")))
+}
+
+fn bind(root: &Path) -> Result<(), String> {
+    let input = compiled(root);
+    let folder = root.join("www/pkg");
+    let output = folder.join("potluck_bg.wasm");
+    // This program is a source too: its options decide what comes out.
+    let sources = [Some(input.clone()), std::env::current_exe().ok()];
+    let newest = sources.iter().flatten().filter_map(|path| modified(path)).max();
+    if newest.is_some() && modified(&output) >= newest {
+        return Ok(());
+    }
+
+    let unbound = target_folder(root).join("xtask/pkg");
+    // Nothing of an earlier build may be mistaken for this one's.
+    for stale in [&unbound, &folder] {
+        if stale.exists() {
+            fs::remove_dir_all(stale).map_err(|error| cannot("remove", stale, &error))?;
+        }
+        fs::create_dir_all(stale).map_err(|error| cannot("create", stale, &error))?;
+    }
+    println!("    wasm-bindgen --target web");
+    Bindgen::new()
+        .input_path(&input)
+        .web(true)
+        .and_then(|bindgen| bindgen.out_name("potluck").typescript(true).generate(&unbound))
+        .map_err(|error| {
+            format!(
+                "wasm-bindgen could not bind {}: {error:#}\n  \
+                 crate and bindgen must have one version: see wasm-bindgen in Cargo.toml",
+                input.display()
+            )
+        })?;
+    for name in ["potluck.js", "potluck.d.ts", "potluck_bg.wasm.d.ts"] {
+        let from = unbound.join(name);
+        fs::copy(&from, folder.join(name)).map_err(|error| cannot("copy", &from, &error))?;
+    }
+    let mut shrink = Command::new("node");
+    shrink
+        .current_dir(root.join("www"))
+        .arg("node_modules/binaryen/bin/wasm-opt")
+        .arg("-Oz")
+        .args(FEATURES)
+        .arg(unbound.join("potluck_bg.wasm"))
+        .arg("-o")
+        .arg(&output);
+    run(&mut shrink, "wasm-opt is in www's packages: delete www/node_modules and try again")?;
+    println!("    {} KB, after wasm-opt {} KB", kilobytes(&input), kilobytes(&output));
+    Ok(())
+}
+
+fn scripts(root: &Path) -> Result<(), String> {
+    let www = root.join("www");
+    let stamp = target_folder(root).join("xtask/www.stamp");
+    let newest = newest_in(&www, &["node_modules", "dist", "types"]);
+    let built = www.join("dist/potluck.js").exists();
+    if built && newest.is_some() && modified(&stamp) >= newest {
+        return Ok(());
+    }
+    // Dated before the build, so that a change made during it counts.
+    let now = SystemTime::now();
+    run(npm(&www).args(["run", "--silent", "build"]), "the messages above say why")?;
+    if let Some(folder) = stamp.parent() {
+        fs::create_dir_all(folder).map_err(|error| cannot("create", folder, &error))?;
+    }
+    File::create(&stamp)
+        .and_then(|file| file.set_modified(now))
+        .map_err(|error| cannot("write", &stamp, &error))
+}
+
+/// When anything below a folder last changed. Folders count too: a deleted file changes its folder.
+fn newest_in(folder: &Path, except: &[&str]) -> Option<SystemTime> {
+    let mut newest = None;
+    for entry in fs::read_dir(folder).ok()?.flatten() {
+        let path = entry.path();
+        if path.file_name().is_some_and(|name| except.iter().any(|except| name == *except)) {
+            continue;
+        }
+        newest = newest.max(modified(&path));
+        if path.is_dir() {
+            newest = newest.max(newest_in(&path, &[]));
+        }
+    }
+    newest
+}
+
+fn modified(path: &Path) -> Option<SystemTime> {
+    fs::metadata(path).and_then(|metadata| metadata.modified()).ok()
+}
+
+fn kilobytes(path: &Path) -> u64 {
+    fs::metadata(path).map_or(0, |metadata| metadata.len().div_ceil(1000))
+}
+
+fn cannot(what: &str, path: &Path, error: &std::io::Error) -> String {
+    format!("could not {what} {}: {error}", path.display())
+}

@@ -1,0 +1,107 @@
+//! Programs that come from the system: Node, the browsers, ffmpeg.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use crate::step::{capture, run};
+
+/// Lowest major version of Node that the build runs with.
+const NODE: u32 = 20;
+
+/// A program that the browser tests need: any of these names, and Debian's package.
+struct Program {
+    names: &'static [&'static str],
+    package: &'static str,
+    what: &'static str,
+}
+
+const PROGRAMS: [Program; 3] = [
+    Program {
+        names: &["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"],
+        package: "chromium",
+        what: "Chromium (or Google Chrome)",
+    },
+    Program { names: &["firefox-esr", "firefox"], package: "firefox-esr", what: "Firefox" },
+    Program { names: &["ffmpeg"], package: "ffmpeg", what: "ffmpeg" },
+];
+
+/// Makes sure that Node is there and new enough.
+pub(crate) fn node() -> Result<(), String> {
+    const WAY_OUT: &str = "install Node.js 20 or later, with npm: https://nodejs.org";
+    let version = capture(Command::new("node").arg("--version"), WAY_OUT)?;
+    match major(&version) {
+        Some(major) if major >= NODE => Ok(()),
+        _ => Err(format!("node is {}, too old\n  {WAY_OUT}", version.trim())),
+    }
+}
+
+/// Makes sure that the browsers and ffmpeg are there, from Debian's packages where that is possible.
+pub(crate) fn browsers() -> Result<(), String> {
+    let missing = missing();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let packages: Vec<&str> = missing.iter().map(|program| program.package).collect();
+    if find("apt-get").is_some() && root_user() {
+        let way_out = format!("install by hand: apt-get install {}", packages.join(" "));
+        run(apt().arg("update"), &way_out)?;
+        run(apt().args(["install", "-y", "--no-install-recommends"]).args(&packages), &way_out)?;
+        if self::missing().is_empty() {
+            return Ok(());
+        }
+    }
+    let names: Vec<&str> = missing.iter().map(|program| program.what).collect();
+    Err(format!(
+        "the browser tests need {}, not found in PATH\n  on Debian: sudo apt-get install {}\n  \
+         or leave the browsers out: cargo xtask test --quick",
+        names.join(", "),
+        packages.join(" ")
+    ))
+}
+
+fn missing() -> Vec<&'static Program> {
+    PROGRAMS
+        .iter()
+        .filter(|program| program.names.iter().all(|name| find(name).is_none()))
+        .collect()
+}
+
+fn apt() -> Command {
+    let mut command = Command::new("apt-get");
+    command.arg("-q").env("DEBIAN_FRONTEND", "noninteractive");
+    command
+}
+
+fn root_user() -> bool {
+    let id = Command::new("id").arg("-u").output();
+    id.is_ok_and(|output| output.stdout.trim_ascii() == b"0")
+}
+
+/// A program in `PATH`.
+fn find(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    let file = format!("{name}{}", std::env::consts::EXE_SUFFIX);
+    std::env::split_paths(&path).map(|folder| folder.join(&file)).find(|path| path.is_file())
+}
+
+fn major(version: &str) -> Option<u32> {
+    version.trim().strip_prefix('v')?.split('.').next()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_major_version_is_read_as_node_prints_it() {
+        assert_eq!(major("v20.20.2\n"), Some(20));
+        assert_eq!(major("20.1"), None);
+        assert_eq!(major(""), None);
+    }
+
+    #[test]
+    fn a_program_that_is_not_there_is_not_found() {
+        assert!(find("cargo").is_some());
+        assert!(find("no-such-program-anywhere").is_none());
+    }
+}
