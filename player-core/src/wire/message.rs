@@ -178,24 +178,65 @@ pub enum RejectReason {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Bitfield {
     len: u16,
-    words: Vec<u64>,
+    held: Held,
+}
+
+/// "None" and "all" need no memory: nearly every bitfield is one of them, and a few bytes from a peer
+/// cannot make us allocate many. `Some` always has a bit set and a bit clear, so that equal means equal.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+enum Held {
+    #[default]
+    None,
+    Some(Vec<u64>),
+    All,
 }
 
 impl Bitfield {
     /// `len` blocks, none held.
     #[must_use]
-    pub fn empty(len: u16) -> Self {
-        Self { len, words: vec![0; usize::from(len).div_ceil(64)] }
+    pub const fn empty(len: u16) -> Self {
+        Self { len, held: Held::None }
     }
 
     /// `len` blocks, all held.
     #[must_use]
-    pub fn full(len: u16) -> Self {
-        let mut bits = Self::empty(len);
-        for block in 0..len {
-            bits.set(block);
+    pub const fn full(len: u16) -> Self {
+        Self { len, held: if len == 0 { Held::None } else { Held::All } }
+    }
+
+    /// `len` blocks out of `ceil(len / 8)` bytes, the first block in the lowest bit of the first byte;
+    /// `None` when their number differs or a bit beyond the end is set.
+    #[must_use]
+    pub fn from_bytes(len: u16, bytes: &[u8]) -> Option<Self> {
+        if bytes.len() != usize::from(len).div_ceil(8) {
+            return None;
         }
-        bits
+        let mut words = vec![0_u64; bytes.len().div_ceil(8)];
+        for (index, byte) in bytes.iter().enumerate() {
+            words[index / 8] |= u64::from(*byte) << (index % 8 * 8);
+        }
+        let spare = len % 64;
+        if spare != 0 && words.last().is_some_and(|word| word >> spare != 0) {
+            return None;
+        }
+        let mut bits = Self { len, held: Held::Some(words) };
+        let count = bits.count();
+        if count == 0 {
+            bits.held = Held::None;
+        } else if count == len {
+            bits.held = Held::All;
+        }
+        Some(bits)
+    }
+
+    /// The bytes that [`Bitfield::from_bytes`] reads.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = vec![0; usize::from(self.len).div_ceil(8)];
+        for block in (0..self.len).filter(|block| self.has(*block)) {
+            bytes[usize::from(block / 8)] |= 1 << (block % 8);
+        }
+        bytes
     }
 
     /// Number of blocks, held or not.
@@ -206,32 +247,50 @@ impl Bitfield {
 
     /// Whether no block is held.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.words.iter().all(|word| *word == 0)
+    pub const fn is_empty(&self) -> bool {
+        matches!(self.held, Held::None)
     }
 
     /// Whether every block is held.
     #[must_use]
-    pub fn is_full(&self) -> bool {
-        self.count() == self.len
+    pub const fn is_full(&self) -> bool {
+        matches!(self.held, Held::All) || self.len == 0
     }
 
     /// Number of blocks held.
     #[must_use]
     pub fn count(&self) -> u16 {
-        self.words.iter().map(|word| word.count_ones() as u16).sum()
+        match &self.held {
+            Held::None => 0,
+            Held::Some(words) => words.iter().map(|word| word.count_ones() as u16).sum(),
+            Held::All => self.len,
+        }
     }
 
     /// Whether this block is held; false beyond the end.
     #[must_use]
     pub fn has(&self, block: u16) -> bool {
-        block < self.len && self.words[usize::from(block / 64)] >> (block % 64) & 1 == 1
+        block < self.len
+            && match &self.held {
+                Held::None => false,
+                Held::Some(words) => words[usize::from(block / 64)] >> (block % 64) & 1 == 1,
+                Held::All => true,
+            }
     }
 
     /// Marks a block as held; ignored beyond the end.
     pub fn set(&mut self, block: u16) {
-        if block < self.len {
-            self.words[usize::from(block / 64)] |= 1 << (block % 64);
+        if block >= self.len || self.has(block) {
+            return;
+        }
+        if self.is_empty() {
+            self.held = Held::Some(vec![0; usize::from(self.len).div_ceil(64)]);
+        }
+        if let Held::Some(words) = &mut self.held {
+            words[usize::from(block / 64)] |= 1 << (block % 64);
+        }
+        if self.count() == self.len {
+            self.held = Held::All;
         }
     }
 }
@@ -259,5 +318,56 @@ impl std::fmt::Debug for PeerId {
 impl std::fmt::Debug for InfoHash {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "InfoHash({:02x}{:02x}…)", self.0[0], self.0[1])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_bitfield_filled_block_by_block_equals_a_full_one() {
+        for len in [0, 1, 63, 64, 65, 4096] {
+            let mut bits = Bitfield::empty(len);
+            assert!(bits.is_empty());
+            for block in 0..len {
+                assert_eq!(bits.count(), block);
+                bits.set(block);
+            }
+            assert!(bits.is_full());
+            assert_eq!(bits, Bitfield::full(len));
+        }
+    }
+
+    #[test]
+    fn blocks_beyond_the_end_are_neither_held_nor_set() {
+        let mut bits = Bitfield::full(10);
+        bits.set(10);
+        assert!(!bits.has(10));
+        assert_eq!(bits, Bitfield::full(10));
+        assert_eq!(Bitfield::from_bytes(10, &[0, 0b100]), None);
+        assert_eq!(Bitfield::from_bytes(10, &[0]), None);
+    }
+
+    #[test]
+    fn the_blocks_of_a_segment_add_up_to_its_size() {
+        for size in [1, BLOCK_BYTES - 1, BLOCK_BYTES, BLOCK_BYTES + 1, MAX_SEGMENT_BYTES] {
+            let sum: u32 = (0..block_count(size)).map(|block| block_len(size, block)).sum();
+            assert_eq!(sum, size);
+            assert_eq!(block_len(size, block_count(size)), 0);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_bitfield_survives_its_bytes(held in prop::collection::vec(any::<bool>(), 0..300)) {
+            let mut bits = Bitfield::empty(held.len() as u16);
+            for block in held.iter().enumerate().filter(|(_, held)| **held).map(|(block, _)| block) {
+                bits.set(block as u16);
+            }
+            prop_assert_eq!(usize::from(bits.count()), held.iter().filter(|held| **held).count());
+            prop_assert_eq!(Bitfield::from_bytes(bits.len(), &bits.to_bytes()), Some(bits));
+        }
     }
 }

@@ -1,0 +1,385 @@
+//! The peer protocol's bytes, version 1. One frame is one message of a reliable, ordered data channel
+//! that keeps message borders. This table is the specification.
+//!
+//! | type   | message  | fields, in this order                                                       |
+//! |--------|----------|-----------------------------------------------------------------------------|
+//! | `0x00` | hello    | version `u8` (not 0), capabilities `v32`, info hash `20`, peer id `20`       |
+//! | `0x01` | have     | rendition `f32`, number of entries `v32` (0 to 256), the entries             |
+//! | `0x02` | interest | rendition `f32`, playhead `v64`, last `v64`                                  |
+//! | `0x03` | request  | id `v32`, rendition `f32`, sequence `v64`, block `v16`                       |
+//! | `0x04` | piece    | id `v32`, offset in the block `v32`, data: the rest, 1 to 16384 bytes        |
+//! | `0x05` | cancel   | id `v32`                                                                     |
+//! | `0x06` | reject   | id `v32`, reason `u8`: 0 not held, 1 choked, 2 too many                      |
+//! | `0x07` | claim    | rendition `f32`, sequence `v64`, time to live in ms `v32` (0 withdraws)      |
+//! | `0x08` | edge     | rendition `f32`, sequence `v64`                                              |
+//! | `0x09` | goodbye  | none                                                                         |
+//! | `0x0a`, `0x0b` | | reserved: ask for a hash list, and the list (see below)                     |
+//! | `0x0c`…`0x3f` | | not assigned: an error, the connection is closed                             |
+//! | `0x40`…`0xff` | | not assigned: skipped, whatever the bytes behind the type                    |
+//!
+//! Types of fields:
+//! - `u8`: one byte. `20`: twenty bytes, as they are.
+//! - `f32`: four bytes, little-endian: for numbers that are hashes.
+//! - `v16`, `v32`, `v64`: a LEB128 number (seven bits per byte, the low ones first, the high bit set on all
+//!   bytes but the last) that fits in as many bits, in the fewest bytes possible.
+//!
+//! One entry of a have:
+//!
+//! | field    | type   | meaning                                                                         |
+//! |----------|--------|---------------------------------------------------------------------------------|
+//! | sequence | `v64`  | first entry: the media sequence number; others: what it exceeds the last by, less 1 |
+//! | tag      | `f32`  | hash of the segment's name and byte range                                       |
+//! | size     | `v32`  | bytes of the segment, 1 to 2^28                                                 |
+//! | form     | `u8`   | 0: no block is held, 1: all are, 2: a bitfield follows                          |
+//! | bitfield | bytes  | form 2 only: `ceil(blocks / 8)` bytes, block 0 in the lowest bit of the first   |
+//!
+//! A segment has `ceil(size / 65536)` blocks. Spare bits of a bitfield are 0, and a bitfield is never
+//! all zeros or all ones in its blocks: those have forms of their own. So a message has one encoding only.
+//!
+//! A frame has at most [`MAX_FRAME_BYTES`] bytes and nothing after its last field, except that a hello
+//! of a higher version may carry more, which is skipped: both sides speak the lower version from then on.
+//!
+//! Hash lists, for verification by block, come later: a peer that understands them sets bit 2 of its
+//! capabilities ([`Capabilities::HASH_LISTS`]), and `0x0a` and `0x0b` are sent only when both peers set it.
+
+use bytes::Bytes;
+
+use super::message::{
+    BLOCK_BYTES, Bitfield, Capabilities, HaveEntry, Hello, InfoHash, Interest, MAX_HAVE_ENTRIES,
+    MAX_SEGMENT_BYTES, Message, PIECE_BYTES, PeerId, RejectReason, RenditionId, SegmentId, VERSION,
+    block_count,
+};
+
+/// Longest frame, in bytes: a have of 256 entries with the longest bitfields fits.
+pub const MAX_FRAME_BYTES: usize = 144 << 10;
+
+const HELLO: u8 = 0x00;
+const HAVE: u8 = 0x01;
+const INTEREST: u8 = 0x02;
+const REQUEST: u8 = 0x03;
+const PIECE: u8 = 0x04;
+const CANCEL: u8 = 0x05;
+const REJECT: u8 = 0x06;
+const CLAIM: u8 = 0x07;
+const EDGE: u8 = 0x08;
+const GOODBYE: u8 = 0x09;
+/// Types from here on may be skipped by those who don't know them.
+const OPTIONAL: u8 = 0x40;
+
+/// The shortest entry: sequence 1, tag 4, size 1, form 1.
+const MIN_ENTRY_BYTES: usize = 7;
+
+const BLOCKS_NONE: u8 = 0;
+const BLOCKS_ALL: u8 = 1;
+const BLOCKS_SOME: u8 = 2;
+
+/// Why a frame is no message. Whoever sends one is not spoken to any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum WireError {
+    /// Longer than [`MAX_FRAME_BYTES`].
+    #[error("the frame has {0} bytes, more than {MAX_FRAME_BYTES}")]
+    TooLong(usize),
+    /// It ends within a field, or before it.
+    #[error("the frame ends too early")]
+    Truncated,
+    /// Bytes follow the last field.
+    #[error("{0} bytes follow the end of the message")]
+    Trailing(usize),
+    /// A type below `0x40` that this version does not have.
+    #[error("the message type {0:#04x} is unknown")]
+    UnknownType(u8),
+    /// A number in more bytes than it needs, or beyond the field's range.
+    #[error("a number is too large or not in its shortest form")]
+    Number,
+    /// A field's value is not allowed.
+    #[error("{0} is out of range")]
+    OutOfRange(&'static str),
+}
+
+impl Message {
+    /// The message's frame.
+    ///
+    /// The sender sees to it that a have is ascending and has at most [`MAX_HAVE_ENTRIES`] entries, and
+    /// that a piece has 1 to [`PIECE_BYTES`] bytes; the receiver would refuse any other.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(self.size_hint());
+        match self {
+            Self::Hello(hello) => {
+                out.extend([HELLO, hello.version]);
+                put_number(&mut out, hello.capabilities.0.into());
+                out.extend(hello.info_hash.0);
+                out.extend(hello.peer_id.0);
+            }
+            Self::Have { rendition, entries } => {
+                debug_assert!(entries.len() <= MAX_HAVE_ENTRIES, "a have with too many entries");
+                debug_assert!(
+                    entries.windows(2).all(|pair| pair[0].sequence < pair[1].sequence),
+                    "a have whose entries do not ascend"
+                );
+                out.push(HAVE);
+                put_hash(&mut out, rendition.0);
+                put_number(&mut out, entries.len() as u64);
+                let mut next = 0;
+                for entry in entries {
+                    put_number(&mut out, entry.sequence.wrapping_sub(next));
+                    next = entry.sequence.wrapping_add(1);
+                    put_entry(&mut out, entry);
+                }
+            }
+            Self::Interest(interest) => {
+                out.push(INTEREST);
+                put_hash(&mut out, interest.rendition.0);
+                put_number(&mut out, interest.playhead);
+                put_number(&mut out, interest.last);
+            }
+            Self::Request { id, segment, block } => {
+                out.push(REQUEST);
+                put_number(&mut out, (*id).into());
+                put_segment(&mut out, *segment);
+                put_number(&mut out, (*block).into());
+            }
+            Self::Piece { id, offset, data } => {
+                out.push(PIECE);
+                put_number(&mut out, (*id).into());
+                put_number(&mut out, (*offset).into());
+                out.extend_from_slice(data);
+            }
+            Self::Cancel { id } => {
+                out.push(CANCEL);
+                put_number(&mut out, (*id).into());
+            }
+            Self::Reject { id, reason } => {
+                out.push(REJECT);
+                put_number(&mut out, (*id).into());
+                out.push(match reason {
+                    RejectReason::NotHeld => 0,
+                    RejectReason::Choked => 1,
+                    RejectReason::TooMany => 2,
+                });
+            }
+            Self::Claim { segment, ttl_ms } => {
+                out.push(CLAIM);
+                put_segment(&mut out, *segment);
+                put_number(&mut out, (*ttl_ms).into());
+            }
+            Self::Edge { segment } => {
+                out.push(EDGE);
+                put_segment(&mut out, *segment);
+            }
+            Self::Goodbye => out.push(GOODBYE),
+            Self::Unknown { kind } => out.push(*kind),
+        }
+        out
+    }
+
+    /// Reads a frame. A piece's data is a slice of it, not a copy.
+    pub fn decode(frame: Bytes) -> Result<Self, WireError> {
+        if frame.len() > MAX_FRAME_BYTES {
+            return Err(WireError::TooLong(frame.len()));
+        }
+        let mut input = Reader { frame: &frame, at: 0 };
+        let kind = input.byte()?;
+        let message = match kind {
+            HELLO => {
+                let hello = input.hello()?;
+                if hello.version > VERSION {
+                    return Ok(Self::Hello(hello));
+                }
+                Self::Hello(hello)
+            }
+            HAVE => Self::Have { rendition: RenditionId(input.hash()?), entries: input.entries()? },
+            INTEREST => Self::Interest(Interest {
+                rendition: RenditionId(input.hash()?),
+                playhead: input.number()?,
+                last: input.number()?,
+            }),
+            REQUEST => Self::Request {
+                id: input.number32()?,
+                segment: input.segment()?,
+                block: u16::try_from(input.number()?).map_err(|_| WireError::Number)?,
+            },
+            PIECE => {
+                let (id, offset) = (input.number32()?, input.number32()?);
+                let data = frame.slice(input.at..);
+                let len = data.len() as u64;
+                if len == 0 || len > PIECE_BYTES.into() {
+                    return Err(WireError::OutOfRange("the length of a piece"));
+                }
+                if u64::from(offset) + len > BLOCK_BYTES.into() {
+                    return Err(WireError::OutOfRange("the offset of a piece"));
+                }
+                return Ok(Self::Piece { id, offset, data });
+            }
+            CANCEL => Self::Cancel { id: input.number32()? },
+            REJECT => Self::Reject {
+                id: input.number32()?,
+                reason: match input.byte()? {
+                    0 => RejectReason::NotHeld,
+                    1 => RejectReason::Choked,
+                    2 => RejectReason::TooMany,
+                    _ => return Err(WireError::OutOfRange("the reason of a reject")),
+                },
+            },
+            CLAIM => Self::Claim { segment: input.segment()?, ttl_ms: input.number32()? },
+            EDGE => Self::Edge { segment: input.segment()? },
+            GOODBYE => Self::Goodbye,
+            OPTIONAL.. => return Ok(Self::Unknown { kind }),
+            _ => return Err(WireError::UnknownType(kind)),
+        };
+        match frame.len() - input.at {
+            0 => Ok(message),
+            rest => Err(WireError::Trailing(rest)),
+        }
+    }
+
+    /// About how many bytes the frame will have.
+    fn size_hint(&self) -> usize {
+        match self {
+            Self::Hello(_) => 47,
+            Self::Have { entries, .. } => 8 + entries.len() * 16,
+            Self::Piece { data, .. } => 9 + data.len(),
+            _ => 24,
+        }
+    }
+}
+
+fn put_number(out: &mut Vec<u8>, mut number: u64) {
+    while number >= 0x80 {
+        out.push(number as u8 | 0x80);
+        number >>= 7;
+    }
+    out.push(number as u8);
+}
+
+fn put_hash(out: &mut Vec<u8>, hash: u32) {
+    out.extend(hash.to_le_bytes());
+}
+
+fn put_segment(out: &mut Vec<u8>, segment: SegmentId) {
+    put_hash(out, segment.rendition.0);
+    put_number(out, segment.sequence);
+}
+
+fn put_entry(out: &mut Vec<u8>, entry: &HaveEntry) {
+    put_hash(out, entry.tag);
+    put_number(out, entry.size.into());
+    if entry.blocks.is_empty() {
+        out.push(BLOCKS_NONE);
+    } else if entry.blocks.is_full() {
+        out.push(BLOCKS_ALL);
+    } else {
+        out.push(BLOCKS_SOME);
+        out.extend(entry.blocks.to_bytes());
+    }
+}
+
+/// Reads fields one after the other.
+struct Reader<'a> {
+    frame: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Reader<'a> {
+    fn bytes(&mut self, len: usize) -> Result<&'a [u8], WireError> {
+        let bytes = self.frame.get(self.at..self.at + len).ok_or(WireError::Truncated)?;
+        self.at += len;
+        Ok(bytes)
+    }
+
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], WireError> {
+        self.bytes(N)?.try_into().map_err(|_| WireError::Truncated)
+    }
+
+    fn byte(&mut self) -> Result<u8, WireError> {
+        Ok(self.array::<1>()?[0])
+    }
+
+    fn hash(&mut self) -> Result<u32, WireError> {
+        self.array().map(u32::from_le_bytes)
+    }
+
+    fn number(&mut self) -> Result<u64, WireError> {
+        let mut number = 0;
+        for shift in (0..64).step_by(7) {
+            let byte = self.byte()?;
+            let bits = u64::from(byte & 0x7f);
+            // The tenth byte holds one bit; a last byte of zero says nothing.
+            if (shift == 63 && bits > 1) || (byte == 0 && shift > 0) {
+                return Err(WireError::Number);
+            }
+            number |= bits << shift;
+            if byte < 0x80 {
+                return Ok(number);
+            }
+        }
+        Err(WireError::Number)
+    }
+
+    fn number32(&mut self) -> Result<u32, WireError> {
+        u32::try_from(self.number()?).map_err(|_| WireError::Number)
+    }
+
+    fn segment(&mut self) -> Result<SegmentId, WireError> {
+        Ok(SegmentId { rendition: RenditionId(self.hash()?), sequence: self.number()? })
+    }
+
+    fn hello(&mut self) -> Result<Hello, WireError> {
+        let version = self.byte()?;
+        if version == 0 {
+            return Err(WireError::OutOfRange("the version"));
+        }
+        Ok(Hello {
+            version,
+            capabilities: Capabilities(self.number32()?),
+            info_hash: InfoHash(self.array()?),
+            peer_id: PeerId(self.array()?),
+        })
+    }
+
+    fn entries(&mut self) -> Result<Vec<HaveEntry>, WireError> {
+        let count = self.number32()? as usize;
+        if count > MAX_HAVE_ENTRIES {
+            return Err(WireError::OutOfRange("the number of entries"));
+        }
+        // Checked before anything is allocated for them.
+        if count * MIN_ENTRY_BYTES > self.frame.len() - self.at {
+            return Err(WireError::Truncated);
+        }
+        let mut entries = Vec::with_capacity(count);
+        let mut next = Some(0_u64);
+        for _ in 0..count {
+            let delta = self.number()?;
+            let sequence = next.and_then(|next| next.checked_add(delta));
+            let sequence = sequence.ok_or(WireError::OutOfRange("a sequence"))?;
+            next = sequence.checked_add(1);
+            entries.push(self.entry(sequence)?);
+        }
+        Ok(entries)
+    }
+
+    fn entry(&mut self, sequence: u64) -> Result<HaveEntry, WireError> {
+        let tag = self.hash()?;
+        let size = self.number32()?;
+        if size == 0 || size > MAX_SEGMENT_BYTES {
+            return Err(WireError::OutOfRange("the size of a segment"));
+        }
+        let len = block_count(size);
+        let blocks = match self.byte()? {
+            BLOCKS_NONE => Bitfield::empty(len),
+            BLOCKS_ALL => Bitfield::full(len),
+            BLOCKS_SOME => {
+                let bytes = self.bytes(usize::from(len).div_ceil(8))?;
+                Bitfield::from_bytes(len, bytes)
+                    .filter(|blocks| !blocks.is_empty() && !blocks.is_full())
+                    .ok_or(WireError::OutOfRange("a bitfield"))?
+            }
+            _ => return Err(WireError::OutOfRange("the form of a bitfield")),
+        };
+        Ok(HaveEntry { sequence, tag, size, blocks })
+    }
+}
+
+#[cfg(test)]
+#[path = "codec_tests.rs"]
+mod tests;
