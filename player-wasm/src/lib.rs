@@ -1,1 +1,88 @@
-//! wasm
+//! Potluck's engine in a dedicated worker: everything the browser is asked for, and no policy.
+//!
+//! One file per capability of the platform. `shell.rs` holds the loop: one input into
+//! [`player_core::Player`], then a full drain of its outputs, then one timer. The objects that go
+//! to and come from the page are described in `www/src/internal/protocol.ts`.
+
+mod channel;
+mod clock;
+mod fetch;
+mod messages;
+mod shell;
+mod socket;
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use js_sys::{Array, Function};
+use wasm_bindgen::prelude::*;
+
+use crate::messages::{Object, config_from_js, task_from_js};
+use crate::shell::{Shell, Task};
+
+/// The engine of one player. Freed, it leaves the swarm and ends all that it had begun.
+#[wasm_bindgen]
+#[derive(Debug)]
+pub struct Engine {
+    shell: Rc<Shell>,
+}
+
+#[wasm_bindgen]
+impl Engine {
+    /// An engine with nothing loaded. `config` is an `EngineConfig`; `post(message, transfer)` is
+    /// called with each message for the page or the media sink.
+    ///
+    /// # Errors
+    /// When `config` is not an `EngineConfig`: its `p2p` or a name in its `tuning` is unknown.
+    #[wasm_bindgen(constructor)]
+    pub fn new(
+        #[wasm_bindgen(unchecked_param_type = "object")] config: &JsValue,
+        #[wasm_bindgen(
+            unchecked_param_type = "(message: object, transfer: Transferable[]) => void"
+        )]
+        post: Function,
+    ) -> Result<Self, JsError> {
+        report_panics(&post);
+        let config = config_from_js(config).map_err(|message| JsError::new(&message))?;
+        Ok(Self { shell: Shell::new(config, post) })
+    }
+
+    /// Takes one message of the page or the media sink: any `ToWorker` but `start`. One that is
+    /// none of these is logged and ignored.
+    pub fn handle(&self, #[wasm_bindgen(unchecked_param_type = "object")] message: &JsValue) {
+        match task_from_js(message) {
+            Some(task) => self.shell.give(task),
+            None => web_sys::console::error_2(&"potluck: not a message".into(), message),
+        }
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        // Says goodbye to peers and tracker while their connections are still open.
+        self.shell.give(Task::Unload);
+    }
+}
+
+thread_local! {
+    /// Where a panic is reported: the page of the engine that was made last in this worker.
+    static PANIC_POST: RefCell<Option<Function>> = const { RefCell::new(None) };
+}
+
+/// A panic traps and leaves the instance unusable: the page is told with `failed` instead of
+/// waiting for an engine that says nothing any more.
+fn report_panics(post: &Function) {
+    PANIC_POST.with(|slot| slot.replace(Some(post.clone())));
+    std::panic::set_hook(Box::new(|info| {
+        let message: JsValue = format!("the engine panicked: {info}").into();
+        web_sys::console::error_1(&message);
+        PANIC_POST.with(|slot| {
+            let post = slot.try_borrow().ok().and_then(|post| post.clone());
+            if let Some(post) = post {
+                let failed = Object::new("failed").with("message", message);
+                // Nothing more can be done when this throws too.
+                let _ = post.call2(&JsValue::UNDEFINED, failed.as_js(), &Array::new());
+            }
+        });
+    }));
+}

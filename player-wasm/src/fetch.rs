@@ -1,0 +1,188 @@
+//! HTTP: one `fetch` per request of the core's, its body streamed.
+
+use std::rc::Weak;
+
+use bytes::Bytes;
+use js_sys::{Promise, Uint8Array};
+use player_core::io::{FetchKind, FetchRequest, Input, RequestId};
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::{JsFuture, spawn_local};
+use web_sys::{
+    AbortController, AbortSignal, Headers, ReadableStreamDefaultReader, RequestInit, Response,
+    ResponseType,
+};
+
+use crate::shell::Shell;
+
+#[wasm_bindgen]
+extern "C" {
+    // Rejects; never throws.
+    #[wasm_bindgen(js_name = fetch)]
+    fn browser_fetch(url: &str, init: &RequestInit) -> Promise;
+
+    /// What `ReadableStreamDefaultReader.read()` resolves to.
+    type ReadResult;
+    #[wasm_bindgen(method, getter)]
+    fn done(this: &ReadResult) -> bool;
+    #[wasm_bindgen(method, getter)]
+    fn value(this: &ReadResult) -> Option<Uint8Array>;
+}
+
+/// A request in progress. Dropped, it is aborted, and says nothing more.
+#[derive(Debug)]
+pub(crate) struct Fetch {
+    abort: Option<AbortController>,
+}
+
+impl Fetch {
+    /// Starts a request, whose course `shell` is told.
+    pub(crate) fn start(shell: Weak<Shell>, request: FetchRequest) -> Self {
+        let abort = AbortController::new().ok();
+        let signal = abort.as_ref().map(AbortController::signal);
+        spawn_local(async move {
+            let report = Report { shell, id: request.id, signal };
+            let ended = match run(&report, &request).await {
+                Ok(()) => Input::FetchDone { id: request.id },
+                Err(_) => Input::FetchFailed { id: request.id },
+            };
+            report.end(ended);
+        });
+        Self { abort }
+    }
+}
+
+impl Drop for Fetch {
+    fn drop(&mut self) {
+        if let Some(abort) = &self.abort {
+            abort.abort();
+        }
+    }
+}
+
+/// Tells the shell about one request, until it is aborted.
+struct Report {
+    shell: Weak<Shell>,
+    id: RequestId,
+    signal: Option<AbortSignal>,
+}
+
+impl Report {
+    fn aborted(&self) -> bool {
+        self.signal.as_ref().is_some_and(AbortSignal::aborted)
+    }
+
+    fn give(&self, input: Input) {
+        if !self.aborted()
+            && let Some(shell) = self.shell.upgrade()
+        {
+            shell.input(input);
+        }
+    }
+
+    fn end(&self, input: Input) {
+        if !self.aborted()
+            && let Some(shell) = self.shell.upgrade()
+        {
+            shell.fetch_ended(self.id, input);
+        }
+    }
+}
+
+async fn run(report: &Report, request: &FetchRequest) -> Result<(), JsValue> {
+    // The defaults are what is wanted: mode `cors`, credentials `same-origin`, the HTTP cache as it is.
+    let init = RequestInit::new();
+    init.set_signal(report.signal.as_ref());
+    if let Some((first, end)) = request.range {
+        let headers = Headers::new()?;
+        headers.set("range", &range_header(first, end))?;
+        init.set_headers(&headers);
+    }
+    let response: Response =
+        JsFuture::from(browser_fetch(&request.url, &init)).await?.unchecked_into();
+    report.give(head(request, &response));
+
+    let Some(body) = response.body() else {
+        return Ok(());
+    };
+    let reader = ReadableStreamDefaultReader::new(&body)?;
+    while !report.aborted() {
+        let read: ReadResult = JsFuture::from(reader.read()).await?.unchecked_into();
+        if read.done() {
+            break;
+        }
+        let data = Bytes::from(read.value().map_or_else(Vec::new, |value| value.to_vec()));
+        if !data.is_empty() {
+            report.give(Input::FetchChunk { id: request.id, data });
+        }
+    }
+    Ok(())
+}
+
+fn head(request: &FetchRequest, response: &Response) -> Input {
+    let headers = response.headers();
+    let header = |name: &str| headers.get(name).ok().flatten();
+    // `Content-Length` counts bytes as they travel, compressed or not. Another site's
+    // `Content-Encoding` cannot be seen (it is no CORS-safelisted header): playlists are text and
+    // often compressed, media are not.
+    let hidden = response.type_() == ResponseType::Cors && request.kind == FetchKind::Playlist;
+    let compressed = hidden || header("content-encoding").is_some();
+    let length = if compressed { None } else { header("content-length") };
+    let url = response.url();
+    Input::FetchHead {
+        id: request.id,
+        status: response.status(),
+        content_length: length.and_then(|length| length.trim().parse().ok()),
+        content_range: header("content-range").and_then(|range| parse_content_range(&range)),
+        content_type: header("content-type"),
+        url: if url.is_empty() { request.url.clone() } else { url },
+    }
+}
+
+/// `Range` for the bytes from `first` to before `end` (RFC 9110 §14.1.2, where the last is included).
+fn range_header(first: u64, end: Option<u64>) -> String {
+    let mut header = String::from("bytes=");
+    header.push_str(&first.to_string());
+    header.push('-');
+    if let Some(end) = end {
+        header.push_str(&end.saturating_sub(1).max(first).to_string());
+    }
+    header
+}
+
+/// First byte and total size out of `bytes 0-99/1234` or `bytes 0-99/*` (RFC 9110 §14.4).
+fn parse_content_range(header: &str) -> Option<(u64, Option<u64>)> {
+    let (range, total) = header.trim().strip_prefix("bytes")?.trim_start().split_once('/')?;
+    let (first, last) = range.split_once('-')?;
+    let (first, last) = (first.trim().parse().ok()?, last.trim().parse::<u64>().ok()?);
+    let total = match total.trim() {
+        "*" => None,
+        total => Some(total.parse().ok()?),
+    };
+    (first <= last).then_some((first, total))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_content_range_is_read_with_and_without_its_total() {
+        assert_eq!(parse_content_range("bytes 5-99/1234"), Some((5, Some(1234))));
+        assert_eq!(parse_content_range("bytes 0-0/*"), Some((0, None)));
+    }
+
+    #[test]
+    fn a_content_range_that_is_none_is_ignored() {
+        for header in ["", "bytes", "bytes */1234", "bytes 9-5/10", "bytes -5/10", "items 0-1/2"] {
+            assert_eq!(parse_content_range(header), None, "{header}");
+        }
+        assert_eq!(parse_content_range("bytes 0-1/99999999999999999999999"), None);
+    }
+
+    #[test]
+    fn a_range_names_its_last_byte() {
+        assert_eq!(range_header(0, Some(100)), "bytes=0-99");
+        assert_eq!(range_header(7, None), "bytes=7-");
+        assert_eq!(range_header(7, Some(7)), "bytes=7-7");
+    }
+}
