@@ -1,0 +1,140 @@
+//! Numbers as they are written in playlists, read leniently: a leading number counts, what follows is ignored.
+
+/// The leading decimal integer; `None` without a digit. Too large becomes the largest (RFC 8216 §4.2 allows 64 bits).
+pub(super) fn integer(text: &str) -> Option<u64> {
+    integer_prefix(text.trim_start()).map(|(value, _)| value)
+}
+
+/// The leading decimal integer and what follows it.
+pub(super) fn integer_prefix(text: &str) -> Option<(u64, &str)> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    if digits == 0 {
+        return None;
+    }
+    let value = text.as_bytes()[..digits].iter().fold(0_u64, |value, digit| {
+        value.saturating_mul(10).saturating_add(u64::from(digit - b'0'))
+    });
+    Some((value, &text[digits..]))
+}
+
+/// The leading decimal number with its sign and fraction, as `decimal-floating-point` and
+/// `signed-decimal-floating-point`; `None` without a digit. Always finite.
+pub(super) fn float(text: &str) -> Option<f64> {
+    let text = text.trim_start();
+    let (negative, unsigned) = match text.as_bytes().first() {
+        Some(b'-') => (true, &text[1..]),
+        Some(b'+') => (false, &text[1..]),
+        _ => (false, text),
+    };
+    let (value, _) = decimal(unsigned)?;
+    Some(if negative { -value } else { value })
+}
+
+/// The leading unsigned decimal number and what follows it. Always finite.
+pub(super) fn decimal(text: &str) -> Option<(f64, &str)> {
+    const POWERS: [f64; 16] =
+        [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15];
+    let bytes = text.as_bytes();
+    let mut mantissa = 0_u64;
+    let mut end = 0;
+    let mut digits = 0_usize;
+    let mut fraction = 0_usize;
+    let mut point = false;
+    while let Some(&byte) = bytes.get(end) {
+        if byte.is_ascii_digit() {
+            mantissa = mantissa.wrapping_mul(10).wrapping_add(u64::from(byte - b'0'));
+            digits += 1;
+            fraction += usize::from(point);
+        } else if byte == b'.' && !point {
+            point = true;
+        } else {
+            break;
+        }
+        end += 1;
+    }
+    if digits == 0 {
+        return None;
+    }
+    // Both operands are exact below 2^53, so one division rounds correctly.
+    let value = if digits <= 15 {
+        mantissa as f64 / POWERS[fraction]
+    } else {
+        text[..end].parse().unwrap_or(0.0)
+    };
+    Some((value.min(1e300), &text[end..]))
+}
+
+/// `n[@o]`, a length and maybe an offset (RFC 8216 §4.3.2.2).
+pub(super) fn byte_range(text: &str) -> Option<(u64, Option<u64>)> {
+    let (length, rest) = integer_prefix(text.trim_start())?;
+    let offset = rest.trim_start().strip_prefix('@').and_then(integer);
+    Some((length, offset))
+}
+
+/// `0x…` of up to 16 bytes, padded on the left (RFC 8216 §4.2, §4.3.2.4). Longer ones keep their last 16 bytes.
+pub(super) fn hexadecimal(text: &str) -> Option<[u8; 16]> {
+    let digits = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X"))?;
+    if digits.is_empty() {
+        return None;
+    }
+    let mut value = 0_u128;
+    for byte in digits.bytes() {
+        value = value << 4 | u128::from(char::from(byte).to_digit(16)?);
+    }
+    Some(value.to_be_bytes())
+}
+
+/// `WIDTHxHEIGHT` (RFC 8216 §4.2).
+pub(super) fn resolution(text: &str) -> Option<(u32, u32)> {
+    let (width, rest) = integer_prefix(text)?;
+    let (height, rest) = integer_prefix(rest.strip_prefix(['x', 'X'])?)?;
+    if !rest.is_empty() {
+        return None;
+    }
+    Some((u32::try_from(width).ok()?, u32::try_from(height).ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn decimals_are_rounded_as_the_standard_library_does() {
+        for text in [
+            "9.009",
+            "0.1",
+            "5.005",
+            "10",
+            "6.",
+            ".5",
+            "123456789.123456",
+            "3.14159265358979323846",
+        ] {
+            assert_eq!(float(text), text.parse().ok(), "{text}");
+        }
+        assert_eq!(float("-15.5s"), Some(-15.5));
+        assert_eq!(float("1e9"), Some(1.0));
+        assert_eq!(float("nan"), None);
+        assert_eq!(float("."), None);
+        assert!(float(&"9".repeat(400)).is_some_and(f64::is_finite));
+    }
+
+    #[test]
+    fn integers_saturate() {
+        assert_eq!(integer("18446744073709551616"), Some(u64::MAX));
+        assert_eq!(integer(" 7.9"), Some(7));
+        assert_eq!(integer("-1"), None);
+        assert_eq!(byte_range("100@5000000000"), Some((100, Some(5_000_000_000))));
+        assert_eq!(byte_range("100@"), Some((100, None)));
+        assert_eq!(resolution("1920x1080"), Some((1920, 1080)));
+        assert_eq!(resolution("1920"), None);
+    }
+
+    #[test]
+    fn short_hexadecimals_are_padded_on_the_left() {
+        assert_eq!(hexadecimal("0x2").map(|iv| iv[15]), Some(2));
+        assert_eq!(hexadecimal("0X00112233445566778899aabbccddeeff").map(|iv| iv[1]), Some(0x11));
+        assert_eq!(hexadecimal("0xzz"), None);
+        assert_eq!(hexadecimal("12"), None);
+    }
+}

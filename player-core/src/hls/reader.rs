@@ -1,0 +1,573 @@
+//! Reads the text of a media playlist, line by line, in one pass.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use super::attributes::Attributes;
+use super::date::parse_date;
+use super::date_range::DateRange;
+use super::lines::{Line, Lines};
+use super::media::{
+    DateAnchor, InitSection, Key, KeyMethod, MediaPlaylist, OpenSegment, Part, PlaylistKind,
+    PreloadHint, PreloadKind, RenditionReport, Segment, ServerControl,
+};
+use super::number;
+use super::url::resolve;
+use super::variables::Variables;
+use super::{Start, Warning};
+
+/// More would only cost memory.
+const MAX_WARNINGS: usize = 64;
+/// Seconds. Longer durations are mistakes; the bound keeps sums exact.
+const MAX_DURATION: f64 = 1e9;
+/// A delta update can't skip more: nobody keeps so many segments.
+const MAX_SKIPPED: u64 = 1 << 32;
+
+/// Reads a whole media playlist.
+pub(super) fn read(text: &str, url: &str, imports: &BTreeMap<String, String>) -> MediaPlaylist {
+    let mut reader = Reader::new(text, url, imports);
+    for line in Lines::new(text) {
+        reader.read_line(line);
+    }
+    reader.finish()
+}
+
+pub(super) fn push_warning(warnings: &mut Vec<Warning>, line: u32, message: &'static str) {
+    if warnings.len() < MAX_WARNINGS {
+        warnings.push(Warning { line, message });
+    }
+}
+
+/// `EXT-X-START`.
+pub(super) fn read_start(value: &str, variables: &mut Variables) -> Option<Start> {
+    let attributes = Attributes::read(value, variables);
+    Some(Start {
+        time_offset: attributes.float("TIME-OFFSET")?,
+        precise: attributes.yes("PRECISE"),
+    })
+}
+
+/// `EXT-X-KEY` and `EXT-X-SESSION-KEY`; `None` for the method `NONE`.
+pub(super) fn read_key(
+    attributes: &Attributes<'_>,
+    base: &str,
+) -> Result<Option<Key>, &'static str> {
+    let method = attributes.filled("METHOD").ok_or("a key without METHOD")?;
+    if method == "NONE" {
+        return Ok(None);
+    }
+    let format_versions: Vec<u32> = attributes
+        .filled("KEYFORMATVERSIONS")
+        .unwrap_or("1")
+        .split('/')
+        .filter_map(|version| u32::try_from(number::integer(version)?).ok())
+        .collect();
+    Ok(Some(Key {
+        method: KeyMethod::from_name(method),
+        uri: attributes.filled("URI").map(|uri| resolve(base, uri)).unwrap_or_default(),
+        iv: attributes.text("IV").and_then(number::hexadecimal),
+        iv_text: attributes.string("IV"),
+        format: attributes.filled("KEYFORMAT").unwrap_or("identity").to_owned(),
+        format_versions,
+        key_id: attributes.string("KEYID"),
+    }))
+}
+
+/// What the tags since the last URI say about the next segment.
+#[derive(Debug, Clone, Default)]
+struct Pending {
+    /// A tag of the next segment was read.
+    begun: bool,
+    duration: Option<f64>,
+    title: (u32, u32),
+    /// Length and maybe offset.
+    byte_range: Option<(u64, Option<u64>)>,
+    discontinuity: bool,
+    gap: bool,
+    date: Option<(f64, (u32, u32))>,
+    /// Parts so far: count, seconds, end of the last byte range.
+    parts: u32,
+    parts_duration: f64,
+    part_end: u64,
+}
+
+pub(super) struct Reader<'a> {
+    pub(super) playlist: MediaPlaylist,
+    text: &'a str,
+    imports: &'a BTreeMap<String, String>,
+    variables: Variables,
+    pending: Pending,
+    /// Number of the segment that comes next.
+    sequence: u64,
+    /// Where it begins.
+    time: f64,
+    discontinuity_sequence: u64,
+    /// End of the last segment's byte range.
+    range_end: u64,
+    init: u32,
+    keys: u32,
+    bitrate_kbps: u32,
+    date_range_index: BTreeMap<String, usize>,
+    line: u32,
+    /// Strings made by variables; appended to the text at the end.
+    made: String,
+}
+
+impl<'a> Reader<'a> {
+    pub(super) fn new(text: &'a str, url: &str, imports: &'a BTreeMap<String, String>) -> Self {
+        Self {
+            playlist: MediaPlaylist {
+                url: url.to_owned(),
+                // About one segment in 64 bytes; one reallocation corrects a bad guess.
+                segments: Vec::with_capacity((text.len() / 64).min(1 << 16)),
+                ..MediaPlaylist::default()
+            },
+            text,
+            imports,
+            variables: Variables::new(text),
+            pending: Pending::default(),
+            sequence: 0,
+            time: 0.0,
+            discontinuity_sequence: 0,
+            range_end: 0,
+            init: 0,
+            keys: 0,
+            bitrate_kbps: 0,
+            date_range_index: BTreeMap::new(),
+            line: 0,
+            made: String::new(),
+        }
+    }
+
+    pub(super) fn read_line(&mut self, line: Line<'a>) {
+        self.line = line.number;
+        let text = line.text.trim_start();
+        if let Some(tag) = text.strip_prefix('#') {
+            if let Some(tag) = tag.strip_prefix("EXT") {
+                self.read_tag(tag);
+            }
+        } else {
+            let uri = text.trim_end();
+            if !uri.is_empty() {
+                self.read_uri(uri);
+            }
+        }
+        if self.variables.missing {
+            self.variables.missing = false;
+            self.warn("a variable is used that no EXT-X-DEFINE before it defines");
+        }
+    }
+
+    /// Everything behind `#EXT`. The tags of each segment come first.
+    fn read_tag(&mut self, tag: &'a str) {
+        if let Some(value) = tag.strip_prefix("INF:") {
+            self.read_duration(value);
+            return;
+        }
+        let Some(tag) = tag.strip_prefix("-X-") else {
+            return;
+        };
+        let (name, value) = tag.split_once(':').unwrap_or((tag, ""));
+        match name.trim_end() {
+            "PROGRAM-DATE-TIME" => self.read_date(value),
+            "BYTERANGE" => {
+                self.pending.begun = true;
+                self.pending.byte_range = number::byte_range(value);
+                if self.pending.byte_range.is_none() {
+                    self.warn("EXT-X-BYTERANGE without a length");
+                }
+            }
+            "DISCONTINUITY" => {
+                self.pending.begun = true;
+                self.pending.discontinuity = true;
+                self.discontinuity_sequence = self.discontinuity_sequence.saturating_add(1);
+            }
+            "GAP" => {
+                self.pending.begun = true;
+                self.pending.gap = true;
+            }
+            "KEY" => self.read_key(value),
+            "MAP" => self.read_map(value),
+            "BITRATE" => match number::integer(value) {
+                Some(bitrate) => self.bitrate_kbps = u32::try_from(bitrate).unwrap_or(u32::MAX),
+                None => self.warn("EXT-X-BITRATE without a number"),
+            },
+            "PART" => self.read_part(value),
+            "DATERANGE" => self.read_date_range(value),
+            name => self.read_playlist_tag(name, value),
+        }
+    }
+
+    /// Tags that say something about the whole playlist.
+    fn read_playlist_tag(&mut self, name: &str, value: &'a str) {
+        match name {
+            "TARGETDURATION" => self.read_target_duration(value),
+            "MEDIA-SEQUENCE" => match number::integer(value) {
+                Some(_) if self.sequence != self.playlist.media_sequence || self.has_segments() => {
+                    self.warn("EXT-X-MEDIA-SEQUENCE behind the first segment");
+                }
+                Some(sequence) => {
+                    self.playlist.media_sequence = sequence;
+                    self.sequence = sequence;
+                }
+                None => self.warn("EXT-X-MEDIA-SEQUENCE without a number"),
+            },
+            "DISCONTINUITY-SEQUENCE" => match number::integer(value) {
+                Some(_) if self.has_segments() => {
+                    self.warn("EXT-X-DISCONTINUITY-SEQUENCE behind the first segment");
+                }
+                Some(sequence) => {
+                    self.playlist.discontinuity_sequence = sequence;
+                    self.discontinuity_sequence = sequence;
+                }
+                None => self.warn("EXT-X-DISCONTINUITY-SEQUENCE without a number"),
+            },
+            "VERSION" => {
+                self.playlist.version =
+                    number::integer(value).and_then(|version| u32::try_from(version).ok());
+            }
+            "ENDLIST" => self.playlist.end_list = true,
+            "PLAYLIST-TYPE" => {
+                let value = value.trim();
+                if value.eq_ignore_ascii_case("VOD") {
+                    self.playlist.kind = Some(PlaylistKind::Vod);
+                } else if value.eq_ignore_ascii_case("EVENT") {
+                    self.playlist.kind = Some(PlaylistKind::Event);
+                } else {
+                    self.warn("EXT-X-PLAYLIST-TYPE is neither VOD nor EVENT");
+                }
+            }
+            "I-FRAMES-ONLY" => self.playlist.i_frames_only = true,
+            "INDEPENDENT-SEGMENTS" => self.playlist.independent_segments = true,
+            "START" => match read_start(value, &mut self.variables) {
+                Some(start) => self.playlist.start = Some(start),
+                None => self.warn("EXT-X-START without TIME-OFFSET"),
+            },
+            "DEFINE" => {
+                let attributes = Attributes::read(value, &mut self.variables);
+                let defined = self.variables.define(&attributes, &self.playlist.url, self.imports);
+                if let Err(message) = defined {
+                    self.warn(message);
+                }
+            }
+            "SERVER-CONTROL" => {
+                let attributes = Attributes::read(value, &mut self.variables);
+                let seconds = |name| attributes.float(name).filter(|seconds| *seconds > 0.0);
+                let can_skip_until = seconds("CAN-SKIP-UNTIL");
+                self.playlist.server_control = Some(ServerControl {
+                    can_block_reload: attributes.yes("CAN-BLOCK-RELOAD"),
+                    can_skip_until,
+                    can_skip_date_ranges: can_skip_until.is_some()
+                        && attributes.yes("CAN-SKIP-DATERANGES"),
+                    hold_back: seconds("HOLD-BACK"),
+                    part_hold_back: seconds("PART-HOLD-BACK"),
+                });
+            }
+            "PART-INF" => {
+                let attributes = Attributes::read(value, &mut self.variables);
+                self.playlist.part_target =
+                    attributes.float("PART-TARGET").filter(|target| *target > 0.0);
+            }
+            "PRELOAD-HINT" => self.read_preload_hint(value),
+            "RENDITION-REPORT" => self.read_rendition_report(value),
+            "SKIP" => self.read_skip(value),
+            _ => {}
+        }
+    }
+
+    fn warn(&mut self, message: &'static str) {
+        push_warning(&mut self.playlist.warnings, self.line, message);
+    }
+
+    fn has_segments(&self) -> bool {
+        !self.playlist.segments.is_empty() || self.playlist.skipped_segments > 0
+    }
+
+    /// The range of a slice of the text.
+    fn range_of(&self, slice: &str) -> (u32, u32) {
+        // Both are in the same allocation; the subtraction is the slice's offset.
+        let start = (slice.as_ptr() as usize).wrapping_sub(self.text.as_ptr() as usize);
+        (start as u32, (start + slice.len()) as u32)
+    }
+
+    fn read_duration(&mut self, value: &'a str) {
+        self.pending.begun = true;
+        let value = value.trim_start();
+        if let Some((duration, rest)) = number::decimal(value) {
+            self.pending.duration = Some(duration.min(MAX_DURATION));
+            self.pending.title =
+                rest.split_once(',').map_or((0, 0), |(_, title)| self.range_of(title));
+        } else {
+            self.pending.duration = Some(0.0);
+            self.warn("EXTINF without a duration");
+        }
+    }
+
+    fn read_date(&mut self, value: &'a str) {
+        self.pending.begun = true;
+        match parse_date(value) {
+            Some(date) => self.pending.date = Some((date, self.range_of(value))),
+            None => self.warn("EXT-X-PROGRAM-DATE-TIME is no date"),
+        }
+    }
+
+    fn read_target_duration(&mut self, value: &str) {
+        if self.playlist.has_target_duration {
+            self.warn("EXT-X-TARGETDURATION appears again");
+            return;
+        }
+        match number::integer(value) {
+            Some(seconds) => {
+                self.playlist.target_duration = (seconds as f64).clamp(1.0, MAX_DURATION);
+                self.playlist.has_target_duration = true;
+            }
+            None => self.warn("EXT-X-TARGETDURATION without a number"),
+        }
+    }
+
+    fn read_uri(&mut self, uri: &'a str) {
+        let pending = std::mem::take(&mut self.pending);
+        let duration = match pending.duration {
+            Some(duration) => duration,
+            None if pending.parts > 0 => pending.parts_duration,
+            None => {
+                self.warn("a segment without EXTINF");
+                0.0
+            }
+        };
+        let (range_start, range_end) = match pending.byte_range {
+            Some((length, offset)) => {
+                let start = offset.unwrap_or(self.range_end).min(u64::MAX - 1);
+                (start, start.saturating_add(length))
+            }
+            None => (u64::MAX, 0),
+        };
+        self.range_end = range_end;
+        let uri = match self.variables.substitute(uri) {
+            Cow::Borrowed(uri) => self.range_of(uri),
+            Cow::Owned(uri) => {
+                let start = self.text.len() + self.made.len();
+                self.made.push_str(&uri);
+                (start as u32, (start + uri.len()) as u32)
+            }
+        };
+        if let Some((date, text)) = pending.date {
+            self.playlist.dates.push(DateAnchor {
+                sequence: self.sequence,
+                start: self.time,
+                date,
+                text,
+            });
+        }
+        self.playlist.segments.push(Segment {
+            sequence: self.sequence,
+            start: self.time,
+            duration,
+            discontinuity_sequence: u32::try_from(self.discontinuity_sequence).unwrap_or(u32::MAX),
+            bitrate_kbps: self.bitrate_kbps,
+            discontinuity: pending.discontinuity,
+            gap: pending.gap,
+            range_start,
+            range_end,
+            uri,
+            title: pending.title,
+            init: self.init,
+            keys: self.keys,
+        });
+        self.time += duration;
+        self.sequence = self.sequence.saturating_add(1);
+    }
+
+    fn read_key(&mut self, value: &str) {
+        let attributes = Attributes::read(value, &mut self.variables);
+        let key = match read_key(&attributes, &self.playlist.url) {
+            Ok(key) => key,
+            Err(message) => {
+                self.warn(message);
+                return;
+            }
+        };
+        let current = self.playlist.key_set(self.keys);
+        let set = match key {
+            None => Vec::new(),
+            // A key holds until the next one of the same format (RFC 8216 §4.3.2.4).
+            Some(key) => {
+                if current.contains(&key) {
+                    return;
+                }
+                let mut set: Vec<Key> =
+                    current.iter().filter(|other| other.format != key.format).cloned().collect();
+                set.push(key);
+                set
+            }
+        };
+        if self.keys == 0 || self.playlist.key_set(self.keys) != set {
+            self.playlist.key_sets.push(set);
+            self.keys = self.playlist.key_sets.len() as u32;
+        }
+    }
+
+    fn read_map(&mut self, value: &str) {
+        let attributes = Attributes::read(value, &mut self.variables);
+        let Some(uri) = attributes.filled("URI") else {
+            self.warn("EXT-X-MAP without URI");
+            return;
+        };
+        let byte_range = attributes.byte_range("BYTERANGE").map(|(length, offset)| {
+            let start = offset.unwrap_or(0);
+            start..start.saturating_add(length)
+        });
+        let init = InitSection {
+            url: resolve(&self.playlist.url, uri),
+            byte_range,
+            keys: self.playlist.key_set(self.keys).to_vec(),
+        };
+        if self.playlist.init_number(self.init) != Some(&init) {
+            self.playlist.inits.push(init);
+            self.init = self.playlist.inits.len() as u32;
+        }
+    }
+
+    fn read_part(&mut self, value: &str) {
+        let attributes = Attributes::read(value, &mut self.variables);
+        let Some(uri) = attributes.filled("URI") else {
+            self.warn("EXT-X-PART without URI");
+            return;
+        };
+        let pending = &mut self.pending;
+        pending.begun = true;
+        let duration = attributes.float("DURATION").unwrap_or(0.0).clamp(0.0, MAX_DURATION);
+        let byte_range = attributes.byte_range("BYTERANGE").map(|(length, offset)| {
+            let start = offset.unwrap_or(pending.part_end);
+            start..start.saturating_add(length)
+        });
+        pending.part_end = byte_range.as_ref().map_or(0, |range| range.end);
+        self.playlist.parts.push(Part {
+            segment_sequence: self.sequence,
+            index: pending.parts,
+            url: resolve(&self.playlist.url, uri),
+            duration,
+            offset: pending.parts_duration,
+            independent: attributes.yes("INDEPENDENT"),
+            gap: attributes.yes("GAP"),
+            byte_range,
+        });
+        pending.parts = pending.parts.saturating_add(1);
+        pending.parts_duration += duration;
+    }
+
+    fn read_date_range(&mut self, value: &str) {
+        let attributes = Attributes::read(value, &mut self.variables);
+        let Some(range) = DateRange::read(&attributes) else {
+            self.warn("EXT-X-DATERANGE without ID");
+            return;
+        };
+        let ranges = &mut self.playlist.date_ranges;
+        let known = self.date_range_index.get(&range.id).and_then(|index| ranges.get_mut(*index));
+        let valid = if let Some(known) = known {
+            let mut merged = known.clone();
+            merged.merge(&range);
+            let valid = merged.valid;
+            if valid {
+                *known = merged;
+            }
+            valid
+        } else {
+            let valid = range.valid;
+            if valid || self.playlist.skipped_segments > 0 {
+                self.date_range_index.insert(range.id.clone(), ranges.len());
+                ranges.push(range);
+            }
+            valid
+        };
+        if !valid {
+            self.warn("EXT-X-DATERANGE does not conform");
+        }
+    }
+
+    fn read_preload_hint(&mut self, value: &str) {
+        let attributes = Attributes::read(value, &mut self.variables);
+        let kind = match attributes.text("TYPE") {
+            Some("PART") => Some(PreloadKind::Part),
+            Some("MAP") => Some(PreloadKind::Map),
+            _ => None,
+        };
+        let Some((kind, uri)) = kind.zip(attributes.filled("URI")) else {
+            self.warn("EXT-X-PRELOAD-HINT without a TYPE that is known or without URI");
+            return;
+        };
+        self.playlist.preload_hints.push(PreloadHint {
+            kind,
+            url: resolve(&self.playlist.url, uri),
+            byte_range_start: attributes.integer("BYTERANGE-START").unwrap_or(0),
+            byte_range_length: attributes.integer("BYTERANGE-LENGTH"),
+            attributes: attributes.to_list(),
+        });
+    }
+
+    fn read_rendition_report(&mut self, value: &str) {
+        let attributes = Attributes::read(value, &mut self.variables);
+        self.playlist.rendition_reports.push(RenditionReport {
+            url: resolve(&self.playlist.url, attributes.text("URI").unwrap_or_default()),
+            last_sequence: attributes.integer("LAST-MSN"),
+            last_part: attributes.integer("LAST-PART"),
+            attributes: attributes.to_list(),
+        });
+    }
+
+    fn read_skip(&mut self, value: &str) {
+        let attributes = Attributes::read(value, &mut self.variables);
+        let Some(skipped) = attributes.integer("SKIPPED-SEGMENTS") else {
+            self.warn("EXT-X-SKIP without SKIPPED-SEGMENTS");
+            return;
+        };
+        if self.has_segments() {
+            self.warn("EXT-X-SKIP behind the first segment, or again");
+            return;
+        }
+        let skipped = skipped.min(MAX_SKIPPED);
+        self.playlist.skipped_segments = skipped;
+        self.sequence = self.sequence.saturating_add(skipped);
+        if let Some(removed) = attributes.filled("RECENTLY-REMOVED-DATERANGES") {
+            self.playlist.removed_date_ranges = removed.split('\t').map(str::to_owned).collect();
+        }
+    }
+
+    pub(super) fn finish(mut self) -> MediaPlaylist {
+        let pending = &self.pending;
+        if pending.begun {
+            self.playlist.open_segment = Some(OpenSegment {
+                sequence: self.sequence,
+                start: self.time,
+                duration: pending.duration.unwrap_or(0.0).max(pending.parts_duration),
+                discontinuity_sequence: u32::try_from(self.discontinuity_sequence)
+                    .unwrap_or(u32::MAX),
+                init: self.init,
+                keys: self.keys,
+            });
+            if let Some((date, text)) = pending.date {
+                self.playlist.dates.push(DateAnchor {
+                    sequence: self.sequence,
+                    start: self.time,
+                    date,
+                    text,
+                });
+            }
+        }
+        let mut playlist = self.playlist;
+        if !playlist.has_target_duration {
+            push_warning(&mut playlist.warnings, self.line, "no EXT-X-TARGETDURATION");
+            let longest =
+                playlist.segments.iter().map(|segment| segment.duration).fold(1.0, f64::max);
+            playlist.target_duration = longest.ceil();
+        }
+        playlist.segments.shrink_to_fit();
+        playlist.variables = self.variables.map;
+        playlist.loaded = self.text.len();
+        let mut text = String::with_capacity(self.text.len() + self.made.len());
+        text.push_str(self.text);
+        text.push_str(&self.made);
+        playlist.text = text;
+        playlist
+    }
+}
