@@ -6,14 +6,12 @@ use std::rc::Weak;
 use bytes::Bytes;
 use js_sys::{ArrayBuffer, Function, Uint8Array};
 use player_core::io::{ConnectionId, Input};
+use player_core::wire::MAX_FRAME_BYTES;
 use wasm_bindgen::prelude::*;
 use web_sys::{RtcDataChannel, RtcDataChannelState, RtcDataChannelType};
 
 use crate::messages::Message;
 use crate::shell::Shell;
-
-/// Longer messages are no peer's of ours, and not worth copying; in bytes.
-const LONGEST_FRAME: u32 = 64 << 10;
 
 /// A way to a peer.
 #[derive(Debug)]
@@ -140,9 +138,10 @@ impl Drop for Channel {
     }
 }
 
-/// The bytes of a message, copied into wasm's memory; `None` when there are too many.
+/// The bytes of a message, copied into wasm's memory; `None` when there are more than the
+/// protocol allows: those are not worth copying.
 pub(crate) fn bytes(data: &ArrayBuffer) -> Option<Bytes> {
-    (data.byte_length() <= LONGEST_FRAME).then(|| Uint8Array::new(data).to_vec().into())
+    (data.byte_length() as usize <= MAX_FRAME_BYTES).then(|| Uint8Array::new(data).to_vec().into())
 }
 
 /// A copy of the bytes outside wasm's memory, to be transferred.

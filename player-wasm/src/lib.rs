@@ -10,6 +10,7 @@ mod fetch;
 mod messages;
 mod shell;
 mod socket;
+mod table;
 
 use std::cell::RefCell;
 use std::rc::Rc;

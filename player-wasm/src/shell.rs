@@ -1,7 +1,7 @@
 //! The loop around the core: one input, a full drain of the outputs, one timer.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::rc::{Rc, Weak};
 use std::time::Duration;
 
@@ -18,6 +18,7 @@ use crate::clock::{self, Timer};
 use crate::fetch::Fetch;
 use crate::messages::{Object, check_codecs, event_to_js, media_to_js, stats_to_js};
 use crate::socket::Socket;
+use crate::table::Table;
 
 /// How often the page gets statistics.
 const STATS_INTERVAL: Duration = Duration::from_secs(1);
@@ -55,9 +56,9 @@ pub(crate) struct Shell {
     player: RefCell<Option<Player>>,
     memory: RefCell<Memory>,
     next_stats: Cell<Instant>,
-    fetches: RefCell<BTreeMap<RequestId, Fetch>>,
-    sockets: RefCell<BTreeMap<TrackerId, Socket>>,
-    links: RefCell<BTreeMap<ConnectionId, Link>>,
+    fetches: RefCell<Table<RequestId, Fetch>>,
+    sockets: RefCell<Table<TrackerId, Socket>>,
+    links: RefCell<Table<ConnectionId, Link>>,
     /// The page's numbers of this load's connections begin here, so that late news of an earlier
     /// load's connections are known as such.
     first_connection: Cell<u32>,
@@ -122,14 +123,14 @@ impl Shell {
 
     /// A request came to its end.
     pub(crate) fn fetch_ended(&self, id: RequestId, input: Input) {
-        let ended = self.fetches.borrow_mut().remove(&id);
+        let ended = self.fetches.borrow_mut().remove(id);
         drop(ended);
         self.input(input);
     }
 
     /// A tracker's socket closed by itself.
     pub(crate) fn tracker_closed(&self, tracker: TrackerId) {
-        let closed = self.sockets.borrow_mut().remove(&tracker);
+        let closed = self.sockets.borrow_mut().remove(tracker);
         drop(closed);
         self.input(Input::TrackerClosed(tracker));
     }
@@ -143,7 +144,7 @@ impl Shell {
 
     /// A channel's buffer fell below the low mark.
     pub(crate) fn buffer_fell(&self, connection: ConnectionId) {
-        if let Some(Link::Channel(channel)) = self.links.borrow().get(&connection) {
+        if let Some(Link::Channel(channel)) = self.links.borrow().get(connection) {
             channel.fell();
         }
         self.input(Input::PeerWritable(connection));
@@ -186,7 +187,7 @@ impl Shell {
             Task::RelayBuffered { connection, amount } => {
                 let Some(connection) = self.here(connection) else { return };
                 let low = self.memory.borrow().config.send_buffer_low;
-                let report = match self.links.borrow().get(&connection) {
+                let report = match self.links.borrow().get(connection) {
                     Some(Link::Relay(pressure)) => pressure.is_low(amount as usize, low),
                     _ => false,
                 };
@@ -196,7 +197,7 @@ impl Shell {
             }
             Task::PeerClosed { connection } => {
                 let Some(connection) = self.here(connection) else { return };
-                let closed = self.links.borrow_mut().remove(&connection);
+                let closed = self.links.borrow_mut().remove(connection);
                 drop(closed);
                 self.feed(Input::PeerClosed(connection));
             }
@@ -240,7 +241,7 @@ impl Shell {
         self.feed(Input::Unload);
         self.player.replace(None);
         drop((self.fetches.take(), self.sockets.take()));
-        let left: Vec<_> = self.links.borrow().keys().copied().collect();
+        let left = self.links.borrow().keys();
         for connection in left {
             self.close_link(connection);
         }
@@ -280,7 +281,7 @@ impl Shell {
                 self.fetches.borrow_mut().insert(id, fetch);
             }
             Output::CancelFetch(id) => {
-                let cancelled = self.fetches.borrow_mut().remove(&id);
+                let cancelled = self.fetches.borrow_mut().remove(id);
                 drop(cancelled);
             }
             Output::OpenTracker(tracker, url) => match Socket::open(&self.me, tracker, &url) {
@@ -292,12 +293,12 @@ impl Shell {
             },
             Output::SendTracker(tracker, text) => {
                 // A socket that is not open is about to say that it closed.
-                if let Some(socket) = self.sockets.borrow().get(&tracker) {
+                if let Some(socket) = self.sockets.borrow().get(tracker) {
                     socket.send(&text);
                 }
             }
             Output::CloseTracker(tracker) => {
-                let closed = self.sockets.borrow_mut().remove(&tracker);
+                let closed = self.sockets.borrow_mut().remove(tracker);
                 drop(closed);
             }
             Output::CreateOffer(connection) => {
@@ -327,7 +328,7 @@ impl Shell {
 
     fn send(&self, connection: ConnectionId, message: &Message) {
         let frame = message.encode();
-        let outcome = match self.links.borrow().get(&connection) {
+        let outcome = match self.links.borrow().get(connection) {
             Some(Link::Channel(channel)) => channel.send(&frame),
             Some(Link::Relay(pressure)) => {
                 pressure.sent(frame.len());
@@ -344,7 +345,7 @@ impl Shell {
 
     /// Has the page send, when the channel is the page's.
     fn relay(&self, connection: ConnectionId, frame: &[u8]) {
-        let relayed = matches!(self.links.borrow().get(&connection), Some(Link::Relay(_)));
+        let relayed = matches!(self.links.borrow().get(connection), Some(Link::Relay(_)));
         if relayed {
             let data = channel::buffer(frame);
             self.post(&self.about("relay-send", connection).with("data", &data), Some(&data));
@@ -376,7 +377,7 @@ impl Shell {
 
     /// Forgets a connection and has the page close it; false when it was forgotten before.
     fn close_link(&self, connection: ConnectionId) -> bool {
-        let link = self.links.borrow_mut().remove(&connection);
+        let link = self.links.borrow_mut().remove(connection);
         if link.is_some() {
             self.post(&self.about("close-peer", connection), None);
         }
@@ -386,7 +387,7 @@ impl Shell {
     /// The connection that the page means, if it is one of this load and not closed yet.
     fn here(&self, number: u32) -> Option<ConnectionId> {
         let id = ConnectionId(number.checked_sub(self.first_connection.get())?);
-        self.links.borrow().contains_key(&id).then_some(id)
+        self.links.borrow().get(id).is_some().then_some(id)
     }
 
     /// The page's number for a connection.
