@@ -1,9 +1,12 @@
 //! The WebTorrent tracker protocol: how peers find each other.
 //!
-//! The messages are shared with the demo's tracker.
+//! The messages are shared with the demo's tracker; [`Signaling`] is the client.
 
 mod binary;
+mod client;
+mod link;
 mod message;
 
 pub use binary::*;
+pub use client::*;
 pub use message::*;

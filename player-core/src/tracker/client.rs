@@ -1,0 +1,767 @@
+//! The client side of all trackers of one session: announces, offers and answers.
+//!
+//! A tracker hands each offer of an announce to one other member that is there already, and forwards
+//! the answer. So newcomers' offers reach the incumbents, and an incumbent alone has nothing to hand out.
+//! Offers cost a browser a connection each: they are gathered a few at a time, kept in a pool, and taken
+//! back when a response shows that nobody was there to get them.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use super::binary::OfferId;
+use super::link::{Due, Link, Socket, backoff};
+use super::message::{
+    Announce, AnnounceEvent, AnnounceResponse, Answer, AnswerRelay, ClientMessage, Offer,
+    OfferRelay, ServerMessage,
+};
+use crate::io::{ConnectionId, TrackerId};
+use crate::time::Instant;
+use crate::wire::{InfoHash, PeerId};
+
+/// Most trackers, and most connections in any one stage before they are open.
+const MAX_PENDING: usize = 64;
+/// Offers whose candidates are gathered at the same time.
+const MAX_GATHERING: usize = 3;
+/// How long a browser may take to gather candidates, and how long a connection to open.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
+/// An offer that was handed out and has no answer is closed after this long.
+const OFFER_LIFETIME: Duration = Duration::from_secs(50);
+/// A viewer without peers makes another offer beside one that has had no answer for this long.
+const OFFER_PATIENCE: Duration = Duration::from_secs(10);
+/// An offer that waits for longer is gathered anew: addresses and NAT mappings change.
+const READY_LIFETIME: Duration = Duration::from_secs(300);
+/// How long a ready offer waits for those that are still gathering.
+const GATHER_PATIENCE: Duration = Duration::from_millis(500);
+/// With fewer peers than this, offers go out ahead of the tracker's interval.
+const FEW_PEERS: usize = 4;
+
+/// What [`Signaling`] wants done. See the [`Output`](crate::io::Output) of the same name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SignalingOutput {
+    /// Open a WebSocket to this URL.
+    Open(TrackerId, String),
+    /// Send a text message.
+    Send(TrackerId, String),
+    /// Close the WebSocket.
+    Close(TrackerId),
+    /// Gather an offer.
+    CreateOffer(ConnectionId),
+    /// Gather an answer to this offer.
+    CreateAnswer(ConnectionId, String),
+    /// Apply this answer.
+    AcceptAnswer(ConnectionId, String),
+    /// Close the connection: an offer that nobody took, a connection that did not open in time, or
+    /// one of two to the same peer. Never one that is open.
+    ClosePeer(ConnectionId),
+    /// From now on the connection is one to this peer. It opens, or it ends by
+    /// [`SignalingOutput::ClosePeer`] or by the shell's word.
+    Introduced {
+        /// The connection.
+        connection: ConnectionId,
+        /// The other side, as the tracker says.
+        peer: PeerId,
+        /// Whether the offer is ours.
+        offered: bool,
+    },
+}
+
+/// How the trackers are.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct TrackerStatus {
+    /// A tracker's WebSocket is open.
+    pub reachable: bool,
+    /// A tracker has responded to an announce.
+    pub answered: bool,
+    /// Why a tracker refuses us, in its words, when one does.
+    pub failure: Option<String>,
+    /// Members of the swarm, ourselves included; the highest that a tracker tells, 0 when none does.
+    pub swarm_size: u32,
+}
+
+/// Where a connection is on its way.
+#[derive(Debug)]
+enum Stage {
+    /// Ours: candidates are being gathered.
+    Gathering {
+        until: Instant,
+    },
+    /// Ours: waits for a tracker to hand it out.
+    Ready {
+        offer: Offer,
+        since: Instant,
+    },
+    /// Ours: a tracker has it, and may have handed it out.
+    Announced {
+        offer: Offer,
+        since: Instant,
+        at: Instant,
+    },
+    /// Theirs: our answer is being gathered, for this tracker to forward.
+    Answering {
+        peer: PeerId,
+        tracker: TrackerId,
+        offer_id: OfferId,
+        until: Instant,
+    },
+    /// Both sides have offer and answer.
+    Connecting {
+        peer: PeerId,
+        offered: bool,
+        until: Instant,
+    },
+    Open {
+        peer: PeerId,
+    },
+}
+
+impl Stage {
+    fn peer(&self) -> Option<PeerId> {
+        match self {
+            Self::Answering { peer, .. } | Self::Connecting { peer, .. } | Self::Open { peer } => {
+                Some(*peer)
+            }
+            _ => None,
+        }
+    }
+
+    /// When the connection is given up.
+    fn deadline(&self) -> Option<Instant> {
+        match self {
+            Self::Gathering { until }
+            | Self::Answering { until, .. }
+            | Self::Connecting { until, .. } => Some(*until),
+            Self::Ready { since, .. } => Some(*since + READY_LIFETIME),
+            Self::Announced { at, .. } => Some(*at + OFFER_LIFETIME),
+            Self::Open { .. } => None,
+        }
+    }
+}
+
+/// How many connections are in each stage.
+#[derive(Debug, Default, Clone, Copy)]
+struct Census {
+    gathering: usize,
+    ready: usize,
+    announced: usize,
+    /// Announced ones that may still be answered soon.
+    fresh: usize,
+    connecting: usize,
+    open: usize,
+}
+
+/// Whether offers should go out ahead of the interval.
+enum Hunger {
+    No,
+    /// Connections on their way may do.
+    Later,
+    Yes,
+}
+
+/// All trackers of one session. Without I/O: tell it what happens, then drain
+/// [`Signaling::poll_output`], then wait for [`Signaling::poll_timeout`].
+#[derive(Debug)]
+pub struct Signaling {
+    info_hash: InfoHash,
+    peer_id: PeerId,
+    offers: usize,
+    rng: fastrand::Rng,
+    links: BTreeMap<TrackerId, Link>,
+    bad_urls: Vec<String>,
+    connections: BTreeMap<ConnectionId, Stage>,
+    /// Connections by the other side, once that is known.
+    peers: BTreeMap<PeerId, ConnectionId>,
+    next_connection: u32,
+    wanted: usize,
+    downloaded: u64,
+    uploaded: u64,
+    running: bool,
+    /// No offer is gathered before: the browser has just failed to.
+    gather_at: Instant,
+    gather_failures: u32,
+    now: Instant,
+    deadline: Option<Instant>,
+    outputs: VecDeque<SignalingOutput>,
+}
+
+impl Signaling {
+    /// Trackers are numbered by their position in `trackers`. Keeps up to `offers` offers waiting.
+    #[must_use]
+    pub fn new(
+        trackers: &[String],
+        info_hash: InfoHash,
+        peer_id: PeerId,
+        offers: usize,
+        seed: u64,
+    ) -> Self {
+        let mut links = BTreeMap::new();
+        let mut bad_urls = Vec::new();
+        for (index, url) in (0..).zip(trackers.iter().take(MAX_PENDING)) {
+            if is_websocket_url(url) {
+                links.insert(TrackerId(index), Link::new(url.clone()));
+            } else {
+                bad_urls.push(url.clone());
+            }
+        }
+        let offers = offers.min(MAX_PENDING / 2);
+        Self {
+            info_hash,
+            peer_id,
+            offers,
+            rng: fastrand::Rng::with_seed(seed),
+            links,
+            bad_urls,
+            connections: BTreeMap::new(),
+            peers: BTreeMap::new(),
+            next_connection: 0,
+            wanted: MAX_PENDING,
+            downloaded: 0,
+            uploaded: 0,
+            running: false,
+            gather_at: Instant::default(),
+            gather_failures: 0,
+            now: Instant::default(),
+            deadline: None,
+            outputs: VecDeque::new(),
+        }
+    }
+
+    /// Numbers connections from here on: for a session that goes on after another [`Signaling`].
+    #[must_use]
+    pub const fn with_first_connection(mut self, first: ConnectionId) -> Self {
+        self.next_connection = first.0;
+        self
+    }
+
+    /// The number that the next connection will have.
+    #[must_use]
+    pub const fn next_connection(&self) -> ConnectionId {
+        ConnectionId(self.next_connection)
+    }
+
+    /// Trackers that are ignored: their URLs are not `ws:` or `wss:`.
+    #[must_use]
+    pub fn bad_urls(&self) -> &[String] {
+        &self.bad_urls
+    }
+
+    /// Opens the trackers' sockets and begins to gather offers.
+    pub fn start(&mut self, now: Instant) {
+        if !self.running {
+            self.running = true;
+            for (id, link) in &mut self.links {
+                link.open(now);
+                self.outputs.push_back(SignalingOutput::Open(*id, link.url.clone()));
+            }
+        }
+        self.advance(now);
+    }
+
+    /// Announces `stopped`, closes the sockets and all connections that are not open. Open ones stay.
+    pub fn stop(&mut self, now: Instant) {
+        self.running = false;
+        let ids: Vec<TrackerId> = self.links.keys().copied().collect();
+        for id in ids {
+            if self.links.get(&id).is_some_and(|link| link.is_open() && link.announced) {
+                self.send_announce(id, Some(AnnounceEvent::Stopped), Vec::new());
+            }
+            let Some(link) = self.links.get_mut(&id) else { continue };
+            if !matches!(link.socket, Socket::Closed { .. }) {
+                self.outputs.push_back(SignalingOutput::Close(id));
+            }
+            link.reset();
+        }
+        self.close_where(|stage| !matches!(stage, Stage::Open { .. }));
+        self.advance(now);
+    }
+
+    /// The tracker's socket is open.
+    pub fn opened(&mut self, now: Instant, tracker: TrackerId) {
+        if let Some(link) = self.links.get_mut(&tracker)
+            && matches!(link.socket, Socket::Opening { .. })
+        {
+            link.opened(now);
+        }
+        self.advance(now);
+    }
+
+    /// A text from the tracker. What cannot be read is skipped.
+    pub fn message(&mut self, now: Instant, tracker: TrackerId, text: &str) {
+        let Some(link) = self.links.get_mut(&tracker).filter(|link| link.is_open()) else { return };
+        link.heard(now);
+        match ServerMessage::from_json(text) {
+            Ok(ServerMessage::Announce(response)) => self.responded(now, tracker, &response),
+            Ok(ServerMessage::Offer(offer)) => self.offered(now, tracker, offer),
+            Ok(ServerMessage::Answer(answer)) => self.answered(now, answer),
+            Ok(ServerMessage::Failure(failure))
+                if failure.info_hash.is_none_or(|info_hash| info_hash == self.info_hash) =>
+            {
+                tracing::debug!(tracker = tracker.0, reason = failure.reason, "announce refused");
+                let sent = link.refused(now, &failure.reason);
+                self.take_back(now, sent.into_iter().flat_map(|sent| sent.offers));
+            }
+            Ok(_) => {}
+            Err(error) => {
+                tracing::debug!(tracker = tracker.0, %error, "tracker message skipped");
+            }
+        }
+        self.advance(now);
+    }
+
+    /// The tracker's socket closed, or could not be opened.
+    pub fn closed(&mut self, now: Instant, tracker: TrackerId) {
+        if let Some(link) = self.links.get_mut(&tracker)
+            && !matches!(link.socket, Socket::Closed { .. })
+        {
+            let unanswered = link.closed(now, &mut self.rng);
+            self.take_back(now, unanswered.into_iter().flat_map(|sent| sent.offers));
+        }
+        self.advance(now);
+    }
+
+    /// The offer of [`SignalingOutput::CreateOffer`] is gathered.
+    pub fn offer_ready(&mut self, now: Instant, connection: ConnectionId, sdp: String) {
+        if let Some(stage @ Stage::Gathering { .. }) = self.connections.get_mut(&connection) {
+            let offer_id = OfferId(std::array::from_fn(|_| self.rng.alphanumeric() as u8));
+            *stage = Stage::Ready { offer: Offer { offer_id, sdp }, since: now };
+            self.gather_failures = 0;
+        }
+        self.advance(now);
+    }
+
+    /// The answer of [`SignalingOutput::CreateAnswer`] is gathered.
+    pub fn answer_ready(&mut self, now: Instant, connection: ConnectionId, sdp: String) {
+        if let Some(stage) = self.connections.get_mut(&connection)
+            && let Stage::Answering { peer, tracker, offer_id, .. } = *stage
+        {
+            *stage = Stage::Connecting { peer, offered: false, until: now + CONNECT_TIMEOUT };
+            if self.links.get(&tracker).is_some_and(Link::is_open) {
+                let (info_hash, peer_id) = (self.info_hash, self.peer_id);
+                let answer = Answer { info_hash, peer_id, to_peer_id: peer, offer_id, sdp };
+                let text = ClientMessage::Answer(answer).to_json();
+                self.outputs.push_back(SignalingOutput::Send(tracker, text));
+            } else {
+                // Nobody can forward the answer any more.
+                self.close(connection);
+            }
+        }
+        self.advance(now);
+    }
+
+    /// The connection is open.
+    pub fn connection_opened(&mut self, now: Instant, connection: ConnectionId) {
+        if let Some(stage) = self.connections.get_mut(&connection)
+            && let Some(peer) = stage.peer()
+        {
+            *stage = Stage::Open { peer };
+        }
+        self.advance(now);
+    }
+
+    /// The connection has ended, whether it was still an offer or not, and whoever ended it.
+    pub fn connection_closed(&mut self, now: Instant, connection: ConnectionId) {
+        match self.forget(connection) {
+            Some(Stage::Gathering { .. }) => self.gathering_failed(now),
+            Some(Stage::Open { .. }) => {
+                let alone = self.census(now).open == 0;
+                for link in self.links.values_mut().filter(|link| link.is_open()) {
+                    if alone {
+                        link.hurry_afresh(now, &mut self.rng);
+                    } else if link.offers_at.is_none() {
+                        link.hurry(now, &mut self.rng);
+                    }
+                }
+            }
+            _ => {}
+        }
+        self.advance(now);
+    }
+
+    /// How many peers the swarm would like beyond those whose connection is open; those on their way
+    /// are counted here. With 0, announces go on without offers, and offers of others are ignored.
+    /// As many as come until this is called. A change shows in [`Signaling::poll_timeout`].
+    pub fn set_wanted(&mut self, wanted: usize) {
+        if wanted != self.wanted {
+            let hungry = self.wanted == 0;
+            self.wanted = wanted;
+            for link in self.links.values_mut().filter(|link| hungry && link.is_open()) {
+                link.offers_at = link.offers_at.or(Some(self.now));
+            }
+            if self.running {
+                self.deadline = Some(self.now);
+            }
+        }
+    }
+
+    /// Totals for the next announce, in bytes.
+    pub const fn update_totals(&mut self, downloaded: u64, uploaded: u64) {
+        self.downloaded = downloaded;
+        self.uploaded = uploaded;
+    }
+
+    /// Does what is due.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.advance(now);
+    }
+
+    /// When [`Signaling::handle_timeout`] has to be called next, unless something happens before.
+    #[must_use]
+    pub const fn poll_timeout(&self) -> Option<Instant> {
+        self.deadline
+    }
+
+    /// The next thing to be done.
+    pub fn poll_output(&mut self) -> Option<SignalingOutput> {
+        self.outputs.pop_front()
+    }
+
+    /// How the trackers are.
+    #[must_use]
+    pub fn status(&self) -> TrackerStatus {
+        let mut status = TrackerStatus::default();
+        for link in self.links.values() {
+            status.reachable |= link.is_open();
+            status.answered |= link.answered;
+            status.swarm_size = status.swarm_size.max(link.swarm_size.unwrap_or(0));
+            if status.failure.is_none() {
+                status.failure.clone_from(&link.failure);
+            }
+        }
+        status
+    }
+
+    fn responded(&mut self, now: Instant, tracker: TrackerId, response: &AnnounceResponse) {
+        let Some(link) = self.links.get_mut(&tracker) else { return };
+        if response.info_hash != self.info_hash {
+            return;
+        }
+        let sent = link.responded(response);
+        let others = link.others();
+        if others == Some(0) {
+            link.offers_at = None;
+        } else if link.offers_at.is_none() {
+            link.hurry(now, &mut self.rng);
+        }
+        // The first offers went to one member each; the rest nobody got.
+        let handed_out = others.map_or(usize::MAX, |others| others as usize);
+        let kept = sent.into_iter().flat_map(|sent| sent.offers).skip(handed_out);
+        self.take_back(now, kept);
+    }
+
+    fn offered(&mut self, now: Instant, tracker: TrackerId, relay: OfferRelay) {
+        let OfferRelay { info_hash, peer_id: peer, offer_id, sdp } = relay;
+        if info_hash != self.info_hash
+            || peer == self.peer_id
+            || self.peers.contains_key(&peer)
+            || self.free(&self.census(now)) == 0
+        {
+            return;
+        }
+        let until = now + CONNECT_TIMEOUT;
+        let connection = self.connect(Stage::Answering { peer, tracker, offer_id, until });
+        self.peers.insert(peer, connection);
+        if let Some(link) = self.links.get_mut(&tracker) {
+            link.grown(self.peers.len());
+        }
+        self.outputs.push_back(SignalingOutput::CreateAnswer(connection, sdp));
+        self.outputs.push_back(SignalingOutput::Introduced { connection, peer, offered: false });
+    }
+
+    fn answered(&mut self, now: Instant, relay: AnswerRelay) {
+        let peer = relay.peer_id;
+        if relay.info_hash != self.info_hash || peer == self.peer_id {
+            return;
+        }
+        let ours = self.connections.iter().find(|(_, stage)| match stage {
+            Stage::Ready { offer, .. } | Stage::Announced { offer, .. } => {
+                offer.offer_id == relay.offer_id
+            }
+            _ => false,
+        });
+        let Some((&connection, _)) = ours else { return };
+        if let Some(&other) = self.peers.get(&peer) {
+            // Two connections to one peer: both sides keep the one that the smaller peer id offered,
+            // unless one is open already or comes of another offer of ours.
+            let theirs = match self.connections.get(&other) {
+                Some(Stage::Answering { .. }) => true,
+                Some(Stage::Connecting { offered, .. }) => !offered,
+                _ => false,
+            };
+            if !theirs || peer < self.peer_id {
+                return self.close(connection);
+            }
+            self.close(other);
+        }
+        if self.free(&self.census(now)) == 0 {
+            return self.close(connection);
+        }
+        let until = now + CONNECT_TIMEOUT;
+        self.connections.insert(connection, Stage::Connecting { peer, offered: true, until });
+        self.peers.insert(peer, connection);
+        self.outputs.push_back(SignalingOutput::AcceptAnswer(connection, relay.sdp));
+        self.outputs.push_back(SignalingOutput::Introduced { connection, peer, offered: true });
+    }
+
+    /// Puts offers that no one got back into the pool.
+    fn take_back(&mut self, now: Instant, offers: impl Iterator<Item = ConnectionId>) {
+        for connection in offers {
+            if let Some(Stage::Announced { offer, since, .. }) =
+                self.connections.get_mut(&connection)
+                && *since + READY_LIFETIME > now
+            {
+                let offer_id = offer.offer_id;
+                let offer = Offer { offer_id, sdp: std::mem::take(&mut offer.sdp) };
+                let since = *since;
+                self.connections.insert(connection, Stage::Ready { offer, since });
+            }
+        }
+    }
+
+    /// Does what is due, then finds out when something will be.
+    fn advance(&mut self, now: Instant) {
+        self.now = self.now.max(now);
+        if self.running {
+            self.expire(now);
+            self.fill_pool(now);
+            let ids: Vec<TrackerId> = self.links.keys().copied().collect();
+            for id in ids {
+                self.announce_if_due(now, id);
+            }
+        }
+        self.deadline = self.running.then(|| self.next_deadline(now)).flatten();
+    }
+
+    fn expire(&mut self, now: Instant) {
+        let mut gathering_failed = false;
+        self.close_where(|stage| {
+            let late = stage.deadline().is_some_and(|at| at <= now);
+            gathering_failed |= late && matches!(stage, Stage::Gathering { .. });
+            late
+        });
+        if gathering_failed {
+            self.gathering_failed(now);
+        }
+        let mut unanswered = Vec::new();
+        for (id, link) in &mut self.links {
+            match link.due(now) {
+                Due::Nothing => {}
+                Due::Open => {
+                    link.open(now);
+                    self.outputs.push_back(SignalingOutput::Open(*id, link.url.clone()));
+                }
+                Due::Close => {
+                    self.outputs.push_back(SignalingOutput::Close(*id));
+                    let sent = link.closed(now, &mut self.rng);
+                    unanswered.extend(sent.into_iter().flat_map(|sent| sent.offers));
+                }
+            }
+        }
+        self.take_back(now, unanswered.into_iter());
+    }
+
+    fn fill_pool(&mut self, now: Instant) {
+        if self.wanted == 0 {
+            self.close_where(|stage| {
+                matches!(stage, Stage::Gathering { .. } | Stage::Ready { .. })
+            });
+        }
+        while now >= self.gather_at && self.pool_lacks(&self.census(now)) {
+            let until = now + CONNECT_TIMEOUT;
+            let connection = self.connect(Stage::Gathering { until });
+            self.outputs.push_back(SignalingOutput::CreateOffer(connection));
+        }
+    }
+
+    /// Whether another offer should be gathered now.
+    fn pool_lacks(&self, census: &Census) -> bool {
+        let waiting = if census.open == 0 { census.fresh } else { census.announced };
+        let outstanding = census.gathering + census.ready + census.announced;
+        !self.links.is_empty()
+            && census.gathering < MAX_GATHERING
+            && census.gathering + census.ready + waiting < self.offers.min(self.free(census))
+            && outstanding < 2 * self.offers
+    }
+
+    fn announce_if_due(&mut self, now: Instant, id: TrackerId) {
+        let census = self.census(now);
+        let hunger = match self.links.get(&id) {
+            Some(link) if link.is_open() => self.hunger(&census, link),
+            _ => return,
+        };
+        let Some(link) = self.links.get_mut(&id) else { return };
+        let mut due = link.next_announce <= now;
+        if !due && link.offers_at.is_some_and(|at| at <= now) {
+            match hunger {
+                Hunger::No => link.offers_at = None,
+                Hunger::Later => link.hurry_afresh(now, &mut self.rng),
+                Hunger::Yes => due = self.pool_is_ready(now, &census),
+            }
+        }
+        if due {
+            self.announce(now, id);
+        }
+    }
+
+    fn hunger(&self, census: &Census, link: &Link) -> Hunger {
+        let others = link.others().map_or(FEW_PEERS, |others| others as usize);
+        let enough = others.min(FEW_PEERS);
+        if self.wanted == 0 || census.open >= enough {
+            Hunger::No
+        } else if census.open + census.connecting >= enough {
+            Hunger::Later
+        } else {
+            Hunger::Yes
+        }
+    }
+
+    /// Whether the ready offers should go now rather than wait for those that are still gathering.
+    fn pool_is_ready(&self, now: Instant, census: &Census) -> bool {
+        census.ready > 0
+            && self.free(census) > 0
+            && (census.gathering == 0
+                || self.oldest_ready().is_some_and(|since| since + GATHER_PATIENCE <= now))
+    }
+
+    fn oldest_ready(&self) -> Option<Instant> {
+        let ready = self.connections.values().filter_map(|stage| match stage {
+            Stage::Ready { since, .. } => Some(*since),
+            _ => None,
+        });
+        ready.min()
+    }
+
+    /// Announces with as many of the ready offers as there is room for peers.
+    fn announce(&mut self, now: Instant, id: TrackerId) {
+        let room = self.free(&self.census(now));
+        let mut offers = Vec::new();
+        let mut offered = Vec::new();
+        for (connection, stage) in &mut self.connections {
+            if offers.len() < room
+                && let Stage::Ready { offer, since } = stage
+            {
+                offers.push(offer.clone());
+                offered.push(*connection);
+                *stage = Stage::Announced { offer: offer.clone(), since: *since, at: now };
+            }
+        }
+        let Some(link) = self.links.get_mut(&id) else { return };
+        let event = (!link.announced).then_some(AnnounceEvent::Started);
+        link.sent(now, offered);
+        self.send_announce(id, event, offers);
+    }
+
+    fn send_announce(&mut self, id: TrackerId, event: Option<AnnounceEvent>, offers: Vec<Offer>) {
+        let announce = ClientMessage::Announce(Announce {
+            info_hash: self.info_hash,
+            peer_id: self.peer_id,
+            uploaded: self.uploaded,
+            downloaded: self.downloaded,
+            // A stream is never complete, and a tracker may keep complete members from each other.
+            left: Some(1),
+            event,
+            numwant: Some(offers.len() as u32),
+            offers,
+        });
+        self.outputs.push_back(SignalingOutput::Send(id, announce.to_json()));
+    }
+
+    fn next_deadline(&self, now: Instant) -> Option<Instant> {
+        let census = self.census(now);
+        let mut next = self.links.values().filter_map(Link::deadline).min();
+        let mut sooner = |at: Instant| next = Some(next.map_or(at, |next| next.min(at)));
+        for stage in self.connections.values() {
+            stage.deadline().into_iter().for_each(&mut sooner);
+            if let Stage::Announced { at, .. } = stage
+                && census.open == 0
+                && *at + OFFER_PATIENCE > now
+            {
+                sooner(*at + OFFER_PATIENCE);
+            }
+        }
+        if self.pool_lacks(&census) {
+            sooner(self.gather_at);
+        }
+        for link in self.links.values().filter(|link| link.is_open()) {
+            match link.offers_at {
+                Some(at) if at > now => sooner(at),
+                // Due already, but the pool is not ready.
+                Some(_) if census.gathering > 0 && self.free(&census) > 0 => {
+                    self.oldest_ready()
+                        .into_iter()
+                        .for_each(|since| sooner(since + GATHER_PATIENCE));
+                }
+                _ => {}
+            }
+        }
+        next
+    }
+
+    fn census(&self, now: Instant) -> Census {
+        let mut census = Census::default();
+        for stage in self.connections.values() {
+            match stage {
+                Stage::Gathering { .. } => census.gathering += 1,
+                Stage::Ready { .. } => census.ready += 1,
+                Stage::Announced { at, .. } => {
+                    census.announced += 1;
+                    census.fresh += usize::from(*at + OFFER_PATIENCE > now);
+                }
+                Stage::Answering { .. } | Stage::Connecting { .. } => census.connecting += 1,
+                Stage::Open { .. } => census.open += 1,
+            }
+        }
+        census
+    }
+
+    /// How many more connections may be on their way.
+    fn free(&self, census: &Census) -> usize {
+        self.wanted.min(MAX_PENDING).saturating_sub(census.connecting)
+    }
+
+    fn connect(&mut self, stage: Stage) -> ConnectionId {
+        let connection = ConnectionId(self.next_connection);
+        self.next_connection = self.next_connection.wrapping_add(1);
+        self.connections.insert(connection, stage);
+        connection
+    }
+
+    fn gathering_failed(&mut self, now: Instant) {
+        self.gather_at = now + backoff(self.gather_failures, &mut self.rng);
+        self.gather_failures = self.gather_failures.saturating_add(1);
+    }
+
+    fn close_where(&mut self, mut which: impl FnMut(&Stage) -> bool) {
+        let closed: Vec<ConnectionId> = self
+            .connections
+            .iter()
+            .filter_map(|(connection, stage)| which(stage).then_some(*connection))
+            .collect();
+        closed.into_iter().for_each(|connection| self.close(connection));
+    }
+
+    fn close(&mut self, connection: ConnectionId) {
+        self.forget(connection);
+        self.outputs.push_back(SignalingOutput::ClosePeer(connection));
+    }
+
+    fn forget(&mut self, connection: ConnectionId) -> Option<Stage> {
+        let stage = self.connections.remove(&connection)?;
+        if let Some(peer) = stage.peer()
+            && self.peers.get(&peer) == Some(&connection)
+        {
+            self.peers.remove(&peer);
+        }
+        Some(stage)
+    }
+}
+
+fn is_websocket_url(url: &str) -> bool {
+    let after = |scheme: &str| {
+        let (start, rest) = url.split_at_checked(scheme.len())?;
+        start.eq_ignore_ascii_case(scheme).then_some(rest)
+    };
+    after("ws://").or_else(|| after("wss://")).is_some_and(|rest| !rest.is_empty())
+}
+
+#[cfg(test)]
+#[path = "client_tests.rs"]
+mod tests;

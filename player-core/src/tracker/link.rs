@@ -1,0 +1,236 @@
+//! One tracker of a session: its socket, when it is tried again, and when it is announced to.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use super::message::AnnounceResponse;
+use crate::io::ConnectionId;
+use crate::time::Instant;
+
+/// How long a socket may take to open.
+const OPEN_TIMEOUT: Duration = Duration::from_secs(20);
+/// A tracker that says nothing for this long after an announce is taken for gone.
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(45);
+/// The interval until a tracker has told its own.
+const DEFAULT_INTERVAL: Duration = Duration::from_secs(120);
+const MIN_INTERVAL: u32 = 10;
+const MAX_INTERVAL: u32 = 600;
+/// Most announces whose response is waited for; older ones are forgotten.
+const MAX_IN_FLIGHT: usize = 8;
+/// Most characters kept of a tracker's words.
+const MAX_FAILURE_CHARS: usize = 200;
+
+/// A socket's state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Socket {
+    Closed { retry_at: Option<Instant> },
+    Opening { until: Instant },
+    Open,
+}
+
+/// An announce whose response has not come.
+#[derive(Debug)]
+pub(super) struct Sent {
+    pub(super) at: Instant,
+    /// The offers in it, in their order.
+    pub(super) offers: Vec<ConnectionId>,
+}
+
+/// What a link's timers ask for.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Due {
+    Nothing,
+    Open,
+    /// Give the socket up.
+    Close,
+}
+
+/// One tracker.
+#[derive(Debug)]
+pub(super) struct Link {
+    pub(super) url: String,
+    pub(super) socket: Socket,
+    /// Attempts that ended without any response, in a row.
+    attempts: u32,
+    /// An announce has been sent on this socket and was not refused.
+    pub(super) announced: bool,
+    /// A response has come since the start.
+    pub(super) answered: bool,
+    pub(super) in_flight: VecDeque<Sent>,
+    heard: Instant,
+    /// When the next announce goes out, with or without offers.
+    pub(super) next_announce: Instant,
+    /// From when on an announce with offers may go out ahead of that; `None`: not at all.
+    pub(super) offers_at: Option<Instant>,
+    /// How often offers went out ahead of time, in a row.
+    hungry: u32,
+    interval: Duration,
+    min_interval: Duration,
+    /// Members of the swarm, ourselves included, by the last response and by who came since.
+    pub(super) swarm_size: Option<u32>,
+    /// Why the last announce was refused.
+    pub(super) failure: Option<String>,
+}
+
+impl Link {
+    pub(super) fn new(url: String) -> Self {
+        Self {
+            url,
+            socket: Socket::Closed { retry_at: None },
+            attempts: 0,
+            announced: false,
+            answered: false,
+            in_flight: VecDeque::new(),
+            heard: Instant::default(),
+            next_announce: Instant::default(),
+            offers_at: None,
+            hungry: 0,
+            interval: DEFAULT_INTERVAL,
+            min_interval: Duration::ZERO,
+            swarm_size: None,
+            failure: None,
+        }
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        self.socket == Socket::Open
+    }
+
+    /// Members besides ourselves, when known.
+    pub(super) fn others(&self) -> Option<u32> {
+        self.swarm_size.map(|size| size.saturating_sub(1))
+    }
+
+    /// So many others have been met: the swarm has grown since the last response.
+    pub(super) fn grown(&mut self, others: usize) {
+        let met = u32::try_from(others).unwrap_or(u32::MAX).saturating_add(1);
+        self.swarm_size = self.swarm_size.map(|size| size.max(met));
+    }
+
+    pub(super) fn open(&mut self, now: Instant) {
+        self.socket = Socket::Opening { until: now + OPEN_TIMEOUT };
+    }
+
+    pub(super) fn opened(&mut self, now: Instant) {
+        self.socket = Socket::Open;
+        self.announced = false;
+        self.heard = now;
+        self.next_announce = now;
+        self.offers_at = Some(now);
+        self.hungry = 0;
+    }
+
+    /// The socket is gone; returns the announces that had no response.
+    pub(super) fn closed(&mut self, now: Instant, rng: &mut fastrand::Rng) -> VecDeque<Sent> {
+        self.socket = Socket::Closed { retry_at: Some(now + backoff(self.attempts, rng)) };
+        self.attempts = self.attempts.saturating_add(1);
+        self.offers_at = None;
+        std::mem::take(&mut self.in_flight)
+    }
+
+    /// Back to the state before the start.
+    pub(super) fn reset(&mut self) {
+        *self = Self::new(std::mem::take(&mut self.url));
+    }
+
+    pub(super) fn heard(&mut self, now: Instant) {
+        self.heard = now;
+    }
+
+    /// An announce with these offers has been sent.
+    pub(super) fn sent(&mut self, now: Instant, offers: Vec<ConnectionId>) {
+        self.announced = true;
+        self.next_announce = now + self.interval;
+        self.offers_at = if offers.is_empty() { self.offers_at.or(Some(now)) } else { None };
+        if self.in_flight.len() == MAX_IN_FLIGHT {
+            self.in_flight.pop_front();
+        }
+        self.in_flight.push_back(Sent { at: now, offers });
+    }
+
+    /// A response has come; returns the announce that it answers.
+    pub(super) fn responded(&mut self, response: &AnnounceResponse) -> Option<Sent> {
+        self.attempts = 0;
+        self.answered = true;
+        self.failure = None;
+        self.swarm_size = response.swarm_size();
+        if let Some(interval) = response.interval {
+            self.interval = seconds(interval.clamp(MIN_INTERVAL, MAX_INTERVAL));
+        }
+        self.min_interval = seconds(response.min_interval.unwrap_or(0).min(MAX_INTERVAL));
+        let sent = self.in_flight.pop_front();
+        if let Some(sent) = &sent {
+            self.next_announce = sent.at + self.interval.max(self.min_interval);
+        }
+        sent
+    }
+
+    /// The announce was refused; returns it.
+    pub(super) fn refused(&mut self, now: Instant, reason: &str) -> Option<Sent> {
+        self.failure = Some(reason.chars().take(MAX_FAILURE_CHARS).collect());
+        self.announced = false;
+        self.offers_at = None;
+        self.next_announce = now + self.interval;
+        self.in_flight.pop_front()
+    }
+
+    /// Lets offers go out ahead of the interval, in a while that grows each time.
+    pub(super) fn hurry(&mut self, now: Instant, rng: &mut fastrand::Rng) {
+        let delay = spread(5.0, 8.0, rng) * f64::from(1_u32 << self.hungry.min(5));
+        self.hungry = self.hungry.saturating_add(1);
+        let delay = Duration::from_secs_f64(delay).min(self.interval).max(self.min_interval);
+        self.offers_at = Some(now + delay);
+    }
+
+    /// As [`Link::hurry`], with the shortest while again.
+    pub(super) fn hurry_afresh(&mut self, now: Instant, rng: &mut fastrand::Rng) {
+        self.hungry = 0;
+        self.hurry(now, rng);
+    }
+
+    /// What the socket's timers ask for.
+    pub(super) fn due(&mut self, now: Instant) -> Due {
+        match self.socket {
+            Socket::Closed { retry_at: Some(at) } if at <= now => Due::Open,
+            Socket::Opening { until } if until <= now => Due::Close,
+            Socket::Open => {
+                while let Some(at) = self.in_flight.front().map(|sent| sent.at)
+                    && at + RESPONSE_TIMEOUT <= now
+                {
+                    if self.heard <= at {
+                        return Due::Close;
+                    }
+                    self.in_flight.pop_front();
+                }
+                Due::Nothing
+            }
+            _ => Due::Nothing,
+        }
+    }
+
+    /// When the socket's timers or the regular announce are due.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        match self.socket {
+            Socket::Closed { retry_at } => retry_at,
+            Socket::Opening { until } => Some(until),
+            Socket::Open => {
+                let response = self.in_flight.front().map(|sent| sent.at + RESPONSE_TIMEOUT);
+                Some(response.map_or(self.next_announce, |at| at.min(self.next_announce)))
+            }
+        }
+    }
+}
+
+/// How long to wait after so many failures in a row: 1 s, 2 s, 4 s … 60 s, give or take a fifth.
+pub(super) fn backoff(failures: u32, rng: &mut fastrand::Rng) -> Duration {
+    let seconds = f64::from(1_u32 << failures.min(6)) * spread(0.8, 1.2, rng);
+    Duration::from_secs_f64(seconds.min(60.0))
+}
+
+fn spread(from: f64, to: f64, rng: &mut fastrand::Rng) -> f64 {
+    from + (to - from) * rng.f64()
+}
+
+fn seconds(seconds: u32) -> Duration {
+    Duration::from_secs(seconds.into())
+}
