@@ -1,318 +1,13 @@
-//! Viewers with browsers that take their time, on trackers that forward as `bittorrent-tracker` does.
+//! Each behaviour, in virtual time.
 
-use std::collections::BTreeSet;
+use proptest::prelude::*;
 
 use super::*;
-use crate::tracker::{OfferRelay, Scrape, ServerMessage};
+use crate::tracker::Failure;
+use world::*;
 
-const HASH: InfoHash = InfoHash([7; 20]);
-const GATHER: Duration = Duration::from_millis(100);
-const LATENCY: Duration = Duration::from_millis(50);
-const URL: &str = "wss://tracker.example/announce";
-
-fn seconds(seconds: f64) -> Instant {
-    Instant::from_micros((seconds * 1e6) as u64)
-}
-
-fn peer(number: usize) -> PeerId {
-    PeerId([number as u8 + 1; 20])
-}
-
-/// What is on its way to a viewer, or from one to a tracker.
-#[derive(Debug)]
-enum Note {
-    Opened(TrackerId),
-    Closed(TrackerId),
-    Text(TrackerId, String),
-    ToTracker(TrackerId, String),
-    OfferReady(ConnectionId, String),
-    AnswerReady(ConnectionId, String),
-    ConnectionOpened(ConnectionId),
-}
-
-struct Viewer {
-    signaling: Signaling,
-    /// Connections that the browser holds.
-    held: BTreeSet<ConnectionId>,
-    open: BTreeMap<ConnectionId, PeerId>,
-    introduced: BTreeMap<ConnectionId, (PeerId, bool)>,
-    sent: Vec<(Instant, TrackerId, ClientMessage)>,
-    most_gathering: usize,
-    gathering: usize,
-    created: usize,
-}
-
-impl Viewer {
-    fn announces(&self) -> Vec<(f64, &Announce)> {
-        self.sent
-            .iter()
-            .filter_map(|(at, _, message)| match message {
-                ClientMessage::Announce(announce) => Some((at.as_secs_f64(), announce)),
-                _ => None,
-            })
-            .collect()
-    }
-
-    fn peers(&self) -> Vec<PeerId> {
-        self.open.values().copied().collect()
-    }
-}
-
-#[derive(Default)]
-struct Tracker {
-    /// Members in the order of their coming, as numbers of viewers.
-    members: Vec<usize>,
-    down: bool,
-    refuses: bool,
-}
-
-struct World {
-    now: Instant,
-    viewers: Vec<Viewer>,
-    trackers: Vec<Tracker>,
-    /// By time, then in the order of sending: to which viewer.
-    notes: BTreeMap<(Instant, u64), (usize, Note)>,
-    sent: u64,
-    /// Peers between whom no connection ever opens.
-    blocked: BTreeSet<PeerId>,
-}
-
-impl World {
-    fn new(trackers: usize) -> Self {
-        Self {
-            now: Instant::default(),
-            viewers: Vec::new(),
-            trackers: (0..trackers).map(|_| Tracker::default()).collect(),
-            notes: BTreeMap::new(),
-            sent: 0,
-            blocked: BTreeSet::new(),
-        }
-    }
-
-    fn join(&mut self) -> usize {
-        let urls = vec![URL.to_owned(); self.trackers.len()];
-        self.join_with(&urls)
-    }
-
-    fn join_with(&mut self, urls: &[String]) -> usize {
-        let number = self.viewers.len();
-        let mut signaling = Signaling::new(urls, HASH, peer(number), 5, number as u64);
-        signaling.start(self.now);
-        self.viewers.push(Viewer {
-            signaling,
-            held: BTreeSet::new(),
-            open: BTreeMap::new(),
-            introduced: BTreeMap::new(),
-            sent: Vec::new(),
-            most_gathering: 0,
-            gathering: 0,
-            created: 0,
-        });
-        self.drain(number);
-        number
-    }
-
-    fn tell(&mut self, number: usize, tell: impl FnOnce(&mut Signaling, Instant)) {
-        tell(&mut self.viewers[number].signaling, self.now);
-        self.drain(number);
-    }
-
-    fn post(&mut self, after: Duration, to: usize, note: Note) {
-        self.sent += 1;
-        self.notes.insert((self.now + after, self.sent), (to, note));
-    }
-
-    fn drain(&mut self, number: usize) {
-        while let Some(output) = self.viewers[number].signaling.poll_output() {
-            let viewer = &mut self.viewers[number];
-            match output {
-                SignalingOutput::Open(id, _) => {
-                    let down = self.trackers[id.0 as usize].down;
-                    let note = if down { Note::Closed(id) } else { Note::Opened(id) };
-                    self.post(LATENCY, number, note);
-                }
-                SignalingOutput::Send(id, text) => {
-                    let message = ClientMessage::from_json(&text).unwrap();
-                    viewer.sent.push((self.now, id, message));
-                    self.post(LATENCY, number, Note::ToTracker(id, text));
-                }
-                SignalingOutput::Close(id) => {
-                    self.trackers[id.0 as usize].members.retain(|member| *member != number);
-                }
-                SignalingOutput::CreateOffer(connection) => {
-                    viewer.held.insert(connection);
-                    viewer.created += 1;
-                    viewer.gathering += 1;
-                    viewer.most_gathering = viewer.most_gathering.max(viewer.gathering);
-                    let sdp = format!("{number} {}", connection.0);
-                    self.post(GATHER, number, Note::OfferReady(connection, sdp));
-                }
-                SignalingOutput::CreateAnswer(connection, offer) => {
-                    viewer.held.insert(connection);
-                    let sdp = format!("{number} {} {offer}", connection.0);
-                    self.post(GATHER, number, Note::AnswerReady(connection, sdp));
-                }
-                SignalingOutput::AcceptAnswer(connection, sdp) => {
-                    assert!(viewer.held.contains(&connection));
-                    let ids: Vec<u32> = sdp.split(' ').map(|id| id.parse().unwrap()).collect();
-                    assert_eq!(
-                        ids[2..],
-                        [number as u32, connection.0],
-                        "an answer to another offer"
-                    );
-                    if !self.blocked.contains(&peer(number)) {
-                        let other = ids[0] as usize;
-                        self.post(LATENCY, number, Note::ConnectionOpened(connection));
-                        self.post(LATENCY, other, Note::ConnectionOpened(ConnectionId(ids[1])));
-                    }
-                }
-                SignalingOutput::ClosePeer(connection) => {
-                    assert!(viewer.held.remove(&connection), "closed twice");
-                    assert!(
-                        !viewer.open.contains_key(&connection),
-                        "an open connection was closed"
-                    );
-                }
-                SignalingOutput::Introduced { connection, peer, offered } => {
-                    assert!(viewer.held.contains(&connection));
-                    viewer.introduced.insert(connection, (peer, offered));
-                }
-            }
-        }
-        let deadline = self.viewers[number].signaling.poll_timeout();
-        assert!(
-            deadline.is_none_or(|at| at > self.now),
-            "a timer is due right after it was handled"
-        );
-    }
-
-    fn deliver(&mut self, to: usize, note: Note) {
-        let viewer = &mut self.viewers[to];
-        match note {
-            Note::Opened(id) => self.tell(to, |signaling, now| signaling.opened(now, id)),
-            Note::Closed(id) => self.tell(to, |signaling, now| signaling.closed(now, id)),
-            Note::Text(id, text) => {
-                self.tell(to, |signaling, now| signaling.message(now, id, &text))
-            }
-            Note::OfferReady(connection, sdp) => {
-                viewer.gathering -= 1;
-                self.tell(to, |signaling, now| signaling.offer_ready(now, connection, sdp));
-            }
-            Note::AnswerReady(connection, sdp) => {
-                self.tell(to, |signaling, now| signaling.answer_ready(now, connection, sdp));
-            }
-            Note::ConnectionOpened(connection) => {
-                if viewer.held.contains(&connection) {
-                    let other = viewer.introduced[&connection].0;
-                    viewer.open.insert(connection, other);
-                    self.tell(to, |signaling, now| signaling.connection_opened(now, connection));
-                }
-            }
-            Note::ToTracker(id, text) => {
-                self.track(id, to, ClientMessage::from_json(&text).unwrap())
-            }
-        }
-    }
-
-    /// What a tracker does with a message.
-    fn track(&mut self, id: TrackerId, from: usize, message: ClientMessage) {
-        let tracker = &mut self.trackers[id.0 as usize];
-        if tracker.down {
-            return;
-        }
-        match message {
-            ClientMessage::Announce(announce) => {
-                if tracker.refuses {
-                    let reason = "not on my list".to_owned();
-                    let failure = crate::tracker::Failure { info_hash: Some(HASH), reason };
-                    let text = ServerMessage::Failure(failure).to_json();
-                    return self.post(LATENCY, from, Note::Text(id, text));
-                }
-                tracker.members.retain(|member| *member != from);
-                let others = tracker.members.clone();
-                if announce.event != Some(AnnounceEvent::Stopped) {
-                    tracker.members.push(from);
-                }
-                let response = ServerMessage::Announce(AnnounceResponse {
-                    info_hash: HASH,
-                    interval: Some(120),
-                    complete: Some(0),
-                    incomplete: Some(tracker.members.len() as u32),
-                    ..AnnounceResponse::default()
-                });
-                self.post(LATENCY, from, Note::Text(id, response.to_json()));
-                for (offer, to) in announce.offers.into_iter().zip(others) {
-                    let Offer { offer_id, sdp } = offer;
-                    let (info_hash, peer_id) = (HASH, announce.peer_id);
-                    let relay = OfferRelay { info_hash, peer_id, offer_id, sdp };
-                    let text = ServerMessage::Offer(relay).to_json();
-                    self.post(LATENCY, to, Note::Text(id, text));
-                }
-            }
-            ClientMessage::Answer(answer) => {
-                let to = tracker.members.iter().find(|member| peer(**member) == answer.to_peer_id);
-                let Some(to) = to.copied() else { return };
-                let Answer { info_hash, peer_id, offer_id, sdp, .. } = answer;
-                let relay = AnswerRelay { info_hash, peer_id, offer_id, sdp };
-                self.post(LATENCY, to, Note::Text(id, ServerMessage::Answer(relay).to_json()));
-            }
-            ClientMessage::Scrape(Scrape { .. }) => unreachable!(),
-        }
-    }
-
-    fn run_until(&mut self, end: Instant) {
-        loop {
-            let note = self.notes.keys().next().map(|(at, _)| *at);
-            let timers = self.viewers.iter().map(|viewer| viewer.signaling.poll_timeout());
-            let (number, timer) = timers.enumerate().filter_map(|(i, at)| Some((i, at?))).fold(
-                (0, None),
-                |least: (usize, Option<Instant>), (i, at)| {
-                    if least.1.is_none_or(|least| at < least) { (i, Some(at)) } else { least }
-                },
-            );
-            let Some(next) = note.into_iter().chain(timer).min().filter(|at| *at <= end) else {
-                break;
-            };
-            self.now = self.now.max(next);
-            if note.is_some_and(|at| at <= next) {
-                let (_, (to, note)) = self.notes.pop_first().unwrap();
-                self.deliver(to, note);
-            } else {
-                self.tell(number, |signaling, now| signaling.handle_timeout(now));
-            }
-        }
-        self.now = end;
-    }
-
-    fn run(&mut self, for_seconds: f64) {
-        self.run_until(self.now + Duration::from_secs_f64(for_seconds));
-    }
-
-    /// The other side went away: the browser says that the connection failed.
-    fn hang_up(&mut self, number: usize) {
-        let viewer = &mut self.viewers[number];
-        let open = std::mem::take(&mut viewer.open);
-        for connection in open.into_keys() {
-            self.viewers[number].held.remove(&connection);
-            self.tell(number, |signaling, now| signaling.connection_closed(now, connection));
-        }
-    }
-
-    fn text(&mut self, number: usize, message: &ServerMessage) {
-        let text = message.to_json();
-        self.tell(number, |signaling, now| signaling.message(now, TrackerId(0), &text));
-    }
-}
-
-/// An offer of someone who is no viewer.
-fn stranger(number: usize, offer: u8) -> ServerMessage {
-    ServerMessage::Offer(OfferRelay {
-        info_hash: HASH,
-        peer_id: peer(number),
-        offer_id: OfferId([offer; 20]),
-        sdp: format!("{number} 0"),
-    })
-}
+#[path = "client_world.rs"]
+mod world;
 
 #[test]
 fn the_first_announce_does_not_wait_for_offers_and_a_newcomer_announces_again_with_them() {
@@ -683,7 +378,7 @@ fn hostile_text_costs_only_that_message() {
     world.tell(0, |signaling, now| signaling.message(now, TrackerId(0), &huge));
     assert_eq!(world.viewers[0].signaling.status().swarm_size, u32::MAX);
     let reason = "é".repeat(5000);
-    world.text(0, &ServerMessage::Failure(crate::tracker::Failure { info_hash: None, reason }));
+    world.text(0, &ServerMessage::Failure(Failure { info_hash: None, reason }));
     assert_eq!(world.viewers[0].signaling.status().failure.unwrap().chars().count(), 200);
     world.run(700.0);
     assert_eq!(world.viewers[0].signaling.status().swarm_size, before.swarm_size);
@@ -775,4 +470,62 @@ fn the_same_seed_and_inputs_give_the_same_outputs() {
         world.viewers.into_iter().map(|viewer| viewer.sent).collect::<Vec<_>>()
     };
     assert_eq!(run(), run());
+}
+
+proptest! {
+    #[test]
+    fn whatever_comes_nothing_panics_or_piles_up(
+        inputs in prop::collection::vec((0_u8..14, 0_u32..40, 0_u64..20_000), 1..300),
+        seed: u64,
+    ) {
+        let urls = vec![URL.to_owned(); 2];
+        let mut signaling = Signaling::new(&urls, HASH, peer(20), 5, seed);
+        let mut now = seconds(1.0);
+        let mut offer_ids = vec![OfferId::default()];
+        for (kind, id, millis) in inputs {
+            let (tracker, connection) = (TrackerId(id % 3), ConnectionId(id));
+            let peer_id = peer(id as usize);
+            let offer_id = offer_ids[id as usize % offer_ids.len()];
+            let (info_hash, sdp) = (HASH, "sdp".to_owned());
+            let text = match kind {
+                10 => ServerMessage::Offer(OfferRelay { info_hash, peer_id, offer_id, sdp }),
+                11 => ServerMessage::Answer(AnswerRelay { info_hash, peer_id, offer_id, sdp }),
+                12 => ServerMessage::Failure(Failure { info_hash: None, reason: sdp }),
+                _ => ServerMessage::Announce(AnnounceResponse {
+                    info_hash,
+                    interval: Some(id),
+                    incomplete: Some(id % 7),
+                    ..AnnounceResponse::default()
+                }),
+            };
+            match kind {
+                0 if id == 0 => signaling.stop(now),
+                0 | 1 => signaling.start(now),
+                2 => signaling.opened(now, tracker),
+                3 if id < 8 => signaling.closed(now, tracker),
+                3 | 4 => signaling.offer_ready(now, connection, "sdp".to_owned()),
+                5 => signaling.answer_ready(now, connection, "sdp".to_owned()),
+                6 => signaling.connection_opened(now, connection),
+                7 => signaling.connection_closed(now, connection),
+                8 => signaling.set_wanted(id as usize / 2),
+                9 => now += Duration::from_millis(millis),
+                _ => signaling.message(now, tracker, &text.to_json()),
+            }
+            signaling.handle_timeout(now);
+            prop_assert!(signaling.poll_timeout().is_none_or(|at| at > now));
+            while let Some(output) = signaling.poll_output() {
+                if let SignalingOutput::Send(_, text) = output
+                    && let Ok(ClientMessage::Announce(announce)) = ClientMessage::from_json(&text)
+                {
+                    offer_ids.extend(announce.offers.iter().map(|offer| offer.offer_id));
+                }
+            }
+            let census = signaling.census(now);
+            prop_assert!(census.gathering <= MAX_GATHERING);
+            prop_assert!(census.gathering + census.ready + census.announced <= 10);
+            let known = census.connecting + census.open;
+            prop_assert!(census.connecting <= MAX_PENDING && signaling.peers.len() == known);
+            prop_assert!(signaling.links.values().all(|link| link.in_flight.len() <= 8));
+        }
+    }
 }
