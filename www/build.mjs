@@ -1,0 +1,65 @@
+// Bundles the page side into dist/. usage: node build.mjs [--pkg DIR] [--out DIR]
+// `--pkg` is where wasm-bindgen left potluck.js and potluck_bg.wasm (default: pkg/).
+
+import { execFileSync } from 'node:child_process';
+import { copyFileSync, existsSync, mkdirSync, rmSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { build } from 'esbuild';
+
+const root = dirname(fileURLToPath(import.meta.url));
+const { values } = parseArgs({ options: { pkg: { type: 'string' }, out: { type: 'string' } } });
+const pkg = resolve(values.pkg ?? join(root, 'pkg'));
+const out = resolve(values.out ?? join(root, 'dist'));
+
+for (const name of ['potluck.js', 'potluck_bg.wasm']) {
+  if (!existsSync(join(pkg, name))) {
+    console.error(`${join(pkg, name)} is missing: \`cargo xtask build\` makes it with wasm-bindgen (target web)`);
+    process.exit(1);
+  }
+}
+
+rmSync(out, { recursive: true, force: true });
+mkdirSync(out, { recursive: true });
+
+const common = {
+  absWorkingDir: root,
+  outdir: out,
+  bundle: true,
+  format: 'esm',
+  target: 'es2022',
+  minify: true,
+  // Beside the files, not inside them, and not announced: nobody downloads a map without asking.
+  sourcemap: 'external',
+  legalComments: 'none',
+  logLevel: 'warning',
+};
+
+/** Imports between the bundles stay imports, so that nothing is downloaded twice. */
+const sharedBundles = {
+  name: 'shared-bundles',
+  setup({ onResolve }) {
+    const ours = ({ importer }) => importer.startsWith(join(root, 'src'));
+    onResolve({ filter: /\/index\.js$/ }, (args) => (ours(args) ? { path: './potluck.js', external: true } : undefined));
+    onResolve({ filter: /\/dressing\.js$/ }, (args) => (ours(args) ? { path: './potluck-player.js', external: true } : undefined));
+  },
+};
+
+await Promise.all([
+  build({ ...common, plugins: [sharedBundles], entryPoints: {
+    'potluck': 'src/public/index.ts',
+    'potluck-player': 'src/internal/dressing.ts',
+    'embed': 'src/public/embed.ts',
+    'demo': 'src/demo/demo.ts',
+  } }),
+  build({ ...common, entryPoints: { 'potluck-worker': 'src/internal/worker.ts' }, alias: { 'potluck-wasm': join(pkg, 'potluck.js') } }),
+  build({ ...common, sourcemap: false, entryPoints: { 'demo': 'src/demo/demo.css' } }),
+]);
+
+copyFileSync(join(pkg, 'potluck_bg.wasm'), join(out, 'potluck.wasm'));
+copyFileSync(join(root, 'src/public/embed.html'), join(out, 'embed.html'));
+copyFileSync(join(root, 'src/demo/index.html'), join(out, 'index.html'));
+
+execFileSync(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '--declaration', '--emitDeclarationOnly', '--outDir', join(out, 'types')], { cwd: root, stdio: 'inherit' });
+rmSync(join(out, 'types/demo'), { recursive: true, force: true });

@@ -1,0 +1,233 @@
+// The page's half of the engine: owns the worker, routes messages, brings the media source to the element, reports the playhead.
+
+import { compileWasm, describe } from './compile-wasm.js';
+import { MediaSink, isMediaCommand, needsManagedSource } from './media-sink.js';
+import { PlayheadReporter } from './playhead.js';
+import type { EngineConfig, MediaCommand, ToPage, ToWorker } from './protocol.js';
+import { RtcBridge } from './rtc-bridge.js';
+import type { StartMessage } from './worker.js';
+
+/** What the element is told; the rest is answered here. */
+export type EngineEvent =
+  | Exclude<ToPage, MediaCommand | { connection: number } | { type: 'ready' | 'failed' | 'media-source' }>
+  /** The worker or the wasm did not start: `started` false; or broke down later. Nothing more comes. */
+  | { type: 'stopped'; started: boolean; message: string };
+
+export interface EngineClientOptions {
+  video: HTMLVideoElement;
+  config: EngineConfig;
+  /** Asked for each new connection. */
+  rtcConfiguration: () => RTCConfiguration;
+  onEvent: (event: EngineEvent) => void;
+}
+
+/** Time for the worker to say goodbye to peers and trackers, in ms. */
+const GOODBYE_MS = 250;
+
+/** Both may be set before the first element connects, where a bundler or a server puts the files elsewhere. */
+export const engineUrls = {
+  worker: new URL('./potluck-worker.js', import.meta.url).href,
+  wasm: new URL('./potluck.wasm', import.meta.url).href,
+};
+
+/** One compilation serves all elements of a page; null when the page may not compile (the worker then tries itself). */
+let compiled: { url: string; module: Promise<WebAssembly.Module | null> } | null = null;
+
+function moduleOf(url: string): Promise<WebAssembly.Module | null> {
+  if (compiled?.url !== url) compiled = { url, module: compileWasm(url).catch(() => {
+    compiled = null;
+    return null;
+  }) };
+  return compiled.module;
+}
+
+/** One engine in one worker, for one media element. */
+export class EngineClient {
+  readonly #video: HTMLVideoElement;
+  readonly #onEvent: (event: EngineEvent) => void;
+  readonly #bridge: RtcBridge;
+  readonly #sink: MediaSink;
+  #worker: Worker | null = null;
+  #workerBlobUrl: string | null = null;
+  #reporter: PlayheadReporter | null = null;
+  #objectUrl: string | null = null;
+  #started = false;
+  #stopped = false;
+
+  constructor(options: EngineClientOptions) {
+    this.#video = options.video;
+    this.#onEvent = options.onEvent;
+    this.#bridge = new RtcBridge(this.#post, options.rtcConfiguration);
+    this.#sink = new MediaSink(this.#post, (source) => {
+      this.#attachOnPage(source);
+    });
+    addEventListener('online', this.#onOnline);
+    addEventListener('offline', this.#onOnline);
+    addEventListener('pagehide', this.#onPageHide);
+    // The module travels while the worker's script does.
+    const module = moduleOf(engineUrls.wasm);
+    try {
+      this.#worker = this.#createWorker(engineUrls.worker);
+    } catch (cause) {
+      // The caller has not got hold of this object yet.
+      queueMicrotask(() => {
+        this.#fail(blocked(engineUrls.worker, describe(cause)));
+      });
+      return;
+    }
+    void module.then((compiledModule) => {
+      const start: StartMessage = { type: 'start', wasmUrl: engineUrls.wasm, config: options.config };
+      if (compiledModule) start.module = compiledModule;
+      this.#worker?.postMessage(start);
+    });
+  }
+
+  /** Loads this playlist, forgetting what was loaded before. */
+  load(url: string, startPosition: number | null): void {
+    this.#detach();
+    if (!RtcBridge.available) this.#post({ type: 'webrtc-unavailable' });
+    if (!navigator.onLine) this.#post({ type: 'online', online: false });
+    this.#post({ type: 'load', url, startPosition });
+    this.#reporter ??= new PlayheadReporter(this.#video, this.#post);
+  }
+
+  unload(): void {
+    this.#post({ type: 'unload' });
+    this.#detach();
+  }
+
+  send(message: ToWorker): void {
+    this.#post(message);
+  }
+
+  /** Ends everything. At once when the page goes away, else after a short goodbye to peers and trackers. */
+  stop(atOnce = false): void {
+    if (this.#stopped) return;
+    this.#post({ type: 'unload' });
+    this.#stopped = true;
+    removeEventListener('online', this.#onOnline);
+    removeEventListener('offline', this.#onOnline);
+    removeEventListener('pagehide', this.#onPageHide);
+    this.#reporter?.stop();
+    this.#sink.close();
+    this.#detach();
+    const end = (): void => {
+      this.#bridge.close();
+      this.#worker?.terminate();
+      this.#worker = null;
+      if (this.#workerBlobUrl) URL.revokeObjectURL(this.#workerBlobUrl);
+      this.#workerBlobUrl = null;
+    };
+    if (atOnce) end();
+    else setTimeout(end, GOODBYE_MS);
+  }
+
+  #createWorker(url: string): Worker {
+    let script = url;
+    if (new URL(url).origin !== location.origin) {
+      // Workers start from the page's own origin only; an import may come from anywhere that allows it (CORS).
+      script = URL.createObjectURL(new Blob([`import ${JSON.stringify(url)};`], { type: 'text/javascript' }));
+      this.#workerBlobUrl = script;
+    }
+    const worker = new Worker(script, { type: 'module', name: 'potluck' });
+    worker.addEventListener('message', ({ data }: MessageEvent<ToPage>) => {
+      if (!this.#stopped) this.#onMessage(data);
+    });
+    worker.addEventListener('messageerror', () => {
+      this.#fail('a message of the worker could not be read');
+    });
+    worker.addEventListener('error', (event) => {
+      event.preventDefault();
+      if (this.#started) this.#fail(`the engine stopped: ${event.message}`);
+      // A script that could not be loaded gives an event without words.
+      else this.#fail(blocked(url, (event as Partial<ErrorEvent>).message ?? ''));
+    });
+    return worker;
+  }
+
+  #onMessage(message: ToPage): void {
+    if ('connection' in message) {
+      this.#bridge.handle(message);
+    } else if (isMediaCommand(message)) {
+      this.#sink.handle(message);
+    } else if (message.type === 'ready') {
+      this.#started = true;
+    } else if (message.type === 'failed') {
+      this.#fail(message.message);
+    } else if (message.type === 'media-source') {
+      this.#attach(() => {
+        this.#video.srcObject = message.handle as unknown as MediaProvider;
+      });
+    } else {
+      this.#onEvent(message);
+    }
+  }
+
+  #attachOnPage(source: MediaSource): void {
+    this.#attach(() => {
+      const url = URL.createObjectURL(source);
+      this.#objectUrl = url;
+      source.addEventListener('sourceopen', () => {
+        this.#revoke(url);
+      }, { once: true });
+      this.#video.src = url;
+    });
+  }
+
+  /** A new media source stops the element, as any new source does; a viewer who was playing wants to go on. */
+  #attach(set: () => void): void {
+    const playing = !this.#video.paused;
+    if (needsManagedSource()) this.#video.disableRemotePlayback = true;
+    if (this.#objectUrl) this.#revoke(this.#objectUrl);
+    set();
+    if (playing) void this.#video.play().catch(ignore);
+  }
+
+  /** Takes the media source from the element, and leaves an element without any alone: it may wait to play. */
+  #detach(): void {
+    if (this.#clear()) this.#video.load();
+  }
+
+  #clear(): boolean {
+    const had = this.#video.srcObject !== null || this.#video.hasAttribute('src');
+    if (this.#objectUrl) this.#revoke(this.#objectUrl);
+    if (this.#video.srcObject) this.#video.srcObject = null;
+    this.#video.removeAttribute('src');
+    return had;
+  }
+
+  #revoke(url: string): void {
+    URL.revokeObjectURL(url);
+    if (this.#objectUrl === url) this.#objectUrl = null;
+  }
+
+  #fail(message: string): void {
+    if (this.#stopped) return;
+    const started = this.#started;
+    this.stop(true);
+    this.#onEvent({ type: 'stopped', started, message });
+  }
+
+  readonly #post = (message: ToWorker, transfer: Transferable[] = []): void => {
+    if (!this.#stopped) this.#worker?.postMessage(message, transfer);
+  };
+
+  readonly #onOnline = (): void => {
+    this.#post({ type: 'online', online: navigator.onLine });
+  };
+
+  readonly #onPageHide = (event: PageTransitionEvent): void => {
+    // A page kept for the back button may come back; one that does not is gone, and its peers should know at once.
+    if (!event.persisted) this.stop(true);
+  };
+}
+
+function blocked(url: string, words: string): string {
+  const cause = words === '' ? '' : `: ${words}`;
+  return `the worker ${url} could not be started; it is missing, or the page's Content-Security-Policy blocks it `
+    + `(worker-src has to allow it, and blob: when it comes from another origin)${cause}`;
+}
+
+function ignore(): void {
+  // play() was refused or interrupted; the element's own events say so.
+}

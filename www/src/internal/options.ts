@@ -1,0 +1,92 @@
+// The element's own attributes, read with tolerance: what cannot be used is left out and named in a warning.
+
+import type { P2pMode } from './protocol.js';
+import type { PotluckWarning } from './player-error.js';
+
+/** What the attributes say. */
+export interface Options {
+  /** What the engine is to do: the attribute, unless consent was refused. */
+  p2p: P2pMode;
+  /** What the attribute says, `on` when it cannot be read. */
+  p2pAttribute: P2pAttribute;
+  /** Only through TURN servers. */
+  relayOnly: boolean;
+  uploadLimitBps: number | null;
+  trackers: string[];
+  swarm: string | null;
+  iceServers: RTCIceServer[];
+  warnings: PotluckWarning[];
+}
+
+/** Names of the attributes that `readOptions` reads. */
+export const OPTION_ATTRIBUTES = ['trackers', 'swarm', 'ice-servers', 'p2p', 'upload-limit', 'consent'] as const;
+
+export type OptionAttribute = (typeof OPTION_ATTRIBUTES)[number];
+
+/** Values of `p2p`. */
+export type P2pAttribute = P2pMode | 'relay';
+
+const P2P_VALUES: readonly P2pAttribute[] = ['on', 'off', 'download-only', 'relay'];
+
+export function readOptions(attribute: (name: OptionAttribute) => string | null): Options {
+  const warnings: PotluckWarning[] = [];
+  const warn = (code: string, message: string): void => {
+    warnings.push({ code, message });
+  };
+
+  const asked = attribute('p2p')?.trim().toLowerCase() ?? '';
+  const known = P2P_VALUES.find((value) => value === asked);
+  const p2p = known ?? 'on';
+  if (!known && asked !== '') warn('p2p-value', `p2p="${asked}" is not known: it has to be on, off, download-only or relay; taken as on`);
+  const iceServers = readIceServers(attribute('ice-servers'), warn);
+  const relayOnly = p2p === 'relay';
+  if (relayOnly && iceServers.length === 0) warn('relay-without-server', 'p2p="relay" finds no peers without a TURN server in ice-servers');
+  const refused = attribute('consent')?.trim().toLowerCase() === 'off';
+
+  return {
+    p2p: refused ? 'off' : p2p === 'relay' ? 'on' : p2p,
+    p2pAttribute: p2p,
+    relayOnly,
+    uploadLimitBps: readUploadLimit(attribute('upload-limit'), warn),
+    trackers: (attribute('trackers') ?? '').split(/\s+/).filter((entry) => entry !== ''),
+    swarm: attribute('swarm')?.trim() || null,
+    iceServers,
+    warnings,
+  };
+}
+
+type Warn = (code: string, message: string) => void;
+
+function readUploadLimit(text: string | null, warn: Warn): number | null {
+  if (text === null || text.trim() === '') return null;
+  const kilobits = Number(text);
+  if (Number.isFinite(kilobits) && kilobits >= 0) return Math.round(kilobits * 1000);
+  warn('upload-limit-value', `upload-limit="${text}" is not a number of kbit/s; there is no limit`);
+  return null;
+}
+
+function readIceServers(text: string | null, warn: Warn): RTCIceServer[] {
+  if (text === null || text.trim() === '') return [];
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    warn('ice-servers-json', 'ice-servers is not JSON; connections are made without servers');
+    return [];
+  }
+  const entries: unknown[] = Array.isArray(value) ? value : [value];
+  const servers = entries.filter(isIceServer);
+  if (servers.length < entries.length) {
+    warn('ice-servers-entry', 'an entry of ice-servers is left out: each has to be an object whose urls begin with stun: or turn:, with username and credential for turn:');
+  }
+  return servers;
+}
+
+function isIceServer(entry: unknown): entry is RTCIceServer {
+  if (typeof entry !== 'object' || entry === null || !('urls' in entry)) return false;
+  const urls: unknown[] = Array.isArray(entry.urls) ? entry.urls : [entry.urls];
+  if (urls.length === 0 || !urls.every((url) => typeof url === 'string' && /^(stuns?|turns?):\S+$/i.test(url))) return false;
+  // RTCPeerConnection throws for a TURN server without these, and one bad entry would cost every connection.
+  const turn = urls.some((url) => /^turn/i.test(url as string));
+  return !turn || ('username' in entry && typeof entry.username === 'string' && 'credential' in entry && typeof entry.credential === 'string');
+}

@@ -1,0 +1,87 @@
+// The worker's entry: starts the wasm, hands messages between the page and the engine, and keeps the media source here where the
+// browser allows that.
+
+import init, { Engine, type EngineMessage } from 'potluck-wasm';
+import { compileWasm, describe } from './compile-wasm.js';
+import { MediaSink, isMediaCommand, mediaSourceClass } from './media-sink.js';
+import type { EngineConfig, MediaAnswer, MediaCommand, ToPage, ToWorker } from './protocol.js';
+
+/** `start`, with the wasm compiled by the page already where that worked. */
+export type StartMessage = Extract<ToWorker, { type: 'start' }> & { module?: WebAssembly.Module };
+
+interface WorkerScope {
+  postMessage(message: ToPage, transfer: Transferable[]): void;
+  addEventListener(type: 'message', listener: (event: MessageEvent<ToWorker>) => void): void;
+  addEventListener(type: 'unhandledrejection', listener: (event: PromiseRejectionEvent) => void): void;
+}
+
+const scope = globalThis as unknown as WorkerScope;
+const mediaInWorker = mediaSourceClass()?.canConstructInDedicatedWorker === true;
+
+let engine: Engine | null = null;
+/** What came before the engine ran. */
+let waiting: ToWorker[] = [];
+let sink: MediaSink | null = null;
+
+scope.addEventListener('message', ({ data }) => {
+  if (data.type === 'start') {
+    start(data).catch((cause: unknown) => {
+      post({ type: 'failed', message: describe(cause) });
+    });
+  } else {
+    toEngine(data);
+  }
+});
+
+// A panic inside a promise does not reach the page's `error` event on its own.
+scope.addEventListener('unhandledrejection', (event) => {
+  event.preventDefault();
+  post({ type: 'failed', message: `the engine stopped: ${describe(event.reason)}` });
+});
+
+async function start(message: StartMessage): Promise<void> {
+  await init({ module_or_path: message.module ?? (await compileWasm(message.wasmUrl)) });
+  run(message.config);
+}
+
+function run(config: EngineConfig): void {
+  if (mediaInWorker) sink = new MediaSink(answer, attach);
+  engine = new Engine(config, fromEngine);
+  post({ type: 'ready', mediaInWorker });
+  const before = waiting;
+  waiting = [];
+  before.forEach(toEngine);
+}
+
+function toEngine(message: ToWorker): void {
+  if (message.type === 'unload') sink?.close();
+  if (engine) engine.handle(message);
+  else waiting.push(message);
+}
+
+function fromEngine(message: EngineMessage, transfer: Transferable[]): void {
+  if (sink && isMediaCommand(message)) sink.handle(owned(message, transfer));
+  else post(message, transfer);
+}
+
+/** The sink keeps bytes until their turn, so they may not be a view of memory that the engine writes to again. */
+function owned(message: MediaCommand, transfer: Transferable[]): MediaCommand {
+  if (message.type !== 'media-append' || transfer.includes(message.data.buffer as ArrayBuffer)) return message;
+  return { ...message, data: message.data.slice() };
+}
+
+/** Answers wait for the next microtask: the engine may be in the middle of the call that gave the command. */
+function answer(message: MediaAnswer): void {
+  queueMicrotask(() => {
+    engine?.handle(message);
+  });
+}
+
+function attach(source: MediaSource): void {
+  const { handle } = source as MediaSource & { handle: MediaSourceHandle };
+  post({ type: 'media-source', handle }, [handle]);
+}
+
+function post(message: ToPage, transfer: Transferable[] = []): void {
+  scope.postMessage(message, transfer);
+}

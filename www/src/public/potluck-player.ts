@@ -1,0 +1,142 @@
+// <potluck-player>: <potluck-video> with controls. The controls come in a bundle of their own, when the first player is on a page.
+
+import { CustomVideoElement } from 'custom-media-element';
+import { OPTION_ATTRIBUTES } from '../internal/options.js';
+import { POTLUCK_EVENTS, PotluckVideo, type PotluckVideoEventMap } from './potluck-video.js';
+
+/** Attributes that go through to the video as they are. */
+const VIDEO_ATTRIBUTES = [
+  'src', 'poster', 'autoplay', 'muted', 'loop', 'preload', 'playsinline', 'crossorigin', 'disablepictureinpicture', 'disableremoteplayback',
+  ...OPTION_ATTRIBUTES,
+] as const;
+
+const LIFE = new Set(['constructor', 'init', 'handleEvent', 'connectedCallback', 'disconnectedCallback', 'attributeChangedCallback', 'get', 'set', 'call']);
+
+const STYLE = `
+  :host { display: block; position: relative; aspect-ratio: 16 / 9; background: #000; color: #fff; overflow: hidden; container-type: inline-size; }
+  :host([hidden]) { display: none; }
+  potluck-video { display: block; width: 100%; height: 100%; }
+`;
+
+/** The element: the video's attributes, properties, methods and events, and `heading`. */
+// eslint-disable-next-line @typescript-eslint/no-unsafe-declaration-merging -- delegateToVideo() defines what the interface declares
+export class PotluckPlayer extends HTMLElement {
+  static get observedAttributes(): string[] {
+    return [...VIDEO_ATTRIBUTES, 'heading'];
+  }
+
+  /** The element inside that plays. */
+  readonly video: PotluckVideo;
+  #dressed = false;
+
+  constructor() {
+    super();
+    const root = this.attachShadow({ mode: 'open' });
+    const style = document.createElement('style');
+    style.textContent = STYLE;
+    this.video = document.createElement('potluck-video');
+    this.video.setAttribute('playsinline', '');
+    // <track> elements of the page go through to the video.
+    this.video.append(document.createElement('slot'));
+    root.append(style, this.video);
+    for (const type of [...CustomVideoElement.Events, ...POTLUCK_EVENTS]) {
+      this.video.addEventListener(type, (event) => {
+        this.dispatchEvent(new CustomEvent(type, { detail: event instanceof CustomEvent ? (event.detail as unknown) : undefined }));
+      });
+    }
+  }
+
+  /** Shown over the picture's top edge. */
+  get heading(): string {
+    return this.getAttribute('heading') ?? '';
+  }
+
+  set heading(text: string) {
+    this.setAttribute('heading', text);
+  }
+
+  attributeChangedCallback(name: string, _before: string | null, after: string | null): void {
+    if (name === 'heading') {
+      const heading = this.shadowRoot?.querySelector('[part~="heading"]');
+      if (heading) heading.textContent = after;
+    } else if (this.video.getAttribute(name) !== after) {
+      if (after === null) this.video.removeAttribute(name);
+      else this.video.setAttribute(name, after);
+    }
+  }
+
+  connectedCallback(): void {
+    for (const name of Object.getOwnPropertyNames(this)) this.#upgrade(name);
+    if (this.#dressed) return;
+    this.#dressed = true;
+    import('../internal/dressing.js').then(({ dress }) => {
+      dress(this);
+    }).catch(() => {
+      // Without the bundle the browser's own controls serve.
+      this.video.controls = true;
+    });
+  }
+
+  /** A property that was set before the element was defined hides the accessor. */
+  #upgrade(name: string): void {
+    if (name === 'video' || !(name in PotluckPlayer.prototype)) return;
+    const value: unknown = Reflect.get(this, name);
+    Reflect.deleteProperty(this, name);
+    Reflect.set(this, name, value);
+  }
+}
+
+/** Gives the player each property and method of the video; called once, after the video is defined. */
+export function delegateToVideo(): void {
+  for (let from = PotluckVideo.prototype as object; from !== HTMLElement.prototype; from = Object.getPrototypeOf(from) as object) {
+    for (const [name, descriptor] of Object.entries(Object.getOwnPropertyDescriptors(from))) {
+      if (LIFE.has(name) || name in PotluckPlayer.prototype && !(name in HTMLElement.prototype)) continue;
+      Object.defineProperty(PotluckPlayer.prototype, name, delegated(name, descriptor));
+    }
+  }
+}
+
+function delegated(name: string, descriptor: PropertyDescriptor): PropertyDescriptor {
+  if (typeof descriptor.value === 'function') {
+    return {
+      configurable: true,
+      value(this: PotluckPlayer, ...args: unknown[]): unknown {
+        return (Reflect.get(this.video, name) as (...args: unknown[]) => unknown).apply(this.video, args);
+      },
+    };
+  }
+  if (!descriptor.get) return { configurable: true, value: descriptor.value as unknown };
+  const attribute = VIDEO_ATTRIBUTES.find((candidate) => candidate.replace('-', '') === name.toLowerCase());
+  const accessor: PropertyDescriptor = {
+    configurable: true,
+    get(this: PotluckPlayer): unknown {
+      return Reflect.get(this.video, name);
+    },
+  };
+  if (descriptor.set) {
+    accessor.set = function set(this: PotluckPlayer, value: unknown): void {
+      Reflect.set(this.video, name, value);
+      // What the video reflects, the player reflects too.
+      if (!attribute || attribute === 'muted') return;
+      const text = this.video.getAttribute(attribute);
+      if (text === null) this.removeAttribute(attribute);
+      else this.setAttribute(attribute, text);
+    };
+  }
+  return accessor;
+}
+
+type Delegated = Omit<PotluckVideo, keyof HTMLElement>;
+
+// eslint-disable-next-line @typescript-eslint/no-unsafe-declaration-merging -- as above
+export interface PotluckPlayer extends Delegated {
+  addEventListener<K extends keyof PotluckVideoEventMap>(type: K, listener: (this: PotluckPlayer, event: PotluckVideoEventMap[K]) => unknown, options?: boolean | AddEventListenerOptions): void;
+  addEventListener(type: string, listener: EventListenerOrEventListenerObject, options?: boolean | AddEventListenerOptions): void;
+  removeEventListener(type: string, listener: EventListenerOrEventListenerObject, options?: boolean | EventListenerOptions): void;
+}
+
+declare global {
+  interface HTMLElementTagNameMap {
+    'potluck-player': PotluckPlayer;
+  }
+}

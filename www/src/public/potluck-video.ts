@@ -1,0 +1,580 @@
+// <potluck-video>: a media element that plays HLS, from other viewers first.
+
+import { CustomVideoElement } from 'custom-media-element';
+import { MediaTracksMixin } from 'media-tracks';
+import { EngineClient, type EngineEvent, engineUrls } from '../internal/engine-client.js';
+import { mediaSourceClass } from '../internal/media-sink.js';
+import { OPTION_ATTRIBUTES, type Options, type P2pAttribute, readOptions } from '../internal/options.js';
+import { PotluckError, type PotluckWarning } from '../internal/player-error.js';
+import type { EngineStats, TimelineInfo, WaitingReason } from '../internal/protocol.js';
+import { Renditions } from '../internal/renditions.js';
+import { noStats } from '../internal/stats.js';
+import { timeRange } from '../internal/time-ranges.js';
+
+export { PotluckError };
+export type { EngineStats, P2pAttribute, PotluckWarning, WaitingReason };
+
+/** `live`, `on-demand`, or `unknown` until the playlist has come. */
+export type StreamType = 'live' | 'on-demand' | 'unknown';
+
+/** Events of `<potluck-video>` beyond those of a media element; none bubbles. */
+export const POTLUCK_EVENTS = [
+  'statschange', 'potluckwarning', 'waitingreasonchange', 'streamtypechange', 'targetlivewindowchange', 'seekablechange',
+] as const;
+
+const HLS_TYPE = 'application/vnd.apple.mpegurl';
+/** Two attempts to go on after a failure are at least this far apart, in ms. */
+const RECOVERY_MS = 30_000;
+/** After a decoding error the engine gets this long to say that the stream is to blame, in ms. */
+const DECODE_GRACE_MS = 300;
+
+const Base = MediaTracksMixin(CustomVideoElement);
+
+/** What plays at the moment. */
+interface Session {
+  client: EngineClient;
+  /** Options that only a new engine can take up. */
+  key: string;
+  url: string | null;
+}
+
+/** The element. `API.md` lists its attributes, properties, events and errors. */
+// eslint-disable-next-line @typescript-eslint/no-unsafe-declaration-merging -- adds types to addEventListener, nothing else
+export class PotluckVideo extends Base {
+  static override get observedAttributes(): string[] {
+    return [...super.observedAttributes, ...OPTION_ATTRIBUTES];
+  }
+
+  /** The `<video>` inside must not load the playlist itself. */
+  static override getTemplateHTML = (attributes: Record<string, string>): string => {
+    return CustomVideoElement.getTemplateHTML(Object.fromEntries(Object.entries(attributes).filter(([name]) => name !== 'src')));
+  };
+
+  /** URL of `potluck-worker.js`; set before the first element connects where it is not beside the script. */
+  static get workerUrl(): string {
+    return engineUrls.worker;
+  }
+
+  static set workerUrl(url: string) {
+    engineUrls.worker = new URL(url, document.baseURI).href;
+  }
+
+  /** URL of `potluck.wasm`; set before the first element connects where it is not beside the script. */
+  static get wasmUrl(): string {
+    return engineUrls.wasm;
+  }
+
+  static set wasmUrl(url: string) {
+    engineUrls.wasm = new URL(url, document.baseURI).href;
+  }
+
+  #session: Session | null = null;
+  #options: Options | null = null;
+  #parsed: { key: string; options: Options } | null = null;
+  #renditions: Renditions | null = null;
+  #updateScheduled = false;
+  #playRequested = false;
+  #reload = false;
+  #resumeAt: number | null = null;
+  #nativeUrl: string | null = null;
+  #error: PotluckError | null = null;
+  #warnings: PotluckWarning[] = [];
+  #stats: EngineStats = noStats();
+  #timeline: TimelineInfo | null = null;
+  #waitingReason: WaitingReason | null = null;
+  #tuning: Record<string, number> = {};
+  #lastRecovery = -Infinity;
+
+  // What a media element has, where the engine knows better than the <video>.
+
+  override get src(): string {
+    return this.getAttribute('src') ?? '';
+  }
+
+  override set src(url: string) {
+    this.setAttribute('src', url);
+  }
+
+  override get currentSrc(): string {
+    return this.#session?.url ?? this.#nativeUrl ?? '';
+  }
+
+  /** A `PotluckError`, shaped like a MediaError and with the cause's name; null while all is well. */
+  override get error(): MediaError | null {
+    return this.#error ?? (this.#nativeUrl === null ? null : this.nativeEl.error);
+  }
+
+  /** For live, from the window's start to where a viewer who follows plays. */
+  override get seekable(): TimeRanges {
+    if (!this.#timeline?.live) return this.nativeEl.seekable;
+    return timeRange(this.#timeline.seekableStart, this.#timeline.livePosition);
+  }
+
+  override canPlayType(type: string): CanPlayTypeResult {
+    return /^\s*(application\/(vnd\.apple\.mpegurl|x-mpegurl)|audio\/(x-)?mpegurl)\b/i.test(type) ? 'maybe' : this.nativeEl.canPlayType(type);
+  }
+
+  /** Loads `src` anew. */
+  override load(): void {
+    this.#reload = true;
+    this.#schedule();
+  }
+
+  override async play(): Promise<void> {
+    this.#playRequested = true;
+    if (this.#error) this.#reload = true;
+    this.#schedule();
+    await this.nativeEl.play();
+  }
+
+  // The media element extensions that media-chrome and other skins read.
+
+  get streamType(): StreamType {
+    if (!this.#timeline) return 'unknown';
+    return this.#timeline.live ? 'live' : 'on-demand';
+  }
+
+  /** Seconds that can be rewound: NaN on demand, 0 without DVR, Infinity when all of it. */
+  get targetLiveWindow(): number {
+    return this.#timeline?.live ? this.#timeline.targetLiveWindow : NaN;
+  }
+
+  /** From this second on a viewer counts as following live; NaN on demand. */
+  get liveEdgeStart(): number {
+    if (!this.#timeline?.live) return NaN;
+    const { livePosition, seekableStart, targetDuration } = this.#timeline;
+    // The edge moves by segments, the playhead steadily: it lags by up to one, and some.
+    return Math.max(seekableStart, livePosition - Math.max(2, 1.5 * targetDuration));
+  }
+
+  // Potluck's own.
+
+  /** Counters since the load, refreshed each second (`statschange`). */
+  get stats(): EngineStats {
+    return this.#stats;
+  }
+
+  /** Why nothing plays while the player keeps trying (`waitingreasonchange`); null when it plays. Also an attribute. */
+  get waitingReason(): WaitingReason | null {
+    return this.#waitingReason;
+  }
+
+  /** What playback went on without since the load (`potluckwarning`). */
+  get warnings(): readonly PotluckWarning[] {
+    return this.#warnings;
+  }
+
+  /** Space-separated WebSocket URLs of WebTorrent trackers. */
+  get trackers(): string {
+    return this.getAttribute('trackers') ?? '';
+  }
+
+  set trackers(urls: string | readonly string[]) {
+    this.setAttribute('trackers', typeof urls === 'string' ? urls : urls.join(' '));
+  }
+
+  /** Names the swarm; empty: the playlist's URL without query and hash. */
+  get swarm(): string {
+    return this.getAttribute('swarm') ?? '';
+  }
+
+  set swarm(id: string) {
+    this.#setOrRemove('swarm', id);
+  }
+
+  /** Unusable entries are left out. */
+  get iceServers(): RTCIceServer[] {
+    return this.#readOptions().iceServers;
+  }
+
+  set iceServers(servers: RTCIceServer[] | null) {
+    this.#setOrRemove('ice-servers', servers && JSON.stringify(servers));
+  }
+
+  get p2p(): P2pAttribute {
+    return this.#readOptions().p2pAttribute;
+  }
+
+  set p2p(mode: P2pAttribute) {
+    this.setAttribute('p2p', mode);
+  }
+
+  /** kbit/s; null: no limit. */
+  get uploadLimit(): number | null {
+    const limit = this.#readOptions().uploadLimitBps;
+    return limit === null ? null : limit / 1000;
+  }
+
+  set uploadLimit(limit: number | null) {
+    this.#setOrRemove('upload-limit', limit === null ? null : String(limit));
+  }
+
+  /** `off` keeps this viewer out of swarms whatever `p2p` says. */
+  get consent(): string {
+    return this.getAttribute('consent') ?? '';
+  }
+
+  set consent(value: string) {
+    this.#setOrRemove('consent', value);
+  }
+
+  /** The engine's own options by their names, for tests and tuning; not a promise. */
+  get tuning(): Record<string, number> {
+    return this.#tuning;
+  }
+
+  set tuning(values: Record<string, number>) {
+    this.#tuning = { ...values };
+    this.#schedule();
+  }
+
+  // The element's life.
+
+  override attributeChangedCallback(name: string, before: string | null = null, after: string | null = null): void {
+    if (name === 'src') {
+      if (before !== after) {
+        this.#playRequested = false;
+        this.#resumeAt = null;
+      }
+    } else {
+      super.attributeChangedCallback(name, before, after);
+    }
+    if (name === 'src' || name === 'preload' || name === 'autoplay' || (OPTION_ATTRIBUTES as readonly string[]).includes(name)) this.#schedule();
+  }
+
+  override connectedCallback(): void {
+    super.connectedCallback();
+    for (const name of ['trackers', 'swarm', 'iceServers', 'p2p', 'uploadLimit', 'consent', 'tuning'] as const) this.#upgrade(name);
+    this.#schedule();
+  }
+
+  override disconnectedCallback(): void {
+    super.disconnectedCallback();
+    // Moving an element removes and adds it within one task; only what stays away is torn down.
+    setTimeout(() => {
+      if (!this.isConnected) this.#stop();
+    });
+  }
+
+  /** Events of the `<video>`, on their way to the page. */
+  override handleEvent(event: Event): void {
+    if (event.type === 'error' && event.target === this.nativeEl && this.#nativeUrl === null) this.#onNativeError();
+    else super.handleEvent(event);
+  }
+
+  /** Attributes come one by one; what they ask for is done once. */
+  #schedule(): void {
+    if (this.#updateScheduled) return;
+    this.#updateScheduled = true;
+    queueMicrotask(() => {
+      this.#updateScheduled = false;
+      if (this.isConnected) this.#update();
+    });
+  }
+
+  #update(): void {
+    this.#applyOptions();
+    const src = this.getAttribute('src')?.trim() ?? '';
+    if (src === '') {
+      if (this.#error ?? this.#session?.url ?? this.#nativeUrl) this.#reset();
+      if (this.#session?.url) {
+        this.#session.client.unload();
+        this.#session.url = null;
+      }
+      this.#endNative();
+      return;
+    }
+    const reload = this.#reload;
+    if (reload) this.#error = null;
+    const url = resolveUrl(src);
+    if (url === null) {
+      this.#reload = false;
+      this.#stop();
+      this.#fatal('src-url', `src="${src}" is not a URL that can be played: it has to lead to http:, https:, blob: or data:`);
+      return;
+    }
+    if (!mediaSourceClass()) {
+      this.#reload = false;
+      this.#playNatively(url, reload);
+      return;
+    }
+    if (!reload && !this.#session?.url && !this.#mayLoad()) return;
+    this.#reload = false;
+    const options = this.#readOptions();
+    const key = JSON.stringify([options.trackers, options.swarm, this.#tuning]);
+    if (this.#session && this.#session.key !== key) {
+      // Trackers and swarm belong to an engine for its life: a new one goes on where this one stood.
+      if (this.#session.url === url && !reload) this.#resumeAt = this.#position();
+      const playing = !this.paused;
+      this.#endSession();
+      if (playing) void this.nativeEl.play().catch(ignore);
+    } else if (this.#session?.url === url && !reload) {
+      return;
+    }
+    this.#reset();
+    this.#warn(...options.warnings);
+    this.#session ??= this.#startSession(options, key);
+    this.#session.url = url;
+    this.#session.client.load(url, this.#resumeAt ?? this.#chosenStart());
+    this.#resumeAt = null;
+  }
+
+  /** With `preload="none"` nothing is loaded before somebody wants to play. */
+  #mayLoad(): boolean {
+    return this.getAttribute('preload') !== 'none' || this.hasAttribute('autoplay') || this.#playRequested || !this.nativeEl.paused;
+  }
+
+  /** `currentTime` that was set before there was anything to play. */
+  #chosenStart(): number | null {
+    const { readyState, currentTime } = this.nativeEl;
+    return readyState === 0 && currentTime > 0 ? currentTime : null;
+  }
+
+  #position(): number | null {
+    return this.nativeEl.readyState > 0 && this.streamType === 'on-demand' ? this.nativeEl.currentTime : null;
+  }
+
+  #startSession(options: Options, key: string): Session {
+    const client: EngineClient = new EngineClient({
+      video: this.nativeEl,
+      config: {
+        p2p: options.p2p,
+        uploadLimitBps: options.uploadLimitBps,
+        trackers: options.trackers,
+        swarm: options.swarm,
+        tuning: this.#tuning,
+      },
+      rtcConfiguration: () => {
+        const { iceServers, relayOnly } = this.#readOptions();
+        return { iceServers, iceTransportPolicy: relayOnly ? 'relay' : 'all' };
+      },
+      onEvent: (event) => {
+        if (this.#session?.client === client) this.#onEngine(event);
+      },
+    });
+    this.#renditions ??= new Renditions(this, (message) => {
+      this.#session?.client.send(message);
+    });
+    return { client, key, url: null };
+  }
+
+  #endSession(): void {
+    const session = this.#session;
+    this.#session = null;
+    session?.client.stop();
+  }
+
+  /** What the element showed about the last title. */
+  #reset(): void {
+    this.#error = null;
+    this.#warnings = [];
+    this.#stats = noStats();
+    this.#setTimeline(null);
+    this.#setWaiting(null);
+    this.#renditions?.clear();
+  }
+
+  #stop(): void {
+    if (this.#session) this.#reset();
+    this.#endSession();
+    this.#endNative();
+  }
+
+  #onEngine(event: EngineEvent): void {
+    switch (event.type) {
+      case 'seek':
+        this.nativeEl.currentTime = event.position;
+        return;
+      case 'rate':
+        this.nativeEl.playbackRate = event.rate;
+        return;
+      case 'variants':
+        this.#renditions?.setVariants(event.variants);
+        return;
+      case 'variant-selected':
+        this.#renditions?.setVariant(event.index, event.automatic);
+        return;
+      case 'audio-renditions':
+        this.#renditions?.setAudio(event.renditions);
+        return;
+      case 'audio-selected':
+        this.#renditions?.setAudioSelected(event.index);
+        return;
+      case 'timeline':
+        this.#setTimeline(event);
+        return;
+      case 'waiting':
+        this.#setWaiting(event.reason);
+        return;
+      case 'error':
+        if (event.fatal) this.#fatal(event.code, event.message);
+        else this.#warn({ code: event.code, message: event.message });
+        return;
+      case 'stats':
+        this.#stats = event.stats;
+        this.dispatchEvent(new Event('statschange'));
+        return;
+      case 'stopped':
+        this.#onStopped(event.started, event.message);
+    }
+  }
+
+  /** The engine has gone. One that ran gets a second chance, from where the playhead stands. */
+  #onStopped(started: boolean, message: string): void {
+    this.#session = null;
+    if (!started) {
+      this.#fatal('engine-unavailable', message);
+    } else if (this.#mayRecover()) {
+      this.#recover('engine-stopped', message);
+    } else {
+      this.#fatal('engine-stopped', message);
+    }
+  }
+
+  /** The browser's decoder gave up. Where the engine does not put it down to the stream, loading again often helps. */
+  #onNativeError(): void {
+    const { error } = this.nativeEl;
+    const message = error?.message || 'the browser stopped playing without saying why';
+    // A source that is taken away, or replaced, may leave an error of no meaning.
+    if (!error || error.code === PotluckError.MEDIA_ERR_ABORTED) return;
+    const session = this.#session;
+    setTimeout(() => {
+      if (!session || this.#session !== session || this.#error || this.nativeEl.error !== error) return;
+      if (this.#mayRecover()) this.#recover('decode', message);
+      else this.#fatal('decode', `the stream could not be decoded: ${message}`);
+    }, DECODE_GRACE_MS);
+  }
+
+  #mayRecover(): boolean {
+    return performance.now() - this.#lastRecovery > RECOVERY_MS;
+  }
+
+  #recover(code: string, message: string): void {
+    this.#lastRecovery = performance.now();
+    const playing = !this.nativeEl.paused;
+    this.#resumeAt = this.#position();
+    this.#reload = true;
+    this.#update();
+    this.#warn({ code, message: `${message}; loading again` });
+    if (playing) void this.nativeEl.play().catch(ignore);
+  }
+
+  /** Without Media Source Extensions (old iPhones) the browser's own HLS plays, by HTTP alone. */
+  #playNatively(url: string, reload: boolean): void {
+    if (this.#nativeUrl === url && !reload) return;
+    if (this.nativeEl.canPlayType(HLS_TYPE) === '') {
+      this.#fatal('unsupported-browser', 'this browser has neither Media Source Extensions nor HLS of its own');
+      return;
+    }
+    this.#reset();
+    this.#nativeUrl = url;
+    this.nativeEl.src = url;
+    this.#warn({ code: 'native-playback', message: "this browser has no Media Source Extensions: its own player plays, without other viewers' help" });
+  }
+
+  #endNative(): void {
+    if (this.#nativeUrl === null) return;
+    this.#nativeUrl = null;
+    this.nativeEl.removeAttribute('src');
+    this.nativeEl.load();
+  }
+
+  #applyOptions(): void {
+    const before = this.#options;
+    const options = this.#readOptions();
+    if (!this.#session || !before || before === options) {
+      this.#options = options;
+      return;
+    }
+    this.#options = options;
+    const { client } = this.#session;
+    if (before.p2p !== options.p2p) client.send({ type: 'p2p', mode: options.p2p });
+    if (before.uploadLimitBps !== options.uploadLimitBps) client.send({ type: 'upload-limit', bps: options.uploadLimitBps });
+    const known = new Set(before.warnings.map(({ message }) => message));
+    this.#warn(...options.warnings.filter(({ message }) => !known.has(message)));
+  }
+
+  #readOptions(): Options {
+    const key = OPTION_ATTRIBUTES.map((name) => this.getAttribute(name) ?? '\0').join('\n');
+    if (this.#parsed?.key !== key) this.#parsed = { key, options: readOptions((name) => this.getAttribute(name)) };
+    return this.#parsed.options;
+  }
+
+  #setTimeline(timeline: TimelineInfo | null): void {
+    const { streamType, targetLiveWindow } = this;
+    this.#timeline = timeline;
+    if (this.streamType !== streamType) this.dispatchEvent(new Event('streamtypechange'));
+    if (!Object.is(this.targetLiveWindow, targetLiveWindow)) this.dispatchEvent(new Event('targetlivewindowchange'));
+    this.dispatchEvent(new Event('seekablechange'));
+  }
+
+  #setWaiting(reason: WaitingReason | null): void {
+    if (reason === this.#waitingReason) return;
+    this.#waitingReason = reason;
+    this.#setOrRemove('waitingreason', reason);
+    this.dispatchEvent(new Event('waitingreasonchange'));
+  }
+
+  #fatal(name: string, message: string): void {
+    if (this.#error?.name === name && this.#error.message === message) return;
+    this.#error = new PotluckError(name, message);
+    this.#setWaiting(null);
+    this.dispatchEvent(new CustomEvent('error', { detail: this.#error }));
+  }
+
+  #warn(...warnings: PotluckWarning[]): void {
+    for (const detail of warnings) {
+      this.#warnings = [...this.#warnings, detail];
+      this.dispatchEvent(new CustomEvent('potluckwarning', { detail }));
+    }
+  }
+
+  #setOrRemove(attribute: string, value: string | null): void {
+    if (value === null || value === '') this.removeAttribute(attribute);
+    else this.setAttribute(attribute, value);
+  }
+
+  /** A property that was set before the element was defined hides the accessor. */
+  #upgrade(name: 'trackers' | 'swarm' | 'iceServers' | 'p2p' | 'uploadLimit' | 'consent' | 'tuning'): void {
+    const own = Object.getOwnPropertyDescriptor(this, name);
+    if (!own) return;
+    Reflect.deleteProperty(this, name);
+    Reflect.set(this, name, own.value);
+  }
+}
+
+function resolveUrl(src: string): string | null {
+  try {
+    const url = new URL(src, document.baseURI);
+    return ['http:', 'https:', 'blob:', 'data:'].includes(url.protocol) ? url.href : null;
+  } catch {
+    return null;
+  }
+}
+
+function ignore(): void {
+  // play() was refused or interrupted; the element's own events say so.
+}
+
+/** Handlers and types of the element's own events. */
+export interface PotluckVideoEventMap extends HTMLVideoElementEventMap {
+  statschange: Event;
+  potluckwarning: CustomEvent<PotluckWarning>;
+  waitingreasonchange: Event;
+  streamtypechange: Event;
+  targetlivewindowchange: Event;
+  seekablechange: Event;
+}
+
+// eslint-disable-next-line @typescript-eslint/no-unsafe-declaration-merging -- as above
+export interface PotluckVideo {
+  addEventListener<K extends keyof PotluckVideoEventMap>(type: K, listener: (this: PotluckVideo, event: PotluckVideoEventMap[K]) => unknown, options?: boolean | AddEventListenerOptions): void;
+  addEventListener(type: string, listener: EventListenerOrEventListenerObject, options?: boolean | AddEventListenerOptions): void;
+  removeEventListener(type: string, listener: EventListenerOrEventListenerObject, options?: boolean | EventListenerOptions): void;
+}
+
+declare global {
+  interface HTMLElementTagNameMap {
+    'potluck-video': PotluckVideo;
+  }
+}
