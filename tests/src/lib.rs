@@ -1,1 +1,3 @@
-//! tests
+//! Potluck's checks that need more than one crate's own tests: the simulation.
+
+pub mod simulation;

@@ -1,0 +1,20 @@
+//! What the simulator drives: anything with the core's loop.
+
+use player_core::Config;
+use player_core::io::{Input, Output};
+use player_core::stats::Stats;
+use player_core::time::Instant;
+
+/// A player without I/O. Baselines and test doubles implement it beside the real core.
+pub trait Engine {
+    /// A new player; `seed` is its only randomness.
+    fn new(config: Config, seed: u64) -> Self;
+    /// One mutation.
+    fn handle_input(&mut self, now: Instant, input: Input);
+    /// The next output, until there is none.
+    fn poll_output(&mut self) -> Option<Output>;
+    /// When it wants a tick.
+    fn poll_timeout(&self) -> Option<Instant>;
+    /// Its own counters.
+    fn stats(&self, now: Instant) -> Stats;
+}

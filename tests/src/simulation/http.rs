@@ -1,0 +1,218 @@
+//! HTTP of a run: requests, and responses on their way through the origin's line and the viewer's.
+
+use player_core::io::{FetchKind, FetchRequest, Input, RequestId};
+
+use super::engine::Engine;
+use super::event::Event;
+use super::net::{Passage, http_wire_bytes, loss_delay, transmission};
+use super::origin::{Answer, Body};
+use super::run::Run;
+use super::viewer::Exchange;
+
+/// Largest part of a response that is delivered at once.
+const CHUNK: u64 = 16 << 10;
+
+impl<E: Engine> Run<'_, E> {
+    /// One way between a viewer and the origin or the tracker (µs).
+    pub(super) fn origin_latency(&mut self, viewer: u32) -> u64 {
+        let beyond = (self.world.origin_latency_ms * 1e3) as u64;
+        beyond + self.viewer(viewer).map_or(0, |v| v.access)
+    }
+
+    pub(super) fn fetch(&mut self, viewer: u32, request: FetchRequest) {
+        let latency = self.origin_latency(viewer);
+        let think = (self.world.origin_think_ms * 1e3) as u64;
+        let Some(v) = self.viewer(viewer) else { return };
+        let id = request.id;
+        let used = v.last_request.is_some_and(|last| id.0 <= last);
+        v.last_request = v.last_request.max(Some(id.0));
+        // The first request sets up TCP and TLS first.
+        let setup = if v.http.connected { 0 } else { 4 * latency };
+        v.http.connected = true;
+        v.http.exchanges.insert(id.0, Exchange::Asked(request));
+        if used {
+            self.violate(viewer, "request ids do not ascend");
+        }
+        self.events.push(self.now + setup + latency + think, Event::Request { viewer, id });
+    }
+
+    pub(super) fn request_arrives(&mut self, viewer: u32, id: RequestId) {
+        let latency = self.origin_latency(viewer);
+        let now = self.now;
+        let Some(v) = self.viewers[viewer as usize].as_deref_mut() else { return };
+        let Some(exchange) = v.http.exchanges.get_mut(&id.0) else { return };
+        let Exchange::Asked(request) = exchange else { return };
+        let request = request.clone();
+        let seconds = now as f64 / 1e6;
+        match self.origin.answer(&self.world.title, seconds, &request.url, request.range) {
+            Answer::Silence => *exchange = Exchange::Silent,
+            Answer::Refused => {
+                *exchange = Exchange::Refused;
+                self.events.push(now + latency, Event::Head { viewer, id });
+            }
+            Answer::Response(response) => {
+                self.origin.count_request(&response.body);
+                if response.to > response.from {
+                    v.http.turns.push_back(id);
+                }
+                let response = Box::new(response);
+                *exchange = Exchange::Answered { request, response, sent: 0 };
+                self.events.push(now + latency, Event::Head { viewer, id });
+                self.serve_http(viewer);
+            }
+        }
+    }
+
+    pub(super) fn head_arrives(&mut self, viewer: u32, id: RequestId) {
+        let Some(v) = self.viewer(viewer) else { return };
+        match v.http.exchanges.get(&id.0) {
+            Some(Exchange::Refused) => {
+                v.http.exchanges.remove(&id.0);
+                self.tell(viewer, Input::FetchFailed { id });
+            }
+            Some(Exchange::Answered { request, response, .. }) => {
+                let empty = response.to == response.from;
+                let head = Input::FetchHead {
+                    id,
+                    status: response.status,
+                    content_length: Some(response.length),
+                    content_range: response.range.map(|(first, size)| (first, Some(size))),
+                    content_type: Some(response.content_type.to_owned()),
+                    url: request.url.clone(),
+                };
+                self.tell(viewer, head);
+                if empty
+                    && let Some(v) = self.viewer(viewer)
+                    && v.http.exchanges.remove(&id.0).is_some()
+                {
+                    self.tell(viewer, Input::FetchDone { id });
+                }
+            }
+            Some(Exchange::Asked(_) | Exchange::Silent) | None => {}
+        }
+    }
+
+    /// Sends what a viewer's window allows.
+    fn serve_http(&mut self, viewer: u32) {
+        if self.world.origin_limit_bps.is_some() {
+            let Some(v) = self.viewer(viewer) else { return };
+            if !v.http.queued {
+                v.http.queued = true;
+                self.origin_line.turns.push_back(viewer);
+            }
+            self.serve_origin();
+        } else {
+            while self.send_chunk(viewer).is_some() {}
+        }
+    }
+
+    /// Serves viewers in turns while the origin's line is free.
+    pub(super) fn serve_origin(&mut self) {
+        let Some(rate) = self.world.origin_limit_bps else { return };
+        let now = self.now;
+        while self.origin_line.busy_until <= now
+            && let Some(viewer) = self.origin_line.turns.pop_front()
+        {
+            let sent = self.send_chunk(viewer);
+            if let Some(wire) = sent {
+                self.origin_line.busy_until = now + transmission(wire, rate);
+                self.origin_line.turns.push_back(viewer);
+            } else if let Some(v) = self.viewer(viewer) {
+                v.http.queued = false;
+            }
+        }
+        if !self.origin_line.turns.is_empty() && !self.origin_line.awaited {
+            self.origin_line.awaited = true;
+            self.events.push(self.origin_line.busy_until, Event::OriginFree);
+        }
+    }
+
+    /// Sends the next chunk to a viewer, if there is one and its window is open: bytes on the wire.
+    fn send_chunk(&mut self, viewer: u32) -> Option<u64> {
+        let latency = self.origin_latency(viewer);
+        let v = self.viewers.get_mut(viewer as usize)?.as_deref_mut()?;
+        let http = &mut v.http;
+        while http.in_flight < http.window {
+            let id = http.turns.pop_front()?;
+            let Some(Exchange::Answered { response, sent, .. }) = http.exchanges.get_mut(&id.0)
+            else {
+                continue;
+            };
+            let offset = response.from + *sent;
+            // Chunks end where a block does: no block is cut where it need not be.
+            let len = (CHUNK - offset % CHUNK).min(response.to - offset);
+            *sent += len;
+            self.origin.count_bytes(&response.body, response.content_type, len);
+            if offset + len < response.to {
+                http.turns.push_back(id);
+            }
+            http.in_flight += len as u32;
+            let wire = http_wire_bytes(len);
+            let packets = len.div_ceil(1_430);
+            let delay = loss_delay(&mut self.rng, self.world.loss, packets, 2 * latency);
+            let arrival = (self.now + latency + delay).max(http.last_arrival);
+            http.last_arrival = arrival;
+            let chunk = Event::ChunkArrive { viewer, id, offset: offset as u32, len: len as u32 };
+            self.events.push(arrival, chunk);
+            return Some(wire);
+        }
+        None
+    }
+
+    pub(super) fn chunk_arrives(&mut self, viewer: u32, id: RequestId, offset: u32, len: u32) {
+        let now = self.now;
+        let Some(v) = self.viewer(viewer) else { return };
+        match v.downlink.take(now, http_wire_bytes(u64::from(len)) as u32) {
+            Passage::AtOnce => self.chunk_delivered(viewer, id, offset, len),
+            Passage::At(at) => {
+                self.events.push(at, Event::ChunkDeliver { viewer, id, offset, len });
+            }
+        }
+    }
+
+    pub(super) fn chunk_delivered(&mut self, viewer: u32, id: RequestId, offset: u32, len: u32) {
+        let latency = self.origin_latency(viewer);
+        self.events.push(self.now + latency, Event::Ack { viewer, len });
+        let title = &self.world.title;
+        let Some(v) = self.viewer(viewer) else { return };
+        let Some(Exchange::Answered { request, response, .. }) = v.http.exchanges.get(&id.0) else {
+            return;
+        };
+        let (from, to) = (u64::from(offset), u64::from(offset) + u64::from(len));
+        let media = request.kind != FetchKind::Playlist;
+        let (last, truncated) = (to == response.to, response.truncated);
+        let mut parts: [Option<bytes::Bytes>; 2] = [None, None];
+        match &response.body {
+            Body::Bytes(body) => parts[0] = Some(body.slice(from as usize..to as usize)),
+            Body::Segment { variant, sequence, head } => {
+                let mut next = 0;
+                title.slices((*variant, *sequence), head, from, to, |part| {
+                    parts[next] = Some(part);
+                    next += 1;
+                });
+            }
+        }
+        if media {
+            v.counted.http_media_bytes += u64::from(len);
+        }
+        for data in parts.into_iter().flatten() {
+            if self.viewer(viewer).is_some_and(|v| v.http.exchanges.contains_key(&id.0)) {
+                self.tell(viewer, Input::FetchChunk { id, data });
+            }
+        }
+        if last
+            && let Some(v) = self.viewer(viewer)
+            && v.http.exchanges.remove(&id.0).is_some()
+        {
+            let end = if truncated { Input::FetchFailed { id } } else { Input::FetchDone { id } };
+            self.tell(viewer, end);
+        }
+    }
+
+    pub(super) fn acknowledged(&mut self, viewer: u32, len: u32) {
+        let Some(v) = self.viewer(viewer) else { return };
+        v.http.in_flight = v.http.in_flight.saturating_sub(len);
+        v.http.window = v.http.window.saturating_add(len).min(v.http.most);
+        self.serve_http(viewer);
+    }
+}

@@ -1,0 +1,35 @@
+//! Real cores on a virtual network, in virtual time.
+//!
+//! A [`World`] says who watches what over which lines; [`World::run`] lets it happen, event by
+//! event, and gives a [`Report`]. No clock is read and nothing is random but the seed, so a world
+//! runs the same way each time.
+//!
+//! The model: each viewer has an uplink that serves its data channels in turns, frame by frame, and
+//! a downlink that is one queue; loss is delay; responses of the origin share one connection per
+//! viewer, with slow start, and all of them the origin's line. Session descriptions are tokens, and
+//! a connection takes three round trips and 200 ms. A media element reads the appended bytes,
+//! compares them with what the origin serves, and plays.
+
+mod engine;
+mod event;
+mod fmp4;
+mod http;
+mod media;
+mod net;
+mod origin;
+mod peers;
+mod report;
+mod run;
+#[cfg(test)]
+mod sequential;
+mod title;
+mod trace;
+mod tracker;
+mod viewer;
+mod world;
+
+pub use engine::Engine;
+pub use origin::{Fault, FaultKind};
+pub use report::{Report, Spread, ViewerReport, jain};
+pub use title::Title;
+pub use world::{Action, Setting, Step, World};

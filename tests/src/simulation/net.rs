@@ -1,0 +1,299 @@
+//! Lines and links: what bytes wait for on their way from one viewer to another.
+//!
+//! Each viewer has an uplink, which serves its data channels in turns, frame by frame, and a
+//! downlink, which is one queue. Channels are reliable and ordered: a lost packet is a delay of one
+//! round trip for all that follows it. A channel has a window of bytes in flight.
+
+use player_core::io::ConnectionId;
+use player_core::wire::Message;
+use std::collections::VecDeque;
+
+use super::event::LinkId;
+
+/// Headers per packet of a data channel: IP, UDP, DTLS, SCTP and its chunk.
+const PEER_HEADERS: u64 = 93;
+/// Payload per packet of a data channel.
+const PEER_PAYLOAD: u64 = 1_120;
+/// Headers per packet of HTTP over TLS over TCP, records included.
+const HTTP_HEADERS: u64 = 66;
+/// Payload per packet of HTTP.
+const HTTP_PAYLOAD: u64 = 1_430;
+/// Frames up to this size pass an idle downlink at once: a queue entry less for each small message.
+const SMALL: u32 = 1_500;
+
+/// Bytes on the wire for a message of `len` bytes on a data channel.
+pub(super) const fn peer_wire_bytes(len: u64) -> u64 {
+    len + len.div_ceil(PEER_PAYLOAD) * PEER_HEADERS
+}
+
+/// Bytes on the wire for `len` bytes of a response.
+pub(super) const fn http_wire_bytes(len: u64) -> u64 {
+    len + len.div_ceil(HTTP_PAYLOAD) * HTTP_HEADERS
+}
+
+/// µs that `bytes` take at `rate` bit/s.
+pub(super) const fn transmission(bytes: u64, rate_bps: u64) -> u64 {
+    (bytes * 8_000_000).div_ceil(rate_bps)
+}
+
+/// Delay by loss for `packets` packets: one round trip if any of them is lost.
+pub(super) fn loss_delay(rng: &mut fastrand::Rng, loss: f64, packets: u64, rtt: u64) -> u64 {
+    if loss <= 0.0 {
+        return 0;
+    }
+    let lost = 1.0 - (1.0 - loss).powi(packets as i32);
+    // A retransmission can be lost again, at the same odds per packet.
+    let mut delay = 0;
+    let mut odds = lost;
+    while rng.f64() < odds && delay < 20 * rtt {
+        delay += rtt;
+        odds = loss;
+    }
+    delay
+}
+
+/// Packets of a message.
+pub(super) const fn peer_packets(len: u64) -> u64 {
+    len.div_ceil(PEER_PAYLOAD)
+}
+
+/// A viewer's downlink: one queue for all that comes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Downlink {
+    pub(super) rate_bps: u64,
+    free_at: u64,
+}
+
+/// How a frame passes a downlink.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Passage {
+    AtOnce,
+    At(u64),
+}
+
+impl Downlink {
+    pub(super) const fn new(rate_bps: u64) -> Self {
+        Self { rate_bps, free_at: 0 }
+    }
+
+    /// Takes `wire` bytes that arrive now; when they have passed.
+    pub(super) fn take(&mut self, now: u64, wire: u32) -> Passage {
+        let idle = self.free_at < now;
+        self.free_at = self.free_at.max(now) + transmission(u64::from(wire), self.rate_bps);
+        if idle && wire <= SMALL { Passage::AtOnce } else { Passage::At(self.free_at) }
+    }
+}
+
+/// A viewer's uplink: serves the directions that have something to send, in turns.
+#[derive(Debug)]
+pub(super) struct Uplink {
+    pub(super) rate_bps: u64,
+    pub(super) busy_until: u64,
+    /// An event will say when it is free.
+    pub(super) awaited: bool,
+    pub(super) turns: VecDeque<(LinkId, u8)>,
+}
+
+impl Uplink {
+    pub(super) const fn new(rate_bps: u64) -> Self {
+        Self { rate_bps, busy_until: 0, awaited: false, turns: VecDeque::new() }
+    }
+}
+
+/// A message on its way.
+#[derive(Debug)]
+pub(super) struct Frame {
+    pub(super) message: Message,
+    pub(super) len: u32,
+}
+
+/// One direction of a link.
+#[derive(Debug, Default)]
+pub(super) struct Direction {
+    /// Not yet on the line.
+    pub(super) waiting: VecDeque<Frame>,
+    /// On the line or in the receiver's downlink.
+    pub(super) flying: VecDeque<Frame>,
+    /// Bytes waiting: `bufferedAmount`.
+    pub(super) buffered: usize,
+    /// `buffered` has been above the low mark since the sender was last told.
+    pub(super) was_above: bool,
+    /// Bytes flying.
+    pub(super) in_flight: u32,
+    pub(super) last_arrival: u64,
+    /// Has a turn at the uplink.
+    pub(super) queued: bool,
+}
+
+/// One end of a link.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct End {
+    pub(super) viewer: u32,
+    pub(super) connection: ConnectionId,
+    /// Its core knows the connection.
+    pub(super) open: bool,
+}
+
+/// A connection between two viewers; side 0 made the offer.
+#[derive(Debug)]
+pub(super) struct Link {
+    pub(super) ends: [End; 2],
+    pub(super) directions: [Direction; 2],
+    pub(super) established: bool,
+    /// One way (µs).
+    pub(super) latency: u64,
+    /// An end has closed, and the other will be told.
+    pub(super) closing: bool,
+}
+
+/// All links, in slots that are used again.
+#[derive(Debug, Default)]
+pub(super) struct Links {
+    slots: Vec<(u32, Option<Box<Link>>)>,
+    free: Vec<u32>,
+}
+
+impl Links {
+    pub(super) fn insert(&mut self, link: Link) -> LinkId {
+        let link = Some(Box::new(link));
+        if let Some(slot) = self.free.pop() {
+            let entry = &mut self.slots[slot as usize];
+            entry.1 = link;
+            return LinkId { slot, generation: entry.0 };
+        }
+        self.slots.push((0, link));
+        LinkId { slot: self.slots.len() as u32 - 1, generation: 0 }
+    }
+
+    pub(super) fn find(&mut self, id: LinkId) -> Option<&mut Link> {
+        let (generation, link) = self.slots.get_mut(id.slot as usize)?;
+        if *generation == id.generation { link.as_deref_mut() } else { None }
+    }
+
+    pub(super) fn remove(&mut self, id: LinkId) {
+        let entry = &mut self.slots[id.slot as usize];
+        if entry.0 == id.generation && entry.1.take().is_some() {
+            entry.0 += 1;
+            self.free.push(id.slot);
+        }
+    }
+}
+
+/// `message.encode().len()`, without encoding it.
+pub(super) fn encoded_len(message: &Message) -> u32 {
+    let number = |value: u64| (64 - (value | 1).leading_zeros()).div_ceil(7);
+    let small = |value: u32| number(u64::from(value));
+    1 + match message {
+        Message::Hello(hello) => 1 + small(hello.capabilities.0) + 40,
+        Message::Have { entries, .. } => {
+            let mut next = 0;
+            let mut len = 4 + number(entries.len() as u64);
+            for entry in entries {
+                len += number(entry.sequence.wrapping_sub(next)) + 4 + small(entry.size) + 1;
+                next = entry.sequence.wrapping_add(1);
+                if !entry.blocks.is_empty() && !entry.blocks.is_full() {
+                    len += u32::from(entry.blocks.len()).div_ceil(8);
+                }
+            }
+            len
+        }
+        Message::Interest(interest) => 4 + number(interest.playhead) + number(interest.last),
+        Message::Request { id, segment, block } => {
+            small(*id) + 4 + number(segment.sequence) + small(u32::from(*block))
+        }
+        Message::Piece { id, offset, data } => small(*id) + small(*offset) + data.len() as u32,
+        Message::Cancel { id } => small(*id),
+        Message::Reject { id, .. } => small(*id) + 1,
+        Message::Claim { segment, ttl_ms } => 4 + number(segment.sequence) + small(*ttl_ms),
+        Message::Edge { segment } => 4 + number(segment.sequence),
+        Message::Goodbye | Message::Unknown { .. } => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_downlink_is_one_queue() {
+        let mut line = Downlink::new(8_000_000);
+        assert_eq!(line.take(10, 100), Passage::AtOnce);
+        // The small one occupied the line for 100 µs all the same.
+        assert_eq!(line.take(50, 16_000), Passage::At(16_110));
+        assert_eq!(line.take(60, 100), Passage::At(16_210), "nothing overtakes");
+        assert_eq!(line.take(20_000, 16_000), Passage::At(36_000));
+    }
+
+    #[test]
+    fn loss_is_delay_at_its_odds() {
+        let mut rng = fastrand::Rng::with_seed(1);
+        assert_eq!(loss_delay(&mut rng, 0.0, 1_000, 50), 0);
+        let delayed = (0..10_000).filter(|_| loss_delay(&mut rng, 0.01, 15, 50) > 0).count();
+        assert!((1_250..1_550).contains(&delayed), "1 - .99^15 = .14, got {delayed} of 10000");
+    }
+
+    #[test]
+    fn a_slot_used_again_is_another_link() {
+        let end = End { viewer: 0, connection: ConnectionId(0), open: true };
+        let link = || Link {
+            ends: [end; 2],
+            directions: Default::default(),
+            established: false,
+            latency: 0,
+            closing: false,
+        };
+        let mut links = Links::default();
+        let first = links.insert(link());
+        links.remove(first);
+        links.remove(first);
+        let second = links.insert(link());
+        assert_eq!(first.slot, second.slot);
+        assert!(links.find(first).is_none() && links.find(second).is_some());
+    }
+
+    #[test]
+    fn wire_bytes_count_headers_per_packet() {
+        assert_eq!(peer_wire_bytes(1), 94);
+        assert_eq!(peer_wire_bytes(1_120 * 3), 1_120 * 3 + 279);
+        assert_eq!(transmission(125_000, 1_000_000), 1_000_000);
+    }
+
+    #[test]
+    fn a_message_has_the_length_that_the_codec_gives_it() {
+        use bytes::Bytes;
+        use player_core::wire::{
+            Bitfield, Capabilities, HaveEntry, Hello, InfoHash, Interest, PeerId, RejectReason,
+            RenditionId, SegmentId,
+        };
+        let segment = |sequence| SegmentId { rendition: RenditionId(0xdead_beef), sequence };
+        let mut some = Bitfield::empty(31);
+        some.set(4);
+        let mut next = 900;
+        let entries = [Bitfield::empty(31), some, Bitfield::full(31)].map(|blocks| {
+            next += 200;
+            HaveEntry { sequence: next, tag: 7, size: 2_000_000, blocks }
+        });
+        let hello = Hello {
+            version: 1,
+            capabilities: Capabilities(3),
+            info_hash: InfoHash([1; 20]),
+            peer_id: PeerId([2; 20]),
+        };
+        let (id, rendition) = (70_000, RenditionId(9));
+        for message in [
+            Message::Hello(hello),
+            Message::Have { rendition, entries: entries.to_vec() },
+            Message::Have { rendition, entries: Vec::new() },
+            Message::Interest(Interest { rendition, playhead: 127, last: 128 }),
+            Message::Request { id, segment: segment(1 << 40), block: 300 },
+            Message::Piece { id, offset: 16_384, data: Bytes::from_static(&[5; 100]) },
+            Message::Cancel { id: 0 },
+            Message::Reject { id, reason: RejectReason::Choked },
+            Message::Claim { segment: segment(u64::MAX), ttl_ms: 1_000 },
+            Message::Edge { segment: segment(0) },
+            Message::Goodbye,
+        ] {
+            assert_eq!(encoded_len(&message) as usize, message.encode().len(), "{message:?}");
+        }
+    }
+}

@@ -1,0 +1,357 @@
+//! The stream that everyone watches: playlists, init sections and segments, made on demand and never copied.
+
+use bytes::Bytes;
+use std::fmt::Write as _;
+
+use super::fmp4::{self, FRAME_RATE, HEAD_BYTES, SegmentHead, TIMESCALE};
+
+/// Media patterns repeat with this period: one block of the peer protocol.
+const BLOCK: usize = 64 << 10;
+/// How far apart two patterns begin in the filler.
+const SHIFT: usize = 64;
+/// Number of patterns.
+const PATTERNS: u64 = 1_024;
+/// Wall clock of stream time 0, in ms since the Unix epoch (2026-01-01T00:00:00Z).
+pub(super) const EPOCH_MS: f64 = 1_767_225_600_000.0;
+
+/// A film or a channel.
+#[derive(Debug, Clone)]
+pub struct Title {
+    /// Bit/s of each variant.
+    pub bitrates: Vec<u64>,
+    /// Seconds.
+    pub segment_seconds: f64,
+    /// Segments in all for VOD, `None` for live.
+    pub segments: Option<u64>,
+    /// Segments in a live playlist.
+    pub window: u64,
+    /// `HOLD-BACK` of a live playlist, in seconds.
+    pub hold_back: Option<f64>,
+    /// How long the channel has been on air at virtual time 0, in seconds.
+    pub age: f64,
+    /// How much segments' sizes vary, 0 to 0.9.
+    pub vbr: f64,
+    /// Seconds from stream time to media timestamps.
+    pub timestamp_origin: f64,
+    filler: Bytes,
+}
+
+/// A file of the title.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum File {
+    /// The multivariant playlist.
+    Multivariant,
+    /// A variant's playlist.
+    Playlist(u32),
+    /// A variant's init section.
+    Init(u32),
+    /// A segment: variant, media sequence number.
+    Segment(u32, u64),
+}
+
+impl Title {
+    /// A film of `seconds`, or a channel.
+    #[must_use]
+    pub fn new(bitrates: Vec<u64>, segment_seconds: f64, seconds: Option<f64>) -> Self {
+        let mut rng = fastrand::Rng::with_seed(0x706f_746c_7563_6b);
+        let filler: Vec<u8> = (0..BLOCK + SHIFT * PATTERNS as usize).map(|_| rng.u8(..)).collect();
+        Self {
+            bitrates,
+            segment_seconds,
+            segments: seconds.map(|seconds| (seconds / segment_seconds).ceil().max(1.0) as u64),
+            window: 10,
+            hold_back: None,
+            age: 3_600.0,
+            vbr: 0.0,
+            timestamp_origin: if seconds.is_some() { 10.0 } else { 0.0 },
+            filler: filler.into(),
+        }
+    }
+
+    /// Whether the playlist grows.
+    #[must_use]
+    pub const fn live(&self) -> bool {
+        self.segments.is_none()
+    }
+
+    /// The URL to load.
+    #[must_use]
+    pub const fn url(&self) -> &'static str {
+        "https://origin.example/title/master.m3u8"
+    }
+
+    /// The file that a URL names.
+    #[must_use]
+    pub fn file(&self, url: &str) -> Option<File> {
+        let path = url.strip_prefix("https://origin.example/title/")?;
+        let path = path.split(['?', '#']).next()?;
+        if path == "master.m3u8" {
+            return Some(File::Multivariant);
+        }
+        let (folder, name) = path.split_once('/')?;
+        let variant: u32 = folder.strip_prefix('v')?.parse().ok()?;
+        if variant as usize >= self.bitrates.len() {
+            return None;
+        }
+        match name {
+            "index.m3u8" => Some(File::Playlist(variant)),
+            "init.mp4" => Some(File::Init(variant)),
+            _ => {
+                let sequence = name.strip_prefix('s')?.strip_suffix(".m4s")?.parse().ok()?;
+                self.segments
+                    .is_none_or(|count| sequence < count)
+                    .then_some(File::Segment(variant, sequence))
+            }
+        }
+    }
+
+    /// The newest segment that is out at virtual time `now` (s).
+    #[must_use]
+    pub fn newest(&self, now: f64) -> u64 {
+        match self.segments {
+            Some(count) => count - 1,
+            None => (((self.age + now) / self.segment_seconds + 1e-9).floor() as u64).max(1) - 1,
+        }
+    }
+
+    /// The oldest segment that the origin still has at virtual time `now` (s): live segments are kept
+    /// for two windows.
+    #[must_use]
+    pub fn oldest(&self, now: f64) -> u64 {
+        if self.live() { (self.newest(now) + 1).saturating_sub(2 * self.window) } else { 0 }
+    }
+
+    /// Virtual time (s) at which a live segment is published.
+    #[must_use]
+    pub fn published(&self, sequence: u64) -> f64 {
+        (sequence + 1) as f64 * self.segment_seconds - self.age
+    }
+
+    /// What the segment's head says.
+    #[must_use]
+    pub fn head(&self, variant: u32, sequence: u64) -> SegmentHead {
+        let samples = (self.segment_seconds * f64::from(FRAME_RATE)).round().max(1.0) as u32;
+        let ticks = (self.segment_seconds * f64::from(TIMESCALE)).round() as u64;
+        let bytes = self.bitrates[variant as usize] as f64 * self.segment_seconds / 8.0;
+        let swing = (mix(sequence ^ 0x51e) % 2_001) as f64 / 1_000.0 - 1.0;
+        let bytes = bytes * (1.0 + self.vbr * swing) - HEAD_BYTES as f64;
+        let origin = (self.timestamp_origin * f64::from(TIMESCALE)) as u64;
+        SegmentHead {
+            sequence: sequence as u32,
+            decode_time: origin + sequence * ticks,
+            samples,
+            sample_bytes: ((bytes / f64::from(samples)).round() as u32).max(16),
+            sample_duration: (ticks / u64::from(samples)) as u32,
+        }
+    }
+
+    /// Bytes of a segment.
+    #[must_use]
+    pub fn segment_bytes(&self, variant: u32, sequence: u64) -> u64 {
+        self.head(variant, sequence).segment_bytes() as u64
+    }
+
+    /// Bytes `from..to` of a segment, piece by piece. `head` is its head as written.
+    pub fn slices(
+        &self,
+        (variant, sequence): (u32, u64),
+        head: &Bytes,
+        from: u64,
+        to: u64,
+        mut each: impl FnMut(Bytes),
+    ) {
+        let (mut at, to) = (from as usize, to as usize);
+        if at < head.len() && at < to {
+            let end = head.len().min(to);
+            each(head.slice(at..end));
+            at = end;
+        }
+        while at < to {
+            let (block, start) = (at / BLOCK, at % BLOCK);
+            let len = (BLOCK - start).min(to - at);
+            let shift = pattern(variant, sequence, block as u64) * SHIFT + start;
+            each(self.filler.slice(shift..shift + len));
+            at += len;
+        }
+    }
+
+    /// Whether `data` is what stands at `at` in a segment, beyond its head.
+    #[must_use]
+    pub fn matches(&self, variant: u32, sequence: u64, at: usize, data: &[u8]) -> bool {
+        let (mut at, mut data) = (at, data);
+        while !data.is_empty() {
+            let (block, start) = (at / BLOCK, at % BLOCK);
+            let len = (BLOCK - start).min(data.len());
+            let shift = pattern(variant, sequence, block as u64) * SHIFT + start;
+            if self.filler[shift..shift + len] != data[..len] {
+                return false;
+            }
+            (at, data) = (at + len, &data[len..]);
+        }
+        true
+    }
+
+    /// A variant's init section.
+    #[must_use]
+    pub fn init(&self, variant: u32) -> Vec<u8> {
+        let height = 360 + 180 * variant as u16;
+        fmp4::init_section(variant, height / 9 * 16, height)
+    }
+
+    /// The multivariant playlist.
+    #[must_use]
+    pub fn multivariant(&self) -> String {
+        let mut out = String::from("#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-INDEPENDENT-SEGMENTS\n");
+        for (variant, bitrate) in self.bitrates.iter().enumerate() {
+            let height = 360 + 180 * variant;
+            let peak = (*bitrate as f64 * (1.0 + self.vbr)).ceil() as u64;
+            let _ = write!(
+                out,
+                "#EXT-X-STREAM-INF:BANDWIDTH={peak},AVERAGE-BANDWIDTH={bitrate},\
+                 CODECS=\"avc1.64001f\",RESOLUTION={}x{height},FRAME-RATE=25.000\nv{variant}/index.m3u8\n",
+                height / 9 * 16
+            );
+        }
+        out
+    }
+
+    /// A variant's playlist at virtual time `now` (s). The same for all variants.
+    #[must_use]
+    pub fn playlist(&self, now: f64) -> String {
+        let newest = self.newest(now);
+        let first = if self.live() { (newest + 1).saturating_sub(self.window) } else { 0 };
+        let mut out = format!(
+            "#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-TARGETDURATION:{}\n#EXT-X-MEDIA-SEQUENCE:{first}\n",
+            self.segment_seconds.ceil()
+        );
+        match (self.live(), self.hold_back) {
+            (false, _) => out.push_str("#EXT-X-PLAYLIST-TYPE:VOD\n"),
+            (true, Some(seconds)) => {
+                let _ = writeln!(out, "#EXT-X-SERVER-CONTROL:HOLD-BACK={seconds}");
+            }
+            (true, None) => {}
+        }
+        out.push_str("#EXT-X-MAP:URI=\"init.mp4\"\n");
+        for sequence in first..=newest {
+            if self.live() {
+                let start = sequence as f64 * self.segment_seconds;
+                let _ = writeln!(out, "#EXT-X-PROGRAM-DATE-TIME:{}", date(EPOCH_MS + start * 1e3));
+            }
+            let _ = write!(out, "#EXTINF:{:.3},\ns{sequence}.m4s\n", self.segment_seconds);
+        }
+        if !self.live() {
+            out.push_str("#EXT-X-ENDLIST\n");
+        }
+        out
+    }
+}
+
+/// Which pattern fills a block.
+fn pattern(variant: u32, sequence: u64, block: u64) -> usize {
+    (mix(mix(sequence).wrapping_add(u64::from(variant) << 32 | block)) % PATTERNS) as usize
+}
+
+/// Stirs a number: the finaliser of the SplitMix64 generator.
+pub(super) const fn mix(value: u64) -> u64 {
+    let value = value.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let value = (value ^ (value >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    value ^ (value >> 31)
+}
+
+/// ISO 8601 with milliseconds, UTC.
+fn date(unix_ms: f64) -> String {
+    let ms = unix_ms.round() as i64;
+    let (days, ms) = (ms.div_euclid(86_400_000), ms.rem_euclid(86_400_000));
+    // Days since 0000-03-01 of the proleptic Gregorian calendar, in eras of 400 years.
+    let shifted = days + 719_468;
+    let (era, day) = (shifted.div_euclid(146_097), shifted.rem_euclid(146_097));
+    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * day + 2) / 153;
+    let day = day - (153 * month + 2) / 5 + 1;
+    let (year, month) =
+        if month < 10 { (year + era * 400, month + 3) } else { (year + era * 400 + 1, month - 9) };
+    format!(
+        "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}.{:03}Z",
+        ms / 3_600_000,
+        ms / 60_000 % 60,
+        ms / 1_000 % 60,
+        ms % 1_000
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn whole(title: &Title, sequence: u64, cut: u64) -> Vec<u8> {
+        let head = Bytes::from(title.head(0, sequence).write());
+        let size = title.segment_bytes(0, sequence);
+        let mut out = Vec::new();
+        title.slices((0, sequence), &head, 0, cut, |piece| out.extend_from_slice(&piece));
+        title.slices((0, sequence), &head, cut, size, |piece| out.extend_from_slice(&piece));
+        out
+    }
+
+    #[test]
+    fn slices_make_the_same_segment_however_they_are_cut() {
+        let title = Title::new(vec![1_000_000], 4.0, Some(60.0));
+        let size = title.segment_bytes(0, 3) as usize;
+        assert!((480_000..520_000).contains(&size), "{size}");
+        let all = whole(&title, 3, 0);
+        assert_eq!(all.len(), size);
+        for cut in [1, 50, 112, 113, 65_535, 65_536, 65_537, 300_000] {
+            assert_eq!(whole(&title, 3, cut), all);
+        }
+        assert!(title.matches(0, 3, HEAD_BYTES, &all[HEAD_BYTES..]));
+        assert!(!title.matches(0, 4, HEAD_BYTES, &all[HEAD_BYTES..]), "another segment");
+        assert!(!title.matches(0, 3, 65_536, &all[131_072..196_608]), "another block");
+    }
+
+    #[test]
+    fn a_live_playlist_slides() {
+        let mut title = Title::new(vec![1_000_000], 4.0, None);
+        title.window = 3;
+        title.age = 40.0;
+        assert_eq!(title.newest(0.0), 9);
+        assert_eq!(title.newest(3.99), 9);
+        assert_eq!(title.newest(4.0), 10);
+        assert!((title.published(10) - 4.0).abs() < 1e-9);
+        let text = title.playlist(4.0);
+        assert!(text.contains("#EXT-X-MEDIA-SEQUENCE:8\n"));
+        assert!(text.contains("#EXT-X-PROGRAM-DATE-TIME:2026-01-01T00:00:40.000Z\n"));
+        assert!(text.ends_with("s10.m4s\n"));
+    }
+
+    #[test]
+    fn playlists_are_what_an_independent_reader_takes() {
+        let vod = Title::new(vec![1_000_000, 3_000_000], 4.0, Some(60.0));
+        let master = vod.multivariant();
+        let master = hls_m3u8::MasterPlaylist::try_from(master.as_str()).expect("multivariant");
+        assert_eq!(master.variant_streams.len(), 2);
+        let text = vod.playlist(0.0);
+        let media = hls_m3u8::MediaPlaylist::try_from(text.as_str()).expect("media");
+        assert_eq!(media.segments.num_elements(), 15);
+        let live = Title::new(vec![1_000_000], 4.0, None).playlist(17.0);
+        hls_m3u8::MediaPlaylist::try_from(live.as_str()).expect("live");
+    }
+
+    #[test]
+    fn dates_follow_the_calendar() {
+        assert_eq!(date(0.0), "1970-01-01T00:00:00.000Z");
+        assert_eq!(date(1_709_208_000_123.0), "2024-02-29T12:00:00.123Z");
+        assert_eq!(date(EPOCH_MS), "2026-01-01T00:00:00.000Z");
+    }
+
+    #[test]
+    fn urls_name_files() {
+        let title = Title::new(vec![1, 2], 4.0, Some(8.0));
+        let base = "https://origin.example/title/";
+        assert_eq!(title.file(title.url()), Some(File::Multivariant));
+        assert_eq!(title.file(&format!("{base}v1/index.m3u8?x")), Some(File::Playlist(1)));
+        assert_eq!(title.file(&format!("{base}v0/s1.m4s")), Some(File::Segment(0, 1)));
+        assert_eq!(title.file(&format!("{base}v0/s2.m4s")), None);
+        assert_eq!(title.file(&format!("{base}v2/init.mp4")), None);
+    }
+}

@@ -1,0 +1,111 @@
+//! One viewer: a core, a media element, its lines, and what was counted.
+
+use player_core::io::{FetchRequest, RequestId};
+use std::collections::{BTreeMap, VecDeque};
+
+use super::event::LinkId;
+use super::media::Element;
+use super::net::{Downlink, Uplink};
+use super::origin::Response;
+
+/// What kind of viewer it is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Traits {
+    pub(super) nat: bool,
+    pub(super) blocked: bool,
+    pub(super) free_rider: bool,
+    pub(super) polluter: bool,
+    pub(super) slow: bool,
+}
+
+/// A peer connection as the viewer's browser knows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Connection {
+    Offering,
+    /// For the offer of this viewer's connection.
+    Answering(u32, u32),
+    /// One side of a link.
+    Linked(LinkId, u8),
+}
+
+/// Where a request is.
+#[derive(Debug)]
+pub(super) enum Exchange {
+    /// On its way to the origin.
+    Asked(FetchRequest),
+    /// The origin is silent.
+    Silent,
+    /// A refusal is on its way back.
+    Refused,
+    /// A response is on its way back.
+    Answered { request: FetchRequest, response: Box<Response>, sent: u64 },
+}
+
+/// The viewer's one connection to the origin, shared by all requests in turns.
+#[derive(Debug)]
+pub(super) struct HttpLine {
+    pub(super) exchanges: BTreeMap<u64, Exchange>,
+    pub(super) turns: VecDeque<RequestId>,
+    /// Bytes that may be in flight: grows as in slow start, up to `most`.
+    pub(super) window: u32,
+    pub(super) most: u32,
+    pub(super) in_flight: u32,
+    pub(super) last_arrival: u64,
+    /// Has made its first request.
+    pub(super) connected: bool,
+    /// Waits for its turn at the origin's line.
+    pub(super) queued: bool,
+}
+
+/// What is counted per viewer.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Counted {
+    pub(super) http_media_bytes: u64,
+    pub(super) peer_media_bytes: u64,
+    pub(super) uploaded_bytes: u64,
+    /// Bytes of messages beside their media, sent.
+    pub(super) control_bytes: u64,
+    pub(super) connections: u32,
+    pub(super) failed_connections: u32,
+}
+
+pub(super) struct Viewer<E> {
+    pub(super) engine: E,
+    pub(super) element: Element,
+    pub(super) uplink: Uplink,
+    pub(super) downlink: Downlink,
+    /// To the middle of the network, one way (µs).
+    pub(super) access: u64,
+    pub(super) traits: Traits,
+    pub(super) connections: BTreeMap<u32, Connection>,
+    pub(super) http: HttpLine,
+    /// Bit per tracker: its connection is open.
+    pub(super) trackers: u64,
+    /// The tick that is in the queue (µs).
+    pub(super) tick_at: Option<u64>,
+    pub(super) joined: u64,
+    pub(super) counted: Counted,
+    /// Seconds behind the live edge, once a second.
+    pub(super) latencies: Vec<f32>,
+    pub(super) playheads: u32,
+    /// Highest request and connection ids used so far.
+    pub(super) last_request: Option<u64>,
+    pub(super) errors: Vec<String>,
+}
+
+impl HttpLine {
+    /// A line whose bandwidth-delay product decides the largest window.
+    pub(super) fn new(rate_bps: u64, rtt: u64) -> Self {
+        let product = rate_bps as f64 / 8e6 * rtt as f64;
+        Self {
+            exchanges: BTreeMap::new(),
+            turns: VecDeque::new(),
+            window: 14_600,
+            most: (product * 1.5).clamp(65_536.0, 16_777_216.0) as u32,
+            in_flight: 0,
+            last_arrival: 0,
+            connected: false,
+            queued: false,
+        }
+    }
+}
