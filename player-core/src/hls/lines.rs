@@ -91,6 +91,6 @@ mod tests {
         let lines: Vec<_> = Lines::new("a\r\nbb\n\nccccccccccc\rd\r\n\r\ne").collect();
         let texts: Vec<_> = lines.iter().map(|line| (line.text, line.number)).collect();
         assert_eq!(texts, [("a", 1), ("bb", 2), ("ccccccccccc", 4), ("d", 5), ("e", 7)]);
-        assert_eq!(lines[3].offset, 20);
+        assert_eq!(lines[3].offset, 19);
     }
 }

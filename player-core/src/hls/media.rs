@@ -103,7 +103,7 @@ pub struct Segment {
     /// `EXTINF` in seconds.
     pub duration: f64,
     /// Discontinuities before it, `EXT-X-DISCONTINUITY-SEQUENCE` included.
-    pub discontinuity_sequence: u32,
+    pub discontinuity_sequence: u64,
     /// `EXT-X-BITRATE` in kbit/s, 0 if unknown.
     pub bitrate_kbps: u32,
     /// `EXT-X-DISCONTINUITY` is directly before it.
@@ -114,6 +114,7 @@ pub struct Segment {
     /// [`u64::MAX`] in `range_start` means: no byte range.
     pub(super) range_end: u64,
     pub(super) uri: (u32, u32),
+    /// Behind the comma of `EXTINF`, or behind its duration; (0, 0) without the tag.
     pub(super) title: (u32, u32),
     /// Number of its init section from 1; 0 for none.
     pub(super) init: u32,
@@ -221,10 +222,12 @@ pub struct Part {
     pub segment_sequence: u64,
     /// Its place in the segment, from 0.
     pub index: u32,
-    /// Absolute URL.
+    /// Absolute URL; empty (and `gap` set) if the tag has none.
     pub url: String,
     /// Seconds.
     pub duration: f64,
+    /// Whether the tag has a `DURATION`, as it must.
+    pub timed: bool,
     /// Seconds from the segment's beginning.
     pub offset: f64,
     /// It has an independent frame.
@@ -245,7 +248,7 @@ pub struct OpenSegment {
     /// Seconds so far, all its parts.
     pub duration: f64,
     /// Discontinuities before it.
-    pub discontinuity_sequence: u32,
+    pub discontinuity_sequence: u64,
     pub(super) init: u32,
     pub(super) keys: u32,
 }
@@ -255,7 +258,7 @@ pub struct OpenSegment {
 pub struct PreloadHint {
     /// `TYPE`.
     pub kind: PreloadKind,
-    /// Absolute URL.
+    /// Absolute URL; empty if the tag has none.
     pub url: String,
     /// `BYTERANGE-START`, 0 if absent.
     pub byte_range_start: u64,
@@ -272,6 +275,8 @@ pub enum PreloadKind {
     Part,
     /// An init section.
     Map,
+    /// The tag has no type that is known, or no URI: of no use.
+    Unknown,
 }
 
 /// `EXT-X-RENDITION-REPORT` (bis §4.4.5.4).
@@ -318,10 +323,23 @@ impl MediaPlaylist {
         self.slice(segment.uri)
     }
 
-    /// The title behind `EXTINF`'s comma, as written; mostly empty.
+    /// The title behind `EXTINF`'s comma, as written; mostly empty. `None` without a comma.
     #[must_use]
-    pub fn title<'a>(&'a self, segment: &Segment) -> &'a str {
-        self.slice(segment.title)
+    pub fn title<'a>(&'a self, segment: &Segment) -> Option<&'a str> {
+        let before = (segment.title.0 as usize).checked_sub(1)?;
+        (self.text.as_bytes().get(before) == Some(&b',')).then(|| self.slice(segment.title))
+    }
+
+    /// Whether the segment has an `EXTINF` tag at all.
+    #[must_use]
+    pub const fn is_timed(&self, segment: &Segment) -> bool {
+        segment.title.0 > 0
+    }
+
+    /// Whether the playlist has an `EXT-X-TARGETDURATION` tag.
+    #[must_use]
+    pub const fn states_target_duration(&self) -> bool {
+        self.has_target_duration
     }
 
     /// The bytes of the resource that the segment is; all if `None` (RFC 8216 §4.3.2.2).

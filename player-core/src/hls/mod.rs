@@ -94,7 +94,7 @@ pub fn parse(
     url: &str,
     imports: &BTreeMap<String, String>,
 ) -> Result<Playlist, ParseError> {
-    check_header(text)?;
+    let text = check_header(text)?;
     if is_media(text) {
         let playlist = reader::read(text, url, imports);
         if playlist.is_empty() && (playlist.end_list || !playlist.has_target_duration) {
@@ -120,7 +120,7 @@ pub fn parse_media(
     url: &str,
     imports: &BTreeMap<String, String>,
 ) -> Result<MediaPlaylist, ParseError> {
-    check_header(text)?;
+    let text = check_header(text)?;
     Ok(reader::read(text, url, imports))
 }
 
@@ -129,25 +129,26 @@ pub fn parse_media(
 /// # Errors
 /// When the text is no playlist.
 pub fn parse_multivariant(text: &str, url: &str) -> Result<MultivariantPlaylist, ParseError> {
-    check_header(text)?;
+    let text = check_header(text)?;
     Ok(multivariant::read(text, url))
 }
 
 /// Segments and URIs are kept as 32-bit ranges of the text.
 const MAX_TEXT: usize = 1 << 30;
 
-/// The text without a byte order mark and leading white space begins with `#EXTM3U`.
-fn check_header(text: &str) -> Result<(), ParseError> {
-    let text = text.trim_start_matches('\u{feff}').trim_start();
-    if text.is_empty() {
+/// The text without a byte order mark. After white space, which is tolerated, it has to begin with `#EXTM3U`.
+fn check_header(text: &str) -> Result<&str, ParseError> {
+    let text = text.trim_start_matches('\u{feff}');
+    let body = text.trim_start();
+    if body.is_empty() {
         return Err(ParseError::Empty);
     }
     let looks_like = if text.len() > MAX_TEXT {
         "a file of more than 1 GiB"
-    } else if text.starts_with("#EXTM3U") {
-        return Ok(());
+    } else if body.starts_with("#EXTM3U") {
+        return Ok(text);
     } else {
-        guess(text)
+        guess(body)
     };
     Err(ParseError::NotAPlaylist { looks_like: looks_like.to_owned() })
 }

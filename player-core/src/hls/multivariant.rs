@@ -85,6 +85,8 @@ pub struct Variant {
     pub score: Option<f64>,
     /// `PROGRAM-ID`, from versions before 6.
     pub program_id: Option<u64>,
+    /// All attributes as written.
+    pub attributes: AttributeList,
 }
 
 /// What a rendition carries.
@@ -135,8 +137,8 @@ pub struct Rendition {
     pub sample_rate: Option<u64>,
     /// `PATHWAY-ID`, not in the RFC for renditions but in the field.
     pub pathway_id: Option<String>,
-    /// What the line said of `AUTOSELECT` itself.
-    pub autoselect_written: bool,
+    /// All attributes as written.
+    pub attributes: AttributeList,
 }
 
 /// `EXT-X-SESSION-DATA` (RFC 8216 §4.3.4.4).
@@ -301,13 +303,13 @@ impl Reader {
             video_layout: attributes.string("REQ-VIDEO-LAYOUT"),
             score: attributes.float("SCORE"),
             program_id: attributes.integer("PROGRAM-ID"),
+            attributes: attributes.to_list(),
         }
     }
 
     fn read_iframe_variant(&mut self, value: &str) {
         let mut variant = self.read_variant(value);
-        let attributes = Attributes::read(value, &mut self.variables);
-        let Some(uri) = attributes.filled("URI") else {
+        let Some(uri) = variant.attributes.value("URI").filter(|uri| !uri.is_empty()) else {
             self.warn("EXT-X-I-FRAME-STREAM-INF without URI");
             return;
         };
@@ -329,7 +331,6 @@ impl Reader {
         };
         let language = attributes.string("LANGUAGE");
         let default = attributes.yes("DEFAULT");
-        let autoselect_written = attributes.yes("AUTOSELECT");
         self.playlist.renditions.push(Rendition {
             kind,
             url: attributes.filled("URI").map(|uri| resolve(&self.playlist.url, uri)),
@@ -339,7 +340,7 @@ impl Reader {
             associated_language: attributes.string("ASSOC-LANGUAGE"),
             stable_rendition_id: attributes.string("STABLE-RENDITION-ID"),
             default,
-            autoselect: autoselect_written || default,
+            autoselect: default || attributes.yes("AUTOSELECT"),
             forced: attributes.yes("FORCED"),
             instream_id: attributes.string("INSTREAM-ID"),
             characteristics: attributes.string("CHARACTERISTICS"),
@@ -347,7 +348,7 @@ impl Reader {
             bit_depth: attributes.integer("BIT-DEPTH"),
             sample_rate: attributes.integer("SAMPLE-RATE"),
             pathway_id: attributes.string("PATHWAY-ID"),
-            autoselect_written,
+            attributes: attributes.to_list(),
         });
         if attributes.filled("GROUP-ID").is_none() || attributes.filled("NAME").is_none() {
             self.warn("EXT-X-MEDIA without GROUP-ID or NAME");

@@ -147,9 +147,9 @@ impl<'a> Reader<'a> {
                 self.read_tag(tag);
             }
         } else {
-            let uri = text.trim_end();
-            if !uri.is_empty() {
-                self.read_uri(uri);
+            // White space behind it belongs to the URI as written; resolving it drops it.
+            if !text.is_empty() {
+                self.read_uri(text);
             }
         }
         if self.variables.missing {
@@ -203,23 +203,17 @@ impl<'a> Reader<'a> {
         match name {
             "TARGETDURATION" => self.read_target_duration(value),
             "MEDIA-SEQUENCE" => match number::integer(value) {
-                Some(_) if self.sequence != self.playlist.media_sequence || self.has_segments() => {
+                Some(_) if !self.playlist.segments.is_empty() => {
                     self.warn("EXT-X-MEDIA-SEQUENCE behind the first segment");
                 }
                 Some(sequence) => {
                     self.playlist.media_sequence = sequence;
-                    self.sequence = sequence;
+                    self.sequence = sequence.saturating_add(self.playlist.skipped_segments);
                 }
                 None => self.warn("EXT-X-MEDIA-SEQUENCE without a number"),
             },
             "DISCONTINUITY-SEQUENCE" => match number::integer(value) {
-                Some(_) if self.has_segments() => {
-                    self.warn("EXT-X-DISCONTINUITY-SEQUENCE behind the first segment");
-                }
-                Some(sequence) => {
-                    self.playlist.discontinuity_sequence = sequence;
-                    self.discontinuity_sequence = sequence;
-                }
+                Some(sequence) => self.set_discontinuity_sequence(sequence),
                 None => self.warn("EXT-X-DISCONTINUITY-SEQUENCE without a number"),
             },
             "VERSION" => {
@@ -279,8 +273,22 @@ impl<'a> Reader<'a> {
         push_warning(&mut self.playlist.warnings, self.line, message);
     }
 
-    fn has_segments(&self) -> bool {
-        !self.playlist.segments.is_empty() || self.playlist.skipped_segments > 0
+    /// A tag that comes too late holds for the segments before it all the same: it is the playlist's number.
+    fn set_discontinuity_sequence(&mut self, sequence: u64) {
+        let Some(first) = self.playlist.segments.first() else {
+            self.playlist.discontinuity_sequence = sequence;
+            self.discontinuity_sequence = sequence;
+            return;
+        };
+        let first = first.discontinuity_sequence;
+        for segment in &mut self.playlist.segments {
+            segment.discontinuity_sequence =
+                segment.discontinuity_sequence.saturating_sub(first).saturating_add(sequence);
+        }
+        self.discontinuity_sequence =
+            self.discontinuity_sequence.saturating_sub(first).saturating_add(sequence);
+        self.playlist.discontinuity_sequence = sequence;
+        self.warn("EXT-X-DISCONTINUITY-SEQUENCE behind the first segment");
     }
 
     /// The range of a slice of the text.
@@ -295,8 +303,8 @@ impl<'a> Reader<'a> {
         let value = value.trim_start();
         if let Some((duration, rest)) = number::decimal(value) {
             self.pending.duration = Some(duration.min(MAX_DURATION));
-            self.pending.title =
-                rest.split_once(',').map_or((0, 0), |(_, title)| self.range_of(title));
+            let title = rest.split_once(',').map_or(&rest[..0], |(_, title)| title);
+            self.pending.title = self.range_of(title);
         } else {
             self.pending.duration = Some(0.0);
             self.warn("EXTINF without a duration");
@@ -363,7 +371,7 @@ impl<'a> Reader<'a> {
             sequence: self.sequence,
             start: self.time,
             duration,
-            discontinuity_sequence: u32::try_from(self.discontinuity_sequence).unwrap_or(u32::MAX),
+            discontinuity_sequence: self.discontinuity_sequence,
             bitrate_kbps: self.bitrate_kbps,
             discontinuity: pending.discontinuity,
             gap: pending.gap,
@@ -430,30 +438,32 @@ impl<'a> Reader<'a> {
 
     fn read_part(&mut self, value: &str) {
         let attributes = Attributes::read(value, &mut self.variables);
-        let Some(uri) = attributes.filled("URI") else {
-            self.warn("EXT-X-PART without URI");
-            return;
-        };
+        let uri = attributes.filled("URI");
+        let duration = attributes.float("DURATION");
+        if uri.is_none() || duration.is_none() {
+            self.warn("EXT-X-PART without URI or DURATION");
+        }
         let pending = &mut self.pending;
         pending.begun = true;
-        let duration = attributes.float("DURATION").unwrap_or(0.0).clamp(0.0, MAX_DURATION);
         let byte_range = attributes.byte_range("BYTERANGE").map(|(length, offset)| {
             let start = offset.unwrap_or(pending.part_end);
             start..start.saturating_add(length)
         });
         pending.part_end = byte_range.as_ref().map_or(0, |range| range.end);
-        self.playlist.parts.push(Part {
+        let part = Part {
             segment_sequence: self.sequence,
             index: pending.parts,
-            url: resolve(&self.playlist.url, uri),
-            duration,
+            url: uri.map(|uri| resolve(&self.playlist.url, uri)).unwrap_or_default(),
+            duration: duration.unwrap_or(0.0).clamp(0.0, MAX_DURATION),
+            timed: duration.is_some(),
             offset: pending.parts_duration,
             independent: attributes.yes("INDEPENDENT"),
-            gap: attributes.yes("GAP"),
+            gap: attributes.yes("GAP") || uri.is_none(),
             byte_range,
-        });
+        };
         pending.parts = pending.parts.saturating_add(1);
-        pending.parts_duration += duration;
+        pending.parts_duration += part.duration;
+        self.playlist.parts.push(part);
     }
 
     fn read_date_range(&mut self, value: &str) {
@@ -487,18 +497,18 @@ impl<'a> Reader<'a> {
 
     fn read_preload_hint(&mut self, value: &str) {
         let attributes = Attributes::read(value, &mut self.variables);
+        let uri = attributes.filled("URI");
         let kind = match attributes.text("TYPE") {
-            Some("PART") => Some(PreloadKind::Part),
-            Some("MAP") => Some(PreloadKind::Map),
-            _ => None,
-        };
-        let Some((kind, uri)) = kind.zip(attributes.filled("URI")) else {
-            self.warn("EXT-X-PRELOAD-HINT without a TYPE that is known or without URI");
-            return;
+            Some("PART") if uri.is_some() => PreloadKind::Part,
+            Some("MAP") if uri.is_some() => PreloadKind::Map,
+            _ => {
+                self.warn("EXT-X-PRELOAD-HINT without a TYPE that is known or without URI");
+                PreloadKind::Unknown
+            }
         };
         self.playlist.preload_hints.push(PreloadHint {
             kind,
-            url: resolve(&self.playlist.url, uri),
+            url: uri.map(|uri| resolve(&self.playlist.url, uri)).unwrap_or_default(),
             byte_range_start: attributes.integer("BYTERANGE-START").unwrap_or(0),
             byte_range_length: attributes.integer("BYTERANGE-LENGTH"),
             attributes: attributes.to_list(),
@@ -521,15 +531,15 @@ impl<'a> Reader<'a> {
             self.warn("EXT-X-SKIP without SKIPPED-SEGMENTS");
             return;
         };
-        if self.has_segments() {
-            self.warn("EXT-X-SKIP behind the first segment, or again");
-            return;
+        if self.playlist.skipped_segments > 0 {
+            self.warn("EXT-X-SKIP appears again");
         }
+        // The numbers of the skipped segments are left out; refreshing fills the hole.
         let skipped = skipped.min(MAX_SKIPPED);
-        self.playlist.skipped_segments = skipped;
+        self.playlist.skipped_segments = self.playlist.skipped_segments.saturating_add(skipped);
         self.sequence = self.sequence.saturating_add(skipped);
         if let Some(removed) = attributes.filled("RECENTLY-REMOVED-DATERANGES") {
-            self.playlist.removed_date_ranges = removed.split('\t').map(str::to_owned).collect();
+            self.playlist.removed_date_ranges.extend(removed.split('\t').map(str::to_owned));
         }
     }
 
@@ -540,8 +550,7 @@ impl<'a> Reader<'a> {
                 sequence: self.sequence,
                 start: self.time,
                 duration: pending.duration.unwrap_or(0.0).max(pending.parts_duration),
-                discontinuity_sequence: u32::try_from(self.discontinuity_sequence)
-                    .unwrap_or(u32::MAX),
+                discontinuity_sequence: self.discontinuity_sequence,
                 init: self.init,
                 keys: self.keys,
             });
@@ -568,6 +577,43 @@ impl<'a> Reader<'a> {
         text.push_str(self.text);
         text.push_str(&self.made);
         playlist.text = text;
+        if playlist.i_frames_only {
+            find_init_sections(&mut playlist);
+        }
         playlist
+    }
+}
+
+/// In an I-frame playlist without `EXT-X-MAP`, the init section is what a resource has before its first I-frame
+/// (RFC 8216 §4.3.3.6).
+fn find_init_sections(playlist: &mut MediaPlaylist) {
+    let mut known: BTreeMap<String, u32> = BTreeMap::new();
+    for index in 0..playlist.segments.len() {
+        let segment = playlist.segments[index];
+        let Some(range) = playlist.byte_range(&segment) else {
+            continue;
+        };
+        if segment.init > 0 {
+            continue;
+        }
+        let uri = playlist.segment_uri(&segment);
+        let init = if let Some(init) = known.get(uri) {
+            *init
+        } else {
+            let uri = uri.to_owned();
+            let init = if range.start == 0 {
+                0
+            } else {
+                playlist.inits.push(InitSection {
+                    url: resolve(&playlist.url, &uri),
+                    byte_range: Some(0..range.start),
+                    keys: playlist.keys_of(&segment).to_vec(),
+                });
+                playlist.inits.len() as u32
+            };
+            known.insert(uri, init);
+            init
+        };
+        playlist.segments[index].init = init;
     }
 }

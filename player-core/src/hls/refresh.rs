@@ -184,17 +184,16 @@ impl MediaPlaylist {
             let first = newer.segments.first()?;
             let before = self.position_of(first.sequence.checked_sub(1)?)?;
             let expected =
-                before.discontinuity_sequence.saturating_add(u32::from(first.discontinuity));
+                before.discontinuity_sequence.saturating_add(u64::from(first.discontinuity));
             Some((expected, first.discontinuity_sequence))
         };
         let Some((old, new)) = common.or_else(follows) else {
             return;
         };
-        let shift = i64::from(old) - i64::from(new);
-        if shift == 0 {
+        if old == new {
             return;
         }
-        let moved = |value: u32| u32::try_from(i64::from(value) + shift).unwrap_or(0);
+        let moved = |value: u64| value.saturating_sub(new).saturating_add(old);
         for segment in &mut newer.segments {
             segment.discontinuity_sequence = moved(segment.discontinuity_sequence);
         }
@@ -224,66 +223,81 @@ impl MediaPlaylist {
 
     /// Puts the segments that a delta update skips in front of it.
     fn fill_skipped(&self, newer: &mut Self) {
-        let first = newer.media_sequence;
-        let end = first.saturating_add(newer.skipped_segments);
-        let (Some(from), Some(last)) = (self.index_of(first), self.index_of(end.saturating_sub(1)))
-        else {
+        // The numbers that are missing between the playlist's first and its last.
+        let mut kept: Vec<&Segment> = Vec::new();
+        let mut expected = newer.media_sequence;
+        let next = newer.next_sequence();
+        for sequence in newer.segments.iter().map(|segment| segment.sequence).chain([next]) {
+            let from = self.segments.partition_point(|old| old.sequence < expected);
+            let to = self.segments.partition_point(|old| old.sequence < sequence);
+            kept.extend(self.segments.get(from..to).unwrap_or_default());
+            expected = sequence.saturating_add(1);
+        }
+        let missing = newer.skipped_segments.saturating_sub(kept.len() as u64);
+        if kept.is_empty() || missing > 0 {
             return;
-        };
-        let kept = &self.segments[from..=last];
+        }
         let same_base = self.url == newer.url;
         let mut filled = Vec::with_capacity(kept.len() + newer.segments.len());
-        // Init sections and key sets of the old playlist come behind those of the new one.
-        let init_offset = newer.inits.len() as u32;
-        let key_offset = newer.key_sets.len() as u32;
-        newer.inits.extend_from_slice(&self.inits);
-        newer.key_sets.extend_from_slice(&self.key_sets);
-        let moved = |number: u32, offset: u32| if number == 0 { 0 } else { number + offset };
+        // The old playlist's init sections and key sets that are still used, by their old numbers.
+        let mut inits = BTreeMap::new();
+        let mut key_sets = BTreeMap::new();
         for segment in kept {
             let uri = if same_base {
                 newer.intern(self.segment_uri(segment))
             } else {
                 newer.intern(&self.segment_url(segment))
             };
-            filled.push(Segment {
-                uri,
-                title: newer.intern(self.title(segment)),
-                init: moved(segment.init, init_offset),
-                keys: moved(segment.keys, key_offset),
-                ..*segment
+            // With its comma: that is what tells a title from none.
+            newer.intern(if self.title(segment).is_some() { "," } else { " " });
+            let title = newer.intern(self.title(segment).unwrap_or_default());
+            let title = if self.is_timed(segment) { title } else { (0, 0) };
+            let init = *inits.entry(segment.init).or_insert_with(|| {
+                self.init_number(segment.init).map_or(0, |init| push_new(&mut newer.inits, init))
             });
-        }
-        let before = filled[filled.len() - 1];
-        // What the skipped tags said still holds, until a tag behind them says otherwise.
-        for segment in &mut newer.segments {
-            if segment.init == 0 {
-                segment.init = before.init;
-            }
-            if segment.keys == 0 {
-                segment.keys = before.keys;
-            }
-            if segment.bitrate_kbps == 0 {
-                segment.bitrate_kbps = before.bitrate_kbps;
-            }
-        }
-        if let Some(open) = &mut newer.open_segment {
-            if open.init == 0 {
-                open.init = before.init;
-            }
-            if open.keys == 0 {
-                open.keys = before.keys;
-            }
+            let keys = *key_sets.entry(segment.keys).or_insert_with(|| {
+                let index = (segment.keys as usize).checked_sub(1);
+                let set = index.and_then(|index| self.key_sets.get(index));
+                set.map_or(0, |set| push_new(&mut newer.key_sets, set))
+            });
+            filled.push(Segment { uri, title, init, keys, ..*segment });
         }
         filled.append(&mut newer.segments);
+        filled.sort_by_key(|segment| segment.sequence);
         newer.segments = filled;
+        newer.inherit();
         let mut dates: Vec<DateAnchor> = Vec::new();
-        for anchor in self.dates.iter().filter(|anchor| anchor.sequence < end) {
-            dates.push(DateAnchor { text: newer.intern(self.slice(anchor.text)), ..*anchor });
+        for anchor in &self.dates {
+            let filled = newer.position_of(anchor.sequence).is_some();
+            if filled && !newer.dates.iter().any(|known| known.sequence == anchor.sequence) {
+                let text = newer.intern(self.slice(anchor.text));
+                dates.push(DateAnchor { text, ..*anchor });
+            }
         }
-        newer.dates.retain(|anchor| anchor.sequence >= end);
-        dates.append(&mut newer.dates);
-        newer.dates = dates;
+        newer.dates.append(&mut dates);
+        newer.dates.sort_by_key(|anchor| anchor.sequence);
         newer.skipped_segments = 0;
+    }
+
+    /// What the tags of skipped segments said holds on, until a tag behind them says otherwise.
+    fn inherit(&mut self) {
+        let (mut init, mut keys, mut bitrate) = (0, 0, 0);
+        for segment in &mut self.segments {
+            for (value, last) in [
+                (&mut segment.init, &mut init),
+                (&mut segment.keys, &mut keys),
+                (&mut segment.bitrate_kbps, &mut bitrate),
+            ] {
+                if *value == 0 {
+                    *value = *last;
+                }
+                *last = *value;
+            }
+        }
+        if let Some(open) = &mut self.open_segment {
+            open.init = if open.init == 0 { init } else { open.init };
+            open.keys = if open.keys == 0 { keys } else { open.keys };
+        }
     }
 
     /// A delta update names only date ranges that changed.
@@ -308,6 +322,15 @@ impl MediaPlaylist {
         }
         newer.date_ranges = ranges;
     }
+}
+
+/// Appends unless it is there; its number from 1.
+fn push_new<T: Clone + PartialEq>(list: &mut Vec<T>, item: &T) -> u32 {
+    let index = list.iter().position(|other| other == item).unwrap_or_else(|| {
+        list.push(item.clone());
+        list.len() - 1
+    });
+    index as u32 + 1
 }
 
 /// How a newly loaded playlist stands to the one before.

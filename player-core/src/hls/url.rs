@@ -125,7 +125,10 @@ fn split(text: &str) -> Parts<'_> {
     let bytes = rest.as_bytes();
     if slash(bytes.first()) && slash(bytes.get(1)) {
         let mut after = &rest[2..];
-        if parts.scheme.is_some_and(is_special) {
+        if parts
+            .scheme
+            .is_some_and(|scheme| is_special(scheme) && !scheme.eq_ignore_ascii_case("file"))
+        {
             after = after.trim_start_matches(['/', '\\']);
         }
         let end = after.find(['/', '\\']).unwrap_or(after.len());

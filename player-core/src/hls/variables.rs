@@ -59,16 +59,20 @@ impl Variables {
         url: &str,
         imports: &BTreeMap<String, String>,
     ) -> Result<(), &'static str> {
+        let mut result = Ok(());
         let (name, value) = if let Some(name) = attributes.text("IMPORT") {
             let value = imports.get(name).ok_or(
                 "EXT-X-DEFINE imports a variable that the multivariant playlist does not define",
             )?;
             (name, Cow::Borrowed(value.as_str()))
         } else if let Some(name) = attributes.text("QUERYPARAM") {
-            let value = url::query_parameter(url, name).ok_or(
-                "EXT-X-DEFINE names a query parameter that the playlist's URL does not have",
-            )?;
-            (name, Cow::Owned(value))
+            let value = url::query_parameter(url, name);
+            if value.is_none() {
+                result = Err(
+                    "EXT-X-DEFINE names a query parameter that the playlist's URL does not have",
+                );
+            }
+            (name, Cow::Owned(value.unwrap_or_default()))
         } else {
             let name = attributes
                 .text("NAME")
@@ -80,7 +84,7 @@ impl Variables {
             return Err("EXT-X-DEFINE defines a variable again");
         }
         self.map.insert(name.to_owned(), value.into_owned());
-        Ok(())
+        result
     }
 }
 
