@@ -12,12 +12,20 @@ pub(crate) fn run_server(root: &Path, args: &[String]) -> Result<(), String> {
     step("compile the server", || server(root))?;
     println!("\n==> serve (stop with Ctrl+C)");
     let program = build::target_folder(root).join("debug").join(exe("potluck"));
-    let status = Command::new(&program)
-        .args(args)
-        .current_dir(root)
-        .status()
-        .map_err(|error| format!("{} could not be started: {error}", program.display()))?;
-    if status.success() { Ok(()) } else { Err(format!("the server ended with {status}")) }
+    serve(Command::new(&program).args(args).current_dir(root))
+        .map_err(|error| format!("{} could not be started: {error}", program.display()))
+}
+
+/// Becomes the server, so that whoever stops this process stops the server.
+#[cfg(unix)]
+fn serve(command: &mut Command) -> std::io::Result<()> {
+    use std::os::unix::process::CommandExt;
+    Err(command.exec())
+}
+
+#[cfg(not(unix))]
+fn serve(command: &mut Command) -> std::io::Result<()> {
+    command.status().map(drop)
 }
 
 /// Compiles the demo server. The dev profile compiles its dependencies optimised and shares them
