@@ -66,8 +66,8 @@ impl Default for Config {
             store_bytes: 96 << 20,
             max_peers: 30,
             offers: 5,
-            send_buffer_high: 256 << 10,
-            send_buffer_low: 64 << 10,
+            send_buffer_high: 64 << 10,
+            send_buffer_low: 8 << 10,
             max_playlist_bytes: 8 << 20,
         }
     }

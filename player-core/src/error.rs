@@ -46,7 +46,9 @@ pub enum PlayerError {
         status: u16,
     },
     /// The playlist could not be fetched at all. Retried by itself; not fatal.
-    #[error("the playlist {url} could not be loaded: no answer, or one that this page may not read (CORS)")]
+    #[error(
+        "the playlist {url} could not be loaded: no answer, or one that this page may not read (CORS)"
+    )]
     PlaylistUnreachable {
         /// Where it was asked for.
         url: String,
@@ -75,6 +77,12 @@ pub enum PlayerError {
         /// The browser's words.
         reason: String,
     },
+    /// A segment without a byte: there is nothing to play in it, and it is stepped over. Not fatal.
+    #[error("the segment {url} is empty")]
+    SegmentEmpty {
+        /// Where it was asked for.
+        url: String,
+    },
     /// A `trackers` entry is not a `ws:` or `wss:` URL. Playback goes on by HTTP.
     #[error("{url:?} is not a tracker's URL: it has to begin with ws:// or wss://")]
     TrackerUrl {
@@ -99,6 +107,7 @@ impl PlayerError {
             Self::UnsupportedContainer { .. } => "unsupported-container",
             Self::UnsupportedEncryption { .. } => "unsupported-encryption",
             Self::Decode { .. } => "decode",
+            Self::SegmentEmpty { .. } => "segment-empty",
             Self::TrackerUrl { .. } => "tracker-url",
         }
     }

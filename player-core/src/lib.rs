@@ -1,11 +1,36 @@
 //! Potluck's engine, without I/O.
+//!
+//! [`Player`] takes [`Input`]s and gives [`Output`]s; a shell (the browser worker in `player-wasm`, the virtual network
+//! in `tests`) carries them out. One input is one mutation, followed by a full drain of the outputs:
+//!
+//! ```text
+//! player.handle_input(now, input);
+//! while let Some(output) = player.poll_output() { /* carry it out */ }
+//! // wait for the next input, or until player.poll_timeout()
+//! ```
+//!
+//! There is no I/O, no clock and no randomness in here: time comes with each input, the seed with [`Player::new`], maps
+//! are ordered. The same inputs give the same outputs, bit for bit. Nothing that a server, a peer or a page sends may
+//! panic: an error is bad input, a panic a broken invariant.
+
+mod abr;
+mod buffer;
 pub mod config;
 pub mod error;
 pub mod hls;
 pub mod io;
+mod media;
+mod player;
 pub mod stats;
+mod store;
+pub mod swarm;
 pub mod time;
-
-pub use config::Config;
 pub mod tracker;
 pub mod wire;
+
+pub use config::{Config, P2pMode};
+pub use error::PlayerError;
+pub use io::{Input, Output};
+pub use player::Player;
+pub use stats::Stats;
+pub use time::Instant;

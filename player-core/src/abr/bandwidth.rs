@@ -1,0 +1,154 @@
+//! Throughput of the origin. Only origin bytes are samples: a peer's or a cache's bytes say nothing of it.
+
+use std::time::Duration;
+
+use crate::time::Instant;
+
+/// Seconds of transfer after which a fast sample has lost half its weight.
+const FAST_HALF_LIFE: f64 = 3.0;
+/// The same for the slow average.
+const SLOW_HALF_LIFE: f64 = 9.0;
+/// Transfers shorter than this are latency, not throughput.
+const MIN_SAMPLE_BYTES: u64 = 16 << 10;
+/// No line is believed to be faster: a response out of the browser's cache has no duration.
+const MAX_BPS: f64 = 1e9;
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Ewma {
+    estimate: f64,
+    weight: f64,
+}
+
+impl Ewma {
+    fn sample(&mut self, half_life: f64, seconds: f64, bps: f64) {
+        let keep = 0.5f64.powf(seconds / half_life);
+        self.estimate = self.estimate * keep + bps * (1.0 - keep);
+        self.weight = self.weight * keep + (1.0 - keep);
+    }
+
+    fn value(&self) -> Option<f64> {
+        (self.weight > 0.0).then(|| self.estimate / self.weight)
+    }
+}
+
+/// Measures all transfers from the origin together: bytes over the time in which at least one was under way.
+#[derive(Debug, Clone)]
+pub(crate) struct BandwidthEstimator {
+    fast: Ewma,
+    slow: Ewma,
+    initial_bps: f64,
+    active: u32,
+    since: Instant,
+    busy: Duration,
+    bytes: u64,
+    /// Smoothed time to first byte, in seconds.
+    latency: f64,
+}
+
+impl BandwidthEstimator {
+    /// `initial_bps` is the answer until something has been measured.
+    pub(crate) fn new(initial_bps: f64) -> Self {
+        Self {
+            fast: Ewma::default(),
+            slow: Ewma::default(),
+            initial_bps,
+            active: 0,
+            since: Instant::default(),
+            busy: Duration::ZERO,
+            bytes: 0,
+            latency: 0.1,
+        }
+    }
+
+    /// Bit/s: the lower of a fast and a slow average.
+    pub(crate) fn bps(&self) -> f64 {
+        match (self.fast.value(), self.slow.value()) {
+            (Some(fast), Some(slow)) => fast.min(slow),
+            _ => self.initial_bps,
+        }
+    }
+
+    /// Seconds from a request to its response's head.
+    pub(crate) const fn latency(&self) -> f64 {
+        self.latency
+    }
+
+    /// A response's head came this long after its request.
+    pub(crate) fn head(&mut self, now: Instant, after: Duration) {
+        self.latency += (after.as_secs_f64() - self.latency) * 0.3;
+        if self.active == 0 {
+            self.since = now;
+        }
+        self.active += 1;
+    }
+
+    /// Body bytes came.
+    pub(crate) const fn received(&mut self, bytes: usize) {
+        self.bytes += bytes as u64;
+    }
+
+    /// A transfer whose head had come ended, in whichever way.
+    pub(crate) fn ended(&mut self, now: Instant) {
+        self.active = self.active.saturating_sub(1);
+        self.busy += now.since(self.since);
+        self.since = now;
+        if self.bytes < MIN_SAMPLE_BYTES {
+            return;
+        }
+        let seconds = self.busy.as_secs_f64().max(self.bytes as f64 * 8.0 / MAX_BPS);
+        let bps = self.bytes as f64 * 8.0 / seconds;
+        // A short transfer at a high rate counts as much as a long one at a low rate: weigh by at least 0.1 s.
+        let weight = seconds.max(0.1);
+        self.fast.sample(FAST_HALF_LIFE, weight, bps);
+        self.slow.sample(SLOW_HALF_LIFE, weight, bps);
+        self.busy = Duration::ZERO;
+        self.bytes = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn transfer(estimator: &mut BandwidthEstimator, at_ms: u64, bytes: usize, ms: u64) {
+        estimator.head(Instant::from_micros(at_ms * 1000), Duration::from_millis(50));
+        estimator.received(bytes);
+        estimator.ended(Instant::from_micros((at_ms + ms) * 1000));
+    }
+
+    #[test]
+    fn the_first_guess_holds_until_something_is_measured() {
+        let mut estimator = BandwidthEstimator::new(2e6);
+        assert_eq!(estimator.bps(), 2e6);
+        transfer(&mut estimator, 0, 1000, 1);
+        assert_eq!(estimator.bps(), 2e6, "a thousand bytes measure latency");
+        transfer(&mut estimator, 10, 500_000, 1000);
+        assert!((estimator.bps() - 4e6).abs() < 4e4, "{}", estimator.bps());
+    }
+
+    #[test]
+    fn two_transfers_at_once_share_the_line() {
+        let mut estimator = BandwidthEstimator::new(1e6);
+        let ms = |at: u64| Instant::from_micros(at * 1000);
+        estimator.head(ms(0), Duration::ZERO);
+        estimator.head(ms(0), Duration::ZERO);
+        estimator.received(250_000);
+        estimator.received(250_000);
+        estimator.ended(ms(1000));
+        estimator.ended(ms(1000));
+        assert!((estimator.bps() - 4e6).abs() < 1e4, "{}", estimator.bps());
+    }
+
+    #[test]
+    fn a_drop_is_believed_sooner_than_a_rise() {
+        let mut estimator = BandwidthEstimator::new(1e6);
+        for second in 0..20 {
+            transfer(&mut estimator, second * 1000, 1_000_000, 1000);
+        }
+        transfer(&mut estimator, 20_000, 100_000, 2000);
+        let dropped = estimator.bps();
+        assert!(dropped < 6e6, "{dropped}");
+        transfer(&mut estimator, 23_000, 2_000_000, 2000);
+        assert!(estimator.bps() < 8e6, "{}", estimator.bps());
+    }
+}

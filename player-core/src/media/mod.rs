@@ -1,0 +1,7 @@
+//! Containers: what the core has to know of a segment's bytes to place them on the timeline.
+
+mod boxes;
+mod codecs;
+
+pub(crate) use boxes::{Container, InitSection, presentation_start, read_init, sniff};
+pub(crate) use codecs::{mime_type, track_codecs};

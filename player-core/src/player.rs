@@ -1,0 +1,448 @@
+//! The player: [`Input`] in, [`Output`] out. It owns everything below; its parts are in `player/`.
+
+mod append;
+mod choose;
+mod load;
+mod report;
+mod schedule;
+mod share;
+mod title;
+mod track;
+mod transfer;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::abr::BandwidthEstimator;
+use crate::buffer::{Ranges, StallAction, StallWatch};
+use crate::config::{Config, P2pMode};
+use crate::error::PlayerError;
+use crate::io::{
+    Event, FetchKind, FetchRequest, Input, MediaCommand, MediaFailure, Output, Playhead, RequestId,
+    Track,
+};
+use crate::io::{TimelineInfo, WaitingReason};
+use crate::stats::Stats;
+use crate::store::Store;
+use crate::swarm::Swarm;
+use crate::time::Instant;
+use crate::tracker::Signaling;
+use crate::wire::PeerId;
+
+use load::Load;
+use title::Title;
+use track::TrackState;
+use transfer::Transfer;
+
+/// Longest sleep while something is loaded: everything that has no timer of its own is looked at this often.
+const HEARTBEAT: Duration = Duration::from_millis(500);
+
+/// What a request is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Purpose {
+    /// The playlist that the page named.
+    Main,
+    /// A media playlist, by its place in the title's lists.
+    List(usize),
+    /// An init section, by its URL and byte range.
+    Init(title::InitKey),
+}
+
+/// A request other than a segment's: its body is needed whole.
+#[derive(Debug)]
+struct Document {
+    purpose: Purpose,
+    url: String,
+    status: Option<u16>,
+    expected: Option<u64>,
+    body: Vec<u8>,
+    progress_at: Instant,
+}
+
+/// The engine of one media element.
+#[derive(Debug)]
+pub struct Player {
+    config: Config,
+    rng: fastrand::Rng,
+    outputs: VecDeque<Output>,
+    wake: Option<Instant>,
+    next_request: u64,
+    online: bool,
+    webrtc: bool,
+
+    load: Load,
+    title: Title,
+    tracks: Vec<TrackState>,
+    documents: BTreeMap<RequestId, Document>,
+    transfers: BTreeMap<RequestId, Transfer>,
+    segment_failures: BTreeMap<crate::wire::SegmentId, transfer::Failure>,
+    store: Store,
+    bandwidth: BandwidthEstimator,
+
+    peer_id: PeerId,
+    swarm: Option<Swarm>,
+    signaling: Option<Signaling>,
+    introduced: BTreeMap<crate::io::ConnectionId, PeerId>,
+    sharing_since: Instant,
+    answered_at: Option<Instant>,
+    wanted_since: BTreeMap<crate::wire::SegmentId, Instant>,
+
+    playhead: Playhead,
+    playhead_at: Instant,
+    started: bool,
+    ended: bool,
+    stall: StallWatch,
+    waiting: Option<WaitingReason>,
+    rebuffering_since: Option<Instant>,
+    quota_factor: f64,
+    manual_variant: Option<usize>,
+    timeline: Option<TimelineInfo>,
+    stats: Stats,
+}
+
+impl Player {
+    /// A player with nothing loaded. The same seed and the same inputs give the same outputs, bit for bit.
+    #[must_use]
+    pub fn new(config: Config, seed: u64) -> Self {
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let mut peer_id = *b"-PL0100-000000000000";
+        for byte in &mut peer_id[8..] {
+            *byte = rng.alphanumeric() as u8;
+        }
+        let bandwidth = BandwidthEstimator::new(config.initial_bandwidth_bps);
+        Self {
+            config,
+            rng,
+            outputs: VecDeque::new(),
+            wake: None,
+            next_request: 0,
+            online: true,
+            webrtc: true,
+            load: Load::Nothing,
+            title: Title::default(),
+            tracks: Vec::new(),
+            documents: BTreeMap::new(),
+            transfers: BTreeMap::new(),
+            segment_failures: BTreeMap::new(),
+            store: Store::default(),
+            bandwidth,
+            peer_id: PeerId(peer_id),
+            swarm: None,
+            signaling: None,
+            introduced: BTreeMap::new(),
+            sharing_since: Instant::default(),
+            answered_at: None,
+            wanted_since: BTreeMap::new(),
+            playhead: Playhead { rate: 1.0, paused: true, ..Playhead::default() },
+            playhead_at: Instant::default(),
+            started: false,
+            ended: false,
+            stall: StallWatch::default(),
+            waiting: None,
+            rebuffering_since: None,
+            quota_factor: 1.0,
+            manual_variant: None,
+            timeline: None,
+            stats: Stats::default(),
+        }
+    }
+
+    /// One mutation. Drain [`Player::poll_output`] before the next.
+    pub fn handle_input(&mut self, now: Instant, input: Input) {
+        match input {
+            Input::Load { url } => self.load(now, url),
+            Input::Unload => self.unload(now),
+            Input::SelectVariant(index) => self.select_variant(now, index),
+            Input::SelectAudio(index) => self.select_audio(now, index),
+            Input::SetP2p(mode) => self.set_p2p(now, mode),
+            Input::SetUploadLimit(bps) => {
+                self.config.upload_limit_bps = bps;
+                if let Some(swarm) = &mut self.swarm {
+                    swarm.set_upload_limit(bps);
+                }
+            }
+            Input::Online(online) => self.set_online(now, online),
+            Input::FetchHead {
+                id,
+                status,
+                content_length,
+                content_range,
+                content_type: _,
+                url,
+            } => {
+                self.fetch_head(now, id, status, content_length, content_range, url);
+            }
+            Input::FetchChunk { id, data } => self.fetch_chunk(now, id, &data),
+            Input::FetchDone { id } => self.fetch_done(now, id),
+            Input::FetchFailed { id } => self.fetch_failed(now, id),
+            Input::TrackerOpened(tracker) => {
+                self.signal(now, |signaling| signaling.opened(now, tracker))
+            }
+            Input::TrackerMessage(tracker, text) => {
+                self.signal(now, |signaling| signaling.message(now, tracker, &text));
+            }
+            Input::TrackerClosed(tracker) => {
+                self.signal(now, |signaling| signaling.closed(now, tracker))
+            }
+            Input::WebRtcUnavailable => self.webrtc_unavailable(now),
+            Input::OfferReady { connection, sdp } => {
+                self.signal(now, |signaling| signaling.offer_ready(now, connection, sdp));
+            }
+            Input::AnswerReady { connection, sdp } => {
+                self.signal(now, |signaling| signaling.answer_ready(now, connection, sdp));
+            }
+            Input::PeerConnected(connection) => self.peer_connected(now, connection),
+            Input::PeerFrame(connection, frame) => self.peer_frame(now, connection, frame),
+            Input::PeerMessage(connection, message) => self.peer_message(now, connection, message),
+            Input::PeerWritable(connection) => {
+                if let Some(swarm) = &mut self.swarm {
+                    swarm.writable(connection);
+                }
+            }
+            Input::PeerClosed(connection) => self.peer_closed(now, connection),
+            Input::CodecSupport(supported) => self.codec_support(now, &supported),
+            Input::MediaDone { track, buffered } => self.media_done(track, Ranges::new(buffered)),
+            Input::MediaFailed { track, failure } => self.media_failed(now, track, failure),
+            Input::Playhead(playhead) => self.observe_playhead(now, playhead),
+            Input::Tick => {}
+        }
+        self.run(now);
+    }
+
+    /// The next thing to do; `None` when all is said. May change after each input.
+    #[must_use]
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// When to come back with [`Input::Tick`] if nothing else happens before; `None` while nothing is loaded.
+    /// May change after each input.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let signaling = self.signaling.as_ref().and_then(Signaling::poll_timeout);
+        let swarm = self.swarm.as_ref().and_then(Swarm::poll_timeout);
+        [self.wake, signaling, swarm].into_iter().flatten().min()
+    }
+
+    /// A snapshot of the counters.
+    #[must_use]
+    pub fn stats(&self, now: Instant) -> Stats {
+        self.report(now)
+    }
+
+    /// Whatever is due, in an order that lets each step use what the one before found out.
+    fn run(&mut self, now: Instant) {
+        self.wake = None;
+        if matches!(self.load, Load::Nothing | Load::Failed) {
+            self.run_sharing(now);
+            return;
+        }
+        self.wake_at(now + HEARTBEAT);
+        self.expire_requests(now);
+        self.run_playlists(now);
+        self.run_choice(now);
+        self.run_media(now);
+        self.run_transfers(now);
+        self.run_sharing(now);
+        self.run_waiting(now);
+    }
+
+    fn wake_at(&mut self, at: Instant) {
+        self.wake = Some(self.wake.map_or(at, |wake| wake.min(at)));
+    }
+
+    fn event(&mut self, event: Event) {
+        self.outputs.push_back(Output::Event(event));
+    }
+
+    fn fail(&mut self, now: Instant, error: PlayerError) {
+        tracing::warn!(code = error.code(), "playback failed");
+        self.stop_everything(now);
+        self.load = Load::Failed;
+        self.event(Event::Error { error, fatal: true });
+    }
+
+    fn warn(&mut self, error: PlayerError) {
+        self.event(Event::Error { error, fatal: false });
+    }
+
+    /// Starts a request whose body is needed whole.
+    fn fetch_document(
+        &mut self,
+        now: Instant,
+        purpose: Purpose,
+        url: String,
+        range: Option<(u64, Option<u64>)>,
+    ) {
+        let kind =
+            if matches!(purpose, Purpose::Init(_)) { FetchKind::Init } else { FetchKind::Playlist };
+        let id =
+            self.next_request(FetchRequest { id: RequestId(0), url: url.clone(), range, kind });
+        let document = Document {
+            purpose,
+            url,
+            status: None,
+            expected: None,
+            body: Vec::new(),
+            progress_at: now,
+        };
+        self.documents.insert(id, document);
+    }
+
+    fn next_request(&mut self, request: FetchRequest) -> RequestId {
+        let id = RequestId(self.next_request);
+        self.next_request += 1;
+        self.outputs.push_back(Output::Fetch(FetchRequest { id, ..request }));
+        id
+    }
+
+    fn set_online(&mut self, now: Instant, online: bool) {
+        if !std::mem::replace(&mut self.online, online) && online {
+            // What failed for want of a network is tried again at once.
+            self.segment_failures.clear();
+            self.retry_playlists(now);
+        }
+    }
+
+    fn observe_playhead(&mut self, now: Instant, playhead: Playhead) {
+        let moved = playhead.position - self.playhead.position;
+        let expected = now.since(self.playhead_at).as_secs_f64() * playhead.rate.max(0.0);
+        let jumped =
+            playhead.seeking && moved.abs() > 0.05 || moved < -0.25 || moved > expected + 1.5;
+        self.playhead = playhead;
+        self.playhead_at = now;
+        if jumped {
+            self.seeked(now);
+        }
+        if playhead.ready_state >= 3 && !playhead.seeking && !playhead.paused {
+            self.started = true;
+        }
+        self.count_rebuffers(now);
+        self.break_stall(now);
+    }
+
+    /// `currentTime` now: the last report, moved on by the time since.
+    fn position(&self, now: Instant) -> f64 {
+        let playhead = &self.playhead;
+        if playhead.paused || playhead.seeking || playhead.ready_state < 3 {
+            return playhead.position;
+        }
+        playhead.position + now.since(self.playhead_at).as_secs_f64().min(1.0) * playhead.rate
+    }
+
+    /// Seconds that every track can play from the playhead.
+    fn buffer_ahead(&self, now: Instant) -> f64 {
+        let position = self.position(now);
+        self.tracks
+            .iter()
+            .map(|track| track.buffered.ahead(position))
+            .fold(f64::INFINITY, f64::min)
+            .min(1e9)
+    }
+
+    fn break_stall(&mut self, now: Instant) {
+        if self.tracks.is_empty() || self.ended {
+            return;
+        }
+        let playhead = self.playhead;
+        let Some(lagging) = self.tracks.iter().min_by(|a, b| {
+            a.buffered.ahead(playhead.position).total_cmp(&b.buffered.ahead(playhead.position))
+        }) else {
+            return;
+        };
+        let fetching_hole = lagging.fills(playhead.position);
+        let buffered = lagging.buffered.clone();
+        match self.stall.observe(now, &playhead, &buffered, fetching_hole) {
+            Some(StallAction::JumpHole(position) | StallAction::Nudge(position)) => {
+                tracing::debug!(position, "stall");
+                self.outputs.push_back(Output::Media(MediaCommand::Seek(position)));
+            }
+            None => {}
+        }
+    }
+
+    fn count_rebuffers(&mut self, now: Instant) {
+        let playhead = &self.playhead;
+        let starving = self.started
+            && !self.ended
+            && !playhead.paused
+            && !playhead.seeking
+            && playhead.ready_state < 3;
+        match (starving, self.rebuffering_since) {
+            (true, None) => {
+                self.rebuffering_since = Some(now);
+                self.stats.rebuffers += 1;
+            }
+            (false, Some(since)) => {
+                self.stats.rebuffer_seconds += now.since(since).as_secs_f64();
+                self.rebuffering_since = None;
+            }
+            _ => {}
+        }
+    }
+
+    /// Tells the page why nothing plays, and when it goes on.
+    fn run_waiting(&mut self, now: Instant) {
+        let idle = self.ended
+            || self.playhead.ready_state >= 3
+            || self.buffer_ahead(now) > 0.5 && !self.tracks.is_empty();
+        let reason = if idle {
+            None
+        } else if !self.online {
+            Some(WaitingReason::Offline)
+        } else if self.origin_failing(now) {
+            Some(WaitingReason::OriginUnavailable)
+        } else if self.playlist_stale(now) {
+            Some(WaitingReason::PlaylistStale)
+        } else {
+            Some(WaitingReason::Buffering)
+        };
+        if reason != self.waiting {
+            self.waiting = reason;
+            self.event(Event::Waiting(reason));
+        }
+    }
+
+    fn media_failed(&mut self, now: Instant, track: Track, failure: MediaFailure) {
+        let Some(state) = self.tracks.iter_mut().find(|state| state.track == track) else { return };
+        state.busy = false;
+        match failure {
+            MediaFailure::QuotaExceeded => {
+                state.quota_exceeded(now);
+                self.quota_factor = (self.quota_factor * 0.7).max(0.1);
+            }
+            MediaFailure::Unsupported(reason) => {
+                let codecs = if reason.is_empty() { state.mime.clone() } else { reason };
+                self.fail(now, PlayerError::UnplayableCodecs { codecs });
+            }
+            MediaFailure::Decode(reason) => self.fail(now, PlayerError::Decode { reason }),
+            MediaFailure::Closed => state.open = false,
+        }
+    }
+
+    fn set_p2p(&mut self, now: Instant, mode: P2pMode) {
+        let before = std::mem::replace(&mut self.config.p2p, mode);
+        if before == mode {
+            return;
+        }
+        if mode == P2pMode::Off {
+            self.stop_sharing(now);
+            return;
+        }
+        if let Some(swarm) = &mut self.swarm {
+            swarm.set_upload(mode == P2pMode::On);
+        } else if self.title.is_loaded() {
+            self.start_sharing(now);
+        }
+    }
+}
+
+/// One buffer out of several, without a copy when it is one.
+fn join(mut parts: Vec<Bytes>) -> Bytes {
+    if parts.len() == 1 {
+        return parts.swap_remove(0);
+    }
+    Bytes::from(parts.concat())
+}

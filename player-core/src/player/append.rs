@@ -1,0 +1,365 @@
+//! From the store into the source buffers.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::load::{Load, backoff};
+use super::title::{Init, InitKey};
+use super::track::{Cursor, Doing, TrackState};
+use super::{Player, Purpose, join};
+use crate::buffer::Ranges;
+use crate::error::PlayerError;
+use crate::hls::{MediaPlaylist, Segment};
+use crate::io::{MediaCommand, Output, Track};
+use crate::media::{self, Container};
+use crate::time::Instant;
+use crate::wire::BLOCK_BYTES;
+
+/// With less than this buffered, in seconds, a segment is appended while it still arrives.
+const STARVING: f64 = 2.0;
+/// The back buffer is trimmed when it is this much longer than it should be, in seconds.
+const TRIM_STEP: f64 = 10.0;
+/// A discontinuity continues at what is buffered if that ends this close to where the playlist puts it, in seconds.
+const SEAM: f64 = 0.3;
+
+impl Player {
+    /// The playhead was set: work out anew what is to be appended.
+    pub(super) fn seeked(&mut self, now: Instant) {
+        let position = self.playhead.position;
+        self.ended = false;
+        self.rebuffering_since = None;
+        for track in &mut self.tracks {
+            if let Some(switch) = &mut track.switch {
+                switch.at = None;
+            }
+            track.restart();
+        }
+        if let Some(swarm) = &mut self.swarm {
+            let wanted = &self.tracks;
+            let lists = &self.title.lists;
+            // Requests for what is far from the new playhead only stand in the way.
+            swarm.cancel(|segment, _| {
+                let list = wanted
+                    .iter()
+                    .map(|track| &lists[track.list])
+                    .find(|list| list.id == segment.rendition);
+                list.and_then(|list| list.segment(segment.sequence)).is_none_or(|found| {
+                    found.start + found.duration < position || found.start > position + 60.0
+                })
+            });
+        }
+        self.cancel_far_transfers(now, position);
+        self.wanted_since.clear();
+    }
+
+    /// Gives each source buffer its next command.
+    pub(super) fn run_media(&mut self, now: Instant) {
+        if self.load != Load::Playing {
+            return;
+        }
+        for index in 0..self.tracks.len() {
+            self.resolve_cursor(now, index);
+            self.run_track(now, index);
+            if self.load != Load::Playing {
+                return;
+            }
+        }
+        let done =
+            !self.ended && self.tracks.iter().all(|track| track.open && track.ended && !track.busy);
+        if done && !self.tracks.is_empty() {
+            if self.tracks.iter().all(|track| track.buffered == Ranges::default()) {
+                let url = self.title.url.clone();
+                return self.fail(now, PlayerError::PlaylistWithoutMedia { url });
+            }
+            self.ended = true;
+            self.outputs.push_back(Output::Media(MediaCommand::EndOfStream));
+        }
+    }
+
+    /// A command on a source buffer has ended well.
+    pub(super) fn media_done(&mut self, track: Track, buffered: Ranges) {
+        let Some(state) = self.tracks.iter_mut().find(|state| state.track == track) else { return };
+        state.busy = false;
+        state.open = true;
+        state.buffered = buffered;
+        match std::mem::replace(&mut state.doing, Doing::Other) {
+            Doing::Other => {}
+            Doing::Init(key) => state.init = Some(key),
+            Doing::Media { bytes, last } => {
+                if let Some(cursor) = &mut state.cursor {
+                    if last {
+                        *cursor = Cursor { sequence: cursor.sequence + 1, offset: 0 };
+                    } else {
+                        cursor.offset += bytes;
+                    }
+                }
+            }
+        }
+    }
+
+    pub(super) fn init_done(&mut self, now: Instant, key: InitKey, body: Vec<u8>) {
+        self.title.init_requests.remove(&key);
+        self.stats.http_bytes += body.len() as u64;
+        let Some(section) = media::read_init(&body) else {
+            let container = media::sniff(&body);
+            if container == Container::Html {
+                return self.init_failed(now, key);
+            }
+            let container = container.name().to_owned();
+            return self.fail(now, PlayerError::UnsupportedContainer { container });
+        };
+        let codecs = section.codecs();
+        self.title.inits.insert(key.clone(), Init { data: Bytes::from(body), section });
+        for index in 0..self.tracks.len() {
+            if self.tracks[index].mime.is_empty() && self.init_key(index).as_ref() == Some(&key) {
+                self.tracks[index].mime = media::mime_type(self.tracks[index].track, &codecs);
+            }
+        }
+        self.open_tracks();
+    }
+
+    pub(super) fn init_failed(&mut self, now: Instant, key: InitKey) {
+        self.title.init_requests.remove(&key);
+        let failures = self.title.init_failures.get(&key).map_or(0, |(_, failures)| *failures) + 1;
+        self.title.init_failures.insert(key, (now + backoff(failures), failures));
+    }
+
+    /// The segment at a track's cursor.
+    pub(super) fn cursor_segment(&self, track: &TrackState) -> Option<(&MediaPlaylist, &Segment)> {
+        let list = &self.title.lists[track.list];
+        let segment = list.segment(track.cursor?.sequence)?;
+        Some((list.playlist.as_ref()?, segment))
+    }
+
+    fn init_key(&self, index: usize) -> Option<InitKey> {
+        let (playlist, segment) = self.cursor_segment(&self.tracks[index])?;
+        let init = playlist.init_of(segment)?;
+        Some((init.url.to_string(), init.byte_range.clone().map(|range| (range.start, range.end))))
+    }
+
+    /// Finds the segment to append next, when it is not known or not there any more.
+    fn resolve_cursor(&mut self, now: Instant, index: usize) {
+        let position = self.position(now);
+        let state = &self.tracks[index];
+        let list = &self.title.lists[state.list];
+        let Some(playlist) = &list.playlist else { return };
+        let Some(last) = playlist.segments.last() else { return };
+        let gone = |cursor: Cursor| cursor.sequence < playlist.segments[0].sequence;
+        let cursor = match state.cursor {
+            Some(cursor) if !gone(cursor) => cursor,
+            _ => {
+                let time = state.buffered.end_at(position).unwrap_or(position);
+                let Some(segment) = list.segment_for(time) else {
+                    let sequence = last.sequence + 1;
+                    let ended = playlist.end_list;
+                    let state = &mut self.tracks[index];
+                    state.cursor = Some(Cursor { sequence, offset: 0 });
+                    state.ended = ended;
+                    return;
+                };
+                Cursor { sequence: segment.sequence, offset: 0 }
+            }
+        };
+        // Declared gaps are stepped over (RFC 8216bis §4.4.4.7).
+        let mut sequence = cursor.sequence;
+        while list.segment(sequence).is_some_and(|segment| segment.gap)
+            || self
+                .segment_failures
+                .get(&list.segment_id(sequence))
+                .is_some_and(|failure| failure.empty)
+        {
+            sequence += 1;
+        }
+        let ended = playlist.end_list && sequence > last.sequence;
+        let state = &mut self.tracks[index];
+        if Some(cursor) != state.cursor && state.cursor.is_some_and(|before| before.offset > 0) {
+            state.reset_needed = true;
+        }
+        state.cursor =
+            Some(if sequence == cursor.sequence { cursor } else { Cursor { sequence, offset: 0 } });
+        state.ended = ended;
+    }
+
+    fn run_track(&mut self, now: Instant, index: usize) {
+        let position = self.position(now);
+        self.request_init(now, index);
+        let state = &self.tracks[index];
+        if state.busy || !state.open {
+            return;
+        }
+        let track = state.track;
+        if state.reset_needed {
+            self.tracks[index].reset_needed = false;
+            return self.command(index, Doing::Other, MediaCommand::ResetParser(track));
+        }
+        if let Some(until) = self.trim_until(index, position) {
+            self.tracks[index].trim = false;
+            return self.command(index, Doing::Other, MediaCommand::Remove(track, 0.0, until));
+        }
+        if state.paused_until > now {
+            let until = state.paused_until;
+            return self.wake_at(until);
+        }
+        let Some((playlist, segment)) = self.cursor_segment(state) else { return };
+        if segment.start > position + self.append_ahead(playlist) {
+            return;
+        }
+        if let Some(key) = playlist.keys_of(segment).first() {
+            let method = key.method.as_str().to_owned();
+            return self.fail(now, PlayerError::UnsupportedEncryption { method });
+        }
+        let Some(cursor) = state.cursor else { return };
+        let id = self.title.lists[state.list].segment_id(cursor.sequence);
+        let Some(stored) = self.store.segment(id) else { return };
+        let whole = stored.is_complete();
+        let available = (u32::from(stored.first_missing()) * BLOCK_BYTES).min(stored.size);
+        if available <= cursor.offset {
+            return;
+        }
+        if !whole && cursor.offset == 0 && state.buffered.ahead(position) > STARVING {
+            return;
+        }
+        let (start, discontinuity) = (segment.start, segment.discontinuity_sequence);
+        let size = stored.size;
+        let data = self.store.read(id, cursor.offset, available);
+        let data = join(data);
+        let Some(key) = self.init_key(index) else {
+            let container = media::sniff(&data).name().to_owned();
+            return self.fail(now, PlayerError::UnsupportedContainer { container });
+        };
+        let Some(init) = self.title.inits.get(&key) else { return };
+        let state = &self.tracks[index];
+        if cursor.offset == 0 {
+            let container = media::sniff(&data);
+            if container != Container::Fmp4 {
+                if whole {
+                    self.segment_unusable(now, id, container);
+                }
+                return;
+            }
+            if state.init.as_ref() != Some(&key) {
+                return self.append_init(index, key);
+            }
+        }
+        let offset = if cursor.offset == 0 {
+            // All of a discontinuity's segments have one offset. It is found by the first of them.
+            let known = self.title.offsets.get(&discontinuity).copied();
+            let Some(offset) = known.or_else(|| {
+                let first = media::presentation_start(&init.section, &data)?;
+                let seam = state
+                    .buffered
+                    .end_at(start - 2.0 * SEAM)
+                    .filter(|end| (end - start).abs() < SEAM);
+                let seam =
+                    seam.filter(|_| state.discontinuity.is_some_and(|last| last != discontinuity));
+                Some(seam.unwrap_or(start) - first)
+            }) else {
+                if whole {
+                    self.segment_unusable(now, id, Container::Unknown);
+                }
+                return;
+            };
+            self.title.offsets.insert(discontinuity, offset);
+            while self.title.offsets.len() > 64 {
+                self.title.offsets.pop_first();
+            }
+            Some(offset)
+        } else {
+            None
+        };
+        self.tracks[index].discontinuity = Some(discontinuity);
+        let doing = Doing::Media { bytes: data.len() as u32, last: available == size };
+        self.command(index, doing, MediaCommand::Append { track, data, timestamp_offset: offset });
+    }
+
+    fn append_init(&mut self, index: usize, key: InitKey) {
+        let Some(init) = self.title.inits.get(&key) else { return };
+        let (data, codecs) = (init.data.clone(), init.section.codecs());
+        let state = &self.tracks[index];
+        let track = state.track;
+        let known = self.title.variants.get(state.list).filter(|_| track == Track::Main);
+        let separate = self.tracks.len() > 1;
+        let listed = known
+            .map(|variant| media::track_codecs(&variant.codecs, track, separate))
+            .unwrap_or_default();
+        let codecs = if listed.is_empty() { codecs } else { listed };
+        let mime = media::mime_type(track, &codecs);
+        if state.init.is_some() && !codecs.is_empty() && mime != state.mime {
+            self.tracks[index].mime.clone_from(&mime);
+            return self.command(index, Doing::Other, MediaCommand::ChangeType(track, mime));
+        }
+        self.command(
+            index,
+            Doing::Init(key),
+            MediaCommand::Append { track, data, timestamp_offset: None },
+        );
+    }
+
+    fn command(&mut self, index: usize, doing: Doing, command: MediaCommand) {
+        self.tracks[index].busy = true;
+        self.tracks[index].doing = doing;
+        self.outputs.push_back(Output::Media(command));
+    }
+
+    fn request_init(&mut self, now: Instant, index: usize) {
+        let Some(key) = self.init_key(index) else { return };
+        if self.title.inits.contains_key(&key) || self.title.init_requests.contains_key(&key) {
+            return;
+        }
+        if let Some((at, _)) = self.title.init_failures.get(&key)
+            && *at > now
+        {
+            let at = *at;
+            return self.wake_at(at);
+        }
+        let (url, range) = key.clone();
+        let id = crate::io::RequestId(self.next_request);
+        self.fetch_document(
+            now,
+            Purpose::Init(key.clone()),
+            url,
+            range.map(|(start, end)| (start, Some(end))),
+        );
+        self.title.init_requests.insert(key, id);
+    }
+
+    /// Where the back buffer is to end, when it is too long (or the buffer was full).
+    fn trim_until(&self, index: usize, position: f64) -> Option<f64> {
+        let state = &self.tracks[index];
+        let first = state.buffered.start()?;
+        if state.trim {
+            let until = position - 3.0;
+            return (until > first).then_some(until);
+        }
+        let until = position - self.config.back_buffer;
+        (until > first + TRIM_STEP).then_some(until)
+    }
+
+    /// Seconds of forward buffer in the media element, bounded in bytes too.
+    fn append_ahead(&self, playlist: &MediaPlaylist) -> f64 {
+        let bitrate = self.tracks.first().and_then(|track| self.title.variants.get(track.list));
+        let bytes_per_second = bitrate.map_or(0.0, |variant| variant.bitrate_bps as f64 / 8.0);
+        let mut ahead = self.config.forward_buffer.max(self.config.peer_buffer);
+        if bytes_per_second > 0.0 {
+            ahead = ahead.min(self.config.forward_buffer_bytes as f64 / bytes_per_second);
+        }
+        (ahead * self.quota_factor).max(playlist.target_duration.min(4.0))
+    }
+
+    /// A segment that came whole but is no media that can be placed.
+    fn segment_unusable(&mut self, now: Instant, id: crate::wire::SegmentId, container: Container) {
+        match container {
+            Container::MpegTs | Container::RawAudio | Container::WebVtt => {
+                let container = container.name().to_owned();
+                self.fail(now, PlayerError::UnsupportedContainer { container });
+            }
+            // An error page, or garbage, from the origin or a peer: it is fetched again.
+            _ => {
+                self.store.remove(id);
+                self.note_segment_failure(now, id, 0);
+                self.wake_at(now + Duration::from_millis(500));
+            }
+        }
+    }
+}

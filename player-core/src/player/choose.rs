@@ -1,0 +1,363 @@
+//! Which renditions are played: the choice of variants and audio, and the start.
+
+use super::Player;
+use super::load::Load;
+use super::track::{Switch, TrackState};
+use crate::abr::{Situation, select};
+use crate::hls::PlaylistKind;
+use crate::io::{Event, MediaCommand, Output, TimelineInfo, Track};
+use crate::media::{mime_type, track_codecs};
+use crate::time::Instant;
+
+impl Player {
+    /// The variant to begin with.
+    pub(super) fn preferred_variant(&self, now: Instant) -> Option<usize> {
+        let refused = |index: usize| self.title.lists[index].is_refused();
+        if let Some(index) = self.manual_variant.filter(|index| !refused(*index)) {
+            return Some(index);
+        }
+        select(&self.title.variants, refused, &self.situation(now, None))
+    }
+
+    /// Sets up the tracks that this variant needs; their playlists are loaded next.
+    pub(super) fn choose_tracks(&mut self, now: Instant, variant: usize) {
+        self.tracks.clear();
+        let separate = self.offered_audio(variant);
+        let codecs = self.title.variants[variant].codecs.clone();
+        let track = |track: Track, list: usize| {
+            let codecs = track_codecs(&codecs, track, !separate.is_empty());
+            let mime = if codecs.is_empty() { String::new() } else { mime_type(track, &codecs) };
+            TrackState::new(track, list, mime)
+        };
+        self.tracks.push(track(Track::Main, variant));
+        if !separate.is_empty() {
+            let renditions =
+                self.title.multivariant.as_ref().map(|multivariant| &multivariant.renditions);
+            let default = separate.iter().position(|place| {
+                renditions.is_some_and(|all| {
+                    all.get(self.title.audio[*place].0).is_some_and(|one| one.default)
+                })
+            });
+            let selected = default.unwrap_or(0);
+            self.tracks.push(track(Track::Audio, self.title.audio[separate[selected]].1));
+            self.title.audio_offered = separate;
+            let infos = self.title.audio_infos();
+            self.event(Event::AudioRenditions(infos));
+            self.event(Event::AudioSelected(selected));
+        }
+        let automatic = self.manual_variant.is_none();
+        self.event(Event::VariantSelected { index: variant, automatic });
+        self.run_playlists(now);
+    }
+
+    /// Opens the media source once all playlists are there.
+    pub(super) fn start_when_loaded(&mut self, now: Instant) {
+        if self.tracks.iter().any(|track| self.title.lists[track.list].playlist.is_none()) {
+            return;
+        }
+        self.load = Load::Playing;
+        let position = self.start_position();
+        self.playhead.position = position;
+        self.playhead_at = now;
+        self.update_timeline(now);
+        if position > 0.0 {
+            self.outputs.push_back(Output::Media(MediaCommand::Seek(position)));
+        }
+        self.open_tracks();
+    }
+
+    /// Opens source buffers as soon as every track's MIME type is known.
+    pub(super) fn open_tracks(&mut self) {
+        if self.load != Load::Playing
+            || self.tracks.iter().any(|track| track.mime.is_empty() || track.opening)
+        {
+            return;
+        }
+        let tracks = self.tracks.iter().map(|track| (track.track, track.mime.clone())).collect();
+        self.outputs.push_back(Output::Media(MediaCommand::Open(tracks)));
+        for track in &mut self.tracks {
+            track.opening = true;
+            track.busy = true;
+        }
+        if let Some(timeline) = self.timeline {
+            self.tell_duration(&timeline);
+        }
+    }
+
+    pub(super) fn select_variant(&mut self, now: Instant, index: Option<usize>) {
+        self.manual_variant = index.filter(|index| {
+            self.title.variants.get(*index).is_some_and(|variant| variant.playable)
+        });
+        let Some(index) = self.manual_variant else { return };
+        if self.load == Load::Playing {
+            self.begin_switch(0, index);
+        } else if self.load == Load::Lists {
+            self.choose_tracks(now, index);
+        }
+    }
+
+    pub(super) fn select_audio(&mut self, _now: Instant, index: usize) {
+        let Some(place) = self.title.audio_offered.get(index).copied() else { return };
+        let list = self.title.audio[place].1;
+        if let Some(track) = self.tracks.iter().position(|track| track.track == Track::Audio) {
+            self.begin_switch(track, list);
+            self.event(Event::AudioSelected(index));
+        }
+    }
+
+    /// Chooses a variant for the next segments, and carries out switches whose playlist has come.
+    pub(super) fn run_choice(&mut self, now: Instant) {
+        if self.load != Load::Playing {
+            return;
+        }
+        if self.manual_variant.is_none() && self.tracks[0].switch.is_none() {
+            let current = self.tracks[0].list;
+            let separate = !self.title.audio_offered.is_empty();
+            let unfit = |index: usize| {
+                self.title.lists[index].is_refused()
+                    || (self.offered_audio(index).is_empty() == separate)
+            };
+            if let Some(best) =
+                select(&self.title.variants, unfit, &self.situation(now, Some(current)))
+                && best != current
+            {
+                self.begin_switch(0, best);
+            }
+        }
+        for index in 0..self.tracks.len() {
+            self.resolve_switch(now, index);
+        }
+    }
+
+    /// A list that cannot be had is replaced by another variant's (or audio's); false when there is none.
+    pub(super) fn replace_list(&mut self, now: Instant, list: usize) -> bool {
+        for index in 0..self.tracks.len() {
+            let switching = self.tracks[index].switch.is_some_and(|switch| switch.list == list);
+            if switching {
+                self.tracks[index].switch = None;
+                self.manual_variant = None;
+                let current = self.tracks[index].list;
+                if self.tracks[index].track == Track::Main {
+                    self.event(Event::VariantSelected { index: current, automatic: true });
+                }
+                return true;
+            }
+        }
+        let Some(track) = self.tracks.iter().position(|track| track.list == list) else {
+            return true;
+        };
+        if self.tracks[track].track == Track::Audio {
+            let other = self.title.audio_offered.iter().map(|place| self.title.audio[*place].1);
+            let Some(other) =
+                other.into_iter().find(|other| !self.title.lists[*other].is_refused())
+            else {
+                return false;
+            };
+            self.tracks[track].list = other;
+            return true;
+        }
+        self.manual_variant = None;
+        let Some(other) = self.preferred_variant(now) else { return false };
+        self.choose_tracks(now, other);
+        true
+    }
+
+    /// What can be seeked to, when it has changed.
+    pub(super) fn update_timeline(&mut self, now: Instant) {
+        let Some(track) = self.tracks.first() else { return };
+        let Some(playlist) = &self.title.lists[track.list].playlist else { return };
+        let live = !playlist.end_list;
+        let start = playlist.segments.first().map_or(0.0, |segment| segment.start);
+        let end = playlist.end();
+        let window = match (live, playlist.kind) {
+            (false, _) => f64::NAN,
+            (true, Some(PlaylistKind::Event)) => f64::INFINITY,
+            (true, _) if end - start > 60.0 => end - start,
+            (true, _) => 0.0,
+        };
+        let timeline = TimelineInfo {
+            live,
+            duration: if live { f64::INFINITY } else { end },
+            seekable_start: start,
+            seekable_end: end,
+            live_position: (end - hold_back(playlist)).max(start),
+            target_duration: playlist.target_duration,
+            target_live_window: window,
+        };
+        let same = self.timeline.is_some_and(|known| {
+            known.live == timeline.live
+                && known.seekable_start == start
+                && known.seekable_end == end
+        });
+        if same || self.load != Load::Playing {
+            return;
+        }
+        let lost = live && self.started && self.position(now) < start - 1.0;
+        self.timeline = Some(timeline);
+        self.event(Event::Timeline(timeline));
+        if self.tracks[0].opening {
+            self.tell_duration(&timeline);
+        }
+        if lost {
+            // The window has moved past the playhead: what is there can never be fetched again.
+            self.outputs.push_back(Output::Media(MediaCommand::Seek(timeline.live_position)));
+        }
+    }
+
+    fn tell_duration(&mut self, timeline: &TimelineInfo) {
+        self.outputs.push_back(Output::Media(MediaCommand::SetDuration(timeline.duration)));
+        if timeline.live {
+            let seekable =
+                MediaCommand::SetLiveSeekable(timeline.seekable_start, timeline.seekable_end);
+            self.outputs.push_back(Output::Media(seekable));
+        }
+    }
+
+    /// `EXT-X-START`, the page's wish, the beginning, or hold back before the live edge.
+    fn start_position(&self) -> f64 {
+        let Some(playlist) =
+            self.tracks.first().and_then(|track| self.title.lists[track.list].playlist.as_ref())
+        else {
+            return 0.0;
+        };
+        let start = playlist.segments.first().map_or(0.0, |segment| segment.start);
+        let end = playlist.end();
+        let latest = if playlist.end_list { end } else { (end - hold_back(playlist)).max(start) };
+        if let Some(position) = self.config.start_position {
+            return position.clamp(start, end);
+        }
+        let declared =
+            playlist.start.or_else(|| self.title.multivariant.as_ref().and_then(|all| all.start));
+        // RFC 8216 §4.3.5.2: negative counts from the end.
+        match declared.map(|start| start.time_offset).filter(|offset| offset.is_finite()) {
+            Some(offset) if offset < 0.0 => (end + offset).clamp(start, end),
+            Some(offset) => (start + offset).clamp(start, latest),
+            None if playlist.end_list => start,
+            None => latest,
+        }
+    }
+
+    fn situation(&self, now: Instant, current: Option<usize>) -> Situation {
+        let target =
+            self.tracks.first().and_then(|track| self.title.lists[track.list].playlist.as_ref());
+        Situation {
+            bandwidth_bps: self.bandwidth.bps(),
+            buffer_ahead: if current.is_some() { self.buffer_ahead(now) } else { 0.0 },
+            target_duration: target.map_or(4.0, |playlist| playlist.target_duration),
+            current,
+        }
+    }
+
+    /// Places in `title.audio` of the renditions that come with a variant; none when audio is in the variant itself.
+    fn offered_audio(&self, variant: usize) -> Vec<usize> {
+        let Some(multivariant) = &self.title.multivariant else { return Vec::new() };
+        let Some(found) = multivariant.variants.get(variant) else { return Vec::new() };
+        let Some(group) = &found.audio else { return Vec::new() };
+        let main = track_codecs(&found.codecs, Track::Main, true);
+        if !found.codecs.is_empty() && main.is_empty() {
+            return Vec::new();
+        }
+        let in_group =
+            |place: &usize| multivariant.renditions[self.title.audio[*place].0].group_id == *group;
+        let offered: Vec<usize> = (0..self.title.audio.len()).filter(in_group).collect();
+        // A default rendition without a URI is the variant's own sound (RFC 8216 §4.3.4.1).
+        let inside = multivariant.renditions.iter().any(|rendition| {
+            rendition.group_id == *group
+                && rendition.kind == crate::hls::RenditionKind::Audio
+                && rendition.url.is_none()
+                && rendition.default
+        });
+        if inside { Vec::new() } else { offered }
+    }
+
+    fn begin_switch(&mut self, track: usize, list: usize) {
+        let state = &mut self.tracks[track];
+        if state.switch.is_some_and(|switch| switch.list == list) {
+            return;
+        }
+        state.switch = (state.list != list).then_some(Switch { list, at: None });
+        if state.track == Track::Main {
+            let automatic = self.manual_variant.is_none();
+            self.event(Event::VariantSelected { index: list, automatic });
+        }
+    }
+
+    /// Fixes where a switch takes place once the new playlist is there, and carries it out when the cursor is there.
+    fn resolve_switch(&mut self, now: Instant, track: usize) {
+        let Some(switch) = self.tracks[track].switch else { return };
+        let list = &self.title.lists[switch.list];
+        let Some(playlist) = &list.playlist else { return };
+        // A live playlist that was loaded long ago does not know the edge.
+        let stale = !playlist.end_list
+            && list.loaded_at.is_none_or(|at| {
+                now.since(at).as_secs_f64() > 2.0 * playlist.target_duration.max(1.0)
+            });
+        if stale {
+            if list.request.is_none() {
+                self.title.lists[switch.list].reload_at = Some(now);
+            }
+            return;
+        }
+        let target = playlist.target_duration;
+        let position = self.position(now);
+        let by_hand = self.manual_variant.is_some() || self.tracks[track].track == Track::Audio;
+        let state = &self.tracks[track];
+        let old = &self.title.lists[state.list];
+        let cursor_start =
+            state
+                .cursor
+                .and_then(|cursor| old.segment(cursor.sequence).map(|segment| (cursor, segment)))
+                .map(|(cursor, segment)| {
+                    if cursor.offset > 0 { segment.start + segment.duration } else { segment.start }
+                });
+        let Some(frontier) =
+            cursor_start.or_else(|| state.buffered.end_at(position)).or(Some(position))
+        else {
+            return;
+        };
+        let at = switch.at.unwrap_or_else(|| {
+            if by_hand {
+                // Soon, but not so soon that the playhead runs into what is being replaced.
+                return frontier.min(position + target.clamp(1.0, 6.0));
+            }
+            // Whatever of the old rendition is there or nearly there is played.
+            let Some(playlist) = &old.playlist else { return frontier };
+            let from = playlist.segments.partition_point(|segment| segment.start < frontier - 0.05);
+            let mut at = frontier;
+            for segment in &playlist.segments[from..] {
+                let id = old.segment_id(segment.sequence);
+                if !self.store.is_complete(id) && !self.is_fetching(id) {
+                    break;
+                }
+                at = segment.start + segment.duration;
+            }
+            at
+        });
+        let state = &mut self.tracks[track];
+        state.switch = Some(Switch { at: Some(at), ..switch });
+        if at > frontier + 0.05 {
+            return;
+        }
+        let Some(first) =
+            self.title.lists[switch.list].segment_for(at).map(|segment| segment.sequence)
+        else {
+            return;
+        };
+        let state = &mut self.tracks[track];
+        state.restart();
+        state.list = switch.list;
+        state.switch = None;
+        state.cursor = Some(super::track::Cursor { sequence: first, offset: 0 });
+        self.update_timeline(now);
+    }
+}
+
+/// Seconds behind the live edge (RFC 8216bis §4.4.3.8; three target durations without it).
+fn hold_back(playlist: &crate::hls::MediaPlaylist) -> f64 {
+    playlist
+        .server_control
+        .as_ref()
+        .and_then(|control| control.hold_back)
+        .unwrap_or(3.0 * playlist.target_duration)
+        .max(playlist.target_duration)
+}

@@ -1,0 +1,480 @@
+//! Loading and reloading playlists.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::title::{List, Title};
+use super::{Player, Purpose};
+use crate::error::PlayerError;
+use crate::hls::{self, MediaPlaylist, MultivariantPlaylist, ParseError, Playlist, RenditionKind};
+use crate::io::{Event, Output, RequestId, Track, VariantInfo};
+use crate::media::{mime_type, track_codecs};
+use crate::swarm::rendition_id;
+use crate::time::Instant;
+
+/// A playlist or init section whose bytes stop coming for this long has failed.
+pub(super) const DOCUMENT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How far loading has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Load {
+    /// Nothing is loaded.
+    Nothing,
+    /// The first playlist is on its way, or is tried again then, after so many failures.
+    Main { retry_at: Option<Instant>, failures: u32 },
+    /// The browser is asked what it plays.
+    Codecs,
+    /// The media playlists are on their way.
+    Lists,
+    /// Segments are fetched and appended.
+    Playing,
+    /// A fatal error has been told.
+    Failed,
+}
+
+/// Time to wait after the `failures`th failure in a row: 0.5 s doubling to 8 s.
+pub(super) fn backoff(failures: u32) -> Duration {
+    Duration::from_millis(500u64 << failures.saturating_sub(1).min(4))
+}
+
+impl Player {
+    pub(super) fn load(&mut self, now: Instant, url: String) {
+        self.unload(now);
+        self.title.url.clone_from(&url);
+        self.load = Load::Main { retry_at: None, failures: 0 };
+        self.fetch_document(now, Purpose::Main, url, None);
+        self.start_sharing(now);
+    }
+
+    pub(super) fn unload(&mut self, now: Instant) {
+        self.stop_everything(now);
+        self.load = Load::Nothing;
+        self.title = Title::default();
+        self.store = crate::store::Store::default();
+        self.stats = crate::stats::Stats::default();
+        self.started = false;
+        self.ended = false;
+        self.waiting = None;
+        self.rebuffering_since = None;
+        self.timeline = None;
+        self.quota_factor = 1.0;
+        self.manual_variant = None;
+        self.stall = crate::buffer::StallWatch::default();
+        self.playhead.position = 0.0;
+        self.playhead.ready_state = 0;
+    }
+
+    pub(super) fn stop_everything(&mut self, now: Instant) {
+        self.stop_sharing(now);
+        let requests: Vec<RequestId> =
+            self.documents.keys().chain(self.transfers.keys()).copied().collect();
+        self.outputs.extend(requests.into_iter().map(Output::CancelFetch));
+        for transfer in std::mem::take(&mut self.transfers).into_values() {
+            if transfer.head_at.is_some() {
+                self.bandwidth.ended(now);
+            }
+        }
+        self.documents.clear();
+        self.segment_failures.clear();
+        self.tracks.clear();
+    }
+
+    /// A document other than a segment has come whole.
+    pub(super) fn document_done(&mut self, now: Instant, id: RequestId) {
+        let Some(document) = self.documents.remove(&id) else { return };
+        let status = document.status.unwrap_or(0);
+        if !(200..300).contains(&status)
+            || document.expected.is_some_and(|size| size > document.body.len() as u64)
+        {
+            let status = if (200..300).contains(&status) { 0 } else { status };
+            self.document_failed(now, document.purpose, document.url, status);
+            return;
+        }
+        self.stats.playlist_bytes += match document.purpose {
+            Purpose::Main | Purpose::List(_) => document.body.len() as u64,
+            Purpose::Init(_) => 0,
+        };
+        match document.purpose {
+            Purpose::Main => self.main_done(now, &document.body, document.url),
+            Purpose::List(list) => self.list_done(now, list, &document.body, &document.url),
+            Purpose::Init(key) => self.init_done(now, key, document.body),
+        }
+    }
+
+    /// A document could not be had; `status` 0 when there was no answer.
+    pub(super) fn document_failed(
+        &mut self,
+        now: Instant,
+        purpose: Purpose,
+        url: String,
+        status: u16,
+    ) {
+        match purpose {
+            Purpose::Main => {
+                if (400..500).contains(&status) && status != 408 && status != 429 {
+                    self.fail(now, PlayerError::PlaylistStatus { url, status });
+                    return;
+                }
+                let Load::Main { failures, .. } = self.load else { return };
+                let failures = failures + 1;
+                self.load = Load::Main { retry_at: Some(now + backoff(failures)), failures };
+                if failures == 1 {
+                    self.warn(unreachable(url, status));
+                }
+            }
+            Purpose::List(list) => {
+                let permanent = (400..500).contains(&status) && status != 408 && status != 429;
+                self.list_failed(now, list, unreachable(url, status), status, permanent);
+            }
+            Purpose::Init(key) => self.init_failed(now, key),
+        }
+    }
+
+    /// Tries again whatever waits for its turn: the network is back.
+    pub(super) fn retry_playlists(&mut self, now: Instant) {
+        if let Load::Main { retry_at: Some(at), .. } = &mut self.load {
+            *at = now;
+        }
+        for list in &mut self.title.lists {
+            if list.request.is_none() && list.failures > 0 {
+                list.reload_at = Some(now);
+            }
+        }
+        self.title.init_failures.clear();
+    }
+
+    /// Starts the loads that are due.
+    pub(super) fn run_playlists(&mut self, now: Instant) {
+        if let Load::Main { retry_at: Some(at), failures } = self.load {
+            if at <= now {
+                self.load = Load::Main { retry_at: None, failures };
+                let url = self.title.url.clone();
+                self.fetch_document(now, Purpose::Main, url, None);
+            } else {
+                self.wake_at(at);
+            }
+        }
+        for index in self.lists_in_use() {
+            let list = &self.title.lists[index];
+            if list.request.is_some() {
+                continue;
+            }
+            let due = match (&list.playlist, list.reload_at) {
+                (None, None) => now,
+                (Some(_), None) => continue,
+                (_, Some(at)) => at,
+            };
+            if due > now {
+                self.wake_at(due);
+                continue;
+            }
+            let url = list.url.clone();
+            self.title.lists[index].reload_at = None;
+            let id = RequestId(self.next_request);
+            self.fetch_document(now, Purpose::List(index), url, None);
+            self.title.lists[index].request = Some(id);
+        }
+    }
+
+    /// The live playlist is said to have grown: look soon.
+    pub(super) fn reload_by(&mut self, list: usize, at: Instant) {
+        let list = &mut self.title.lists[list];
+        if list.request.is_none() && list.is_live() {
+            list.reload_at = Some(list.reload_at.map_or(at, |due| due.min(at)));
+        }
+    }
+
+    /// Whether the playlist in use should have grown long ago.
+    pub(super) fn playlist_stale(&self, now: Instant) -> bool {
+        self.tracks.iter().any(|track| {
+            let list = &self.title.lists[track.list];
+            list.playlist.as_ref().is_some_and(|playlist| {
+                !playlist.end_list
+                    && now.since(list.changed_at).as_secs_f64()
+                        > 3.0 * playlist.target_duration.max(1.0)
+            })
+        })
+    }
+
+    fn lists_in_use(&self) -> Vec<usize> {
+        let mut lists: Vec<usize> = self
+            .tracks
+            .iter()
+            .flat_map(|track| [Some(track.list), track.switch.map(|switch| switch.list)])
+            .flatten()
+            .collect();
+        lists.sort_unstable();
+        lists.dedup();
+        lists
+    }
+
+    fn main_done(&mut self, now: Instant, body: &[u8], url: String) {
+        let playlist = match parse(body, &url, &BTreeMap::new()) {
+            Ok(playlist) => playlist,
+            Err(error) => return self.fail(now, error),
+        };
+        match playlist {
+            Playlist::Multivariant(playlist) => self.multivariant_done(now, playlist),
+            Playlist::Media(playlist) => {
+                let mut list = List::new(rendition_id(&url, 0), url);
+                list.loaded_at = Some(now);
+                self.title.lists.push(list);
+                self.title.variants.push(VariantInfo {
+                    id: 0,
+                    bitrate_bps: 0,
+                    width: 0,
+                    height: 0,
+                    frame_rate: 0.0,
+                    codecs: String::new(),
+                    playable: true,
+                });
+                self.load = Load::Lists;
+                self.choose_tracks(now, 0);
+                self.media_playlist_done(now, 0, playlist);
+            }
+        }
+    }
+
+    fn multivariant_done(&mut self, now: Instant, playlist: MultivariantPlaylist) {
+        if playlist.variants.is_empty() {
+            return self.fail(now, PlayerError::PlaylistWithoutMedia { url: playlist.url });
+        }
+        let mut seen: BTreeMap<crate::wire::RenditionId, u32> = BTreeMap::new();
+        let mut list = |url: &str| {
+            let nth = seen.entry(rendition_id(url, 0)).or_default();
+            let id = rendition_id(url, *nth);
+            *nth += 1;
+            List::new(id, url.to_owned())
+        };
+        let mut lists: Vec<List> =
+            playlist.variants.iter().map(|variant| list(&variant.url)).collect();
+        for (index, rendition) in playlist.renditions.iter().enumerate() {
+            if let (RenditionKind::Audio, Some(url)) = (rendition.kind, &rendition.url) {
+                self.title.audio.push((index, lists.len()));
+                lists.push(list(url));
+            }
+        }
+        self.title.lists = lists;
+        self.title.variants = playlist
+            .variants
+            .iter()
+            .enumerate()
+            .map(|(index, variant)| VariantInfo {
+                id: index as u32,
+                bitrate_bps: variant.bandwidth,
+                width: variant.width,
+                height: variant.height,
+                frame_rate: variant.frame_rate,
+                codecs: variant.codecs.clone(),
+                playable: true,
+            })
+            .collect();
+        let mime_types: Vec<String> = playlist
+            .variants
+            .iter()
+            .map(|variant| {
+                mime_type(Track::Main, &track_codecs(&variant.codecs, Track::Main, false))
+            })
+            .collect();
+        self.title.multivariant = Some(playlist);
+        self.load = Load::Codecs;
+        self.outputs.push_back(Output::CheckCodecs(mime_types));
+    }
+
+    /// The browser has said what it plays.
+    pub(super) fn codec_support(&mut self, now: Instant, supported: &[bool]) {
+        if self.load != Load::Codecs {
+            return;
+        }
+        for (variant, supported) in self.title.variants.iter_mut().zip(supported) {
+            variant.playable = *supported;
+        }
+        if !self.title.variants.iter().any(|variant| variant.playable) {
+            let mut codecs: Vec<&str> =
+                self.title.variants.iter().map(|variant| variant.codecs.as_str()).collect();
+            codecs.sort_unstable();
+            codecs.dedup();
+            let codecs = codecs.join("; ");
+            return self.fail(now, PlayerError::UnplayableCodecs { codecs });
+        }
+        self.load = Load::Lists;
+        let variants = self.title.variants.clone();
+        self.event(Event::Variants(variants));
+        if let Some(first) = self.preferred_variant(now) {
+            self.choose_tracks(now, first);
+        }
+    }
+
+    fn list_done(&mut self, now: Instant, index: usize, body: &[u8], url: &str) {
+        self.title.lists[index].request = None;
+        let variables = self
+            .title
+            .multivariant
+            .as_ref()
+            .map(|multivariant| multivariant.variables.clone())
+            .unwrap_or_default();
+        if let Some(playlist) = &mut self.title.lists[index].playlist {
+            // A reload: only what changed is read.
+            let Ok(text) = std::str::from_utf8(body) else {
+                let error = not_utf8(url);
+                return self.list_failed(now, index, error, 0, false);
+            };
+            match playlist.refresh_text(text, url, &variables) {
+                Ok(refresh) => self.list_loaded(
+                    now,
+                    index,
+                    refresh.changed || refresh.added > 0,
+                    refresh.reset,
+                ),
+                Err(error) => self.list_failed(now, index, playlist_error(error, url), 0, false),
+            }
+            return;
+        }
+        match parse(body, url, &variables) {
+            Ok(Playlist::Media(playlist)) => self.media_playlist_done(now, index, playlist),
+            Ok(Playlist::Multivariant(_)) => {
+                self.list_failed(
+                    now,
+                    index,
+                    PlayerError::VariantLoop { url: url.into() },
+                    400,
+                    true,
+                );
+            }
+            Err(error) => self.list_failed(now, index, error, 400, true),
+        }
+    }
+
+    /// The first version of a media playlist.
+    fn media_playlist_done(&mut self, now: Instant, index: usize, mut playlist: MediaPlaylist) {
+        if playlist.segments.is_empty() && playlist.end_list {
+            let error = PlayerError::PlaylistWithoutMedia { url: playlist.url };
+            return self.list_failed(now, index, error, 400, true);
+        }
+        let reference = self.title.lists.iter().enumerate().filter(|(other, _)| *other != index);
+        if let Some(reference) = reference.filter_map(|(_, list)| list.playlist.as_ref()).next() {
+            align(&mut playlist, reference);
+        }
+        self.title.lists[index].playlist = Some(playlist);
+        self.list_loaded(now, index, true, false);
+        if self.load == Load::Lists {
+            self.start_when_loaded(now);
+        }
+    }
+
+    /// A media playlist has been read, whether with news or not.
+    fn list_loaded(&mut self, now: Instant, index: usize, changed: bool, reset: bool) {
+        let list = &mut self.title.lists[index];
+        list.failures = 0;
+        list.failed_status = 0;
+        list.loaded_at = Some(now);
+        list.unchanged = !changed;
+        if changed {
+            list.changed_at = now;
+        }
+        let Some(playlist) = &list.playlist else { return };
+        // RFC 8216 §6.3.4: after the target duration, after half of it when nothing had changed.
+        let target = playlist.target_duration.clamp(0.5, 60.0);
+        let wait = Duration::from_secs_f64(if changed { target } else { target / 2.0 });
+        list.reload_at = (!playlist.end_list).then(|| now + wait);
+        let newest = playlist.segments.last().map(|segment| segment.sequence);
+        let (id, live) = (list.id, !playlist.end_list);
+        if let (Some(sequence), true, Some(swarm)) = (newest, live && changed, &mut self.swarm) {
+            swarm.set_edge(crate::wire::SegmentId { rendition: id, sequence });
+        }
+        if reset {
+            self.title.offsets.clear();
+            for track in self.tracks.iter_mut().filter(|track| track.list == index) {
+                track.restart();
+            }
+        }
+        if self.tracks.iter().any(|track| track.list == index) {
+            self.update_timeline(now);
+        }
+    }
+
+    pub(super) fn list_failed(
+        &mut self,
+        now: Instant,
+        index: usize,
+        error: PlayerError,
+        status: u16,
+        permanent: bool,
+    ) {
+        let list = &mut self.title.lists[index];
+        list.request = None;
+        list.failures += 1;
+        list.failed_status = status;
+        list.loaded_at = Some(now);
+        list.reload_at = Some(now + backoff(list.failures));
+        if list.playlist.is_some() {
+            // A live playlist that fails for a while is a pause, not an end.
+            return;
+        }
+        if !permanent {
+            if list.failures == 1 {
+                self.warn(error);
+            }
+            return;
+        }
+        list.failed_status = 400;
+        let replaced = self.replace_list(now, index);
+        if replaced { self.warn(error) } else { self.fail(now, error) }
+    }
+}
+
+fn unreachable(url: String, status: u16) -> PlayerError {
+    if status == 0 {
+        PlayerError::PlaylistUnreachable { url }
+    } else {
+        PlayerError::PlaylistStatus { url, status }
+    }
+}
+
+fn not_utf8(url: &str) -> PlayerError {
+    PlayerError::NotAPlaylist { url: url.into(), reason: "it is not UTF-8 text".into() }
+}
+
+fn parse(
+    body: &[u8],
+    url: &str,
+    variables: &BTreeMap<String, String>,
+) -> Result<Playlist, PlayerError> {
+    let text = std::str::from_utf8(body).map_err(|_| not_utf8(url))?;
+    hls::parse(text, url, variables).map_err(|error| playlist_error(error, url))
+}
+
+fn playlist_error(error: ParseError, url: &str) -> PlayerError {
+    let url = url.to_owned();
+    match error {
+        ParseError::Empty => PlayerError::PlaylistEmpty { url },
+        ParseError::NotAPlaylist { looks_like } => {
+            PlayerError::NotAPlaylist { url, reason: format!("it looks like {looks_like}") }
+        }
+        ParseError::NothingToPlay => PlayerError::PlaylistWithoutMedia { url },
+    }
+}
+
+/// Puts a playlist on another's timeline: by program date time, else by media sequence, else by the end.
+fn align(playlist: &mut MediaPlaylist, reference: &MediaPlaylist) {
+    let (Some(first), Some(known)) = (playlist.segments.first(), reference.segments.first()) else {
+        return;
+    };
+    let dates = (playlist.program_date_time(first), reference.program_date_time(known));
+    let shift = if let (Some(date), Some(known_date)) = dates {
+        (date - known_date) / 1000.0 + known.start - first.start
+    } else if playlist.end_list && reference.end_list {
+        0.0
+    } else if let Some(same) = reference.position_of(first.sequence) {
+        same.start - first.start
+    } else if let Some(same) = playlist.position_of(known.sequence) {
+        known.start - same.start
+    } else {
+        reference.end() - playlist.end()
+    };
+    if shift != 0.0 && shift.is_finite() {
+        for segment in &mut playlist.segments {
+            segment.start += shift;
+        }
+    }
+}

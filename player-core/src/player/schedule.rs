@@ -1,0 +1,364 @@
+//! Who supplies what: each missing block has a due time; peers first, the origin when a peer cannot be in time.
+
+use std::time::Duration;
+
+use super::Player;
+use super::load::Load;
+use super::share::Discovery;
+use super::transfer::{blocks_to_come, transfer_end};
+use crate::swarm::fallback_time;
+use crate::time::Instant;
+use crate::wire::{BLOCK_BYTES, Interest, SegmentId, block_count};
+
+/// Requests to the origin for segments at once.
+const PARALLEL: usize = 2;
+/// Time between two places of the election's order: longer than news takes through the mesh.
+const ELECTION_STEP: Duration = Duration::from_millis(400);
+/// With nothing buffered, how long peers that hold a segment are given to bring it before the origin is asked.
+const START_GRACE: Duration = Duration::from_millis(1000);
+/// While bytes are missing the plan is looked at this often.
+const PLAN_INTERVAL: Duration = Duration::from_millis(100);
+
+/// A segment that is to be appended.
+#[derive(Debug, Clone, Copy)]
+struct Want {
+    id: SegmentId,
+    list: usize,
+    sequence: u64,
+    tag: u32,
+    /// When its first frame is due.
+    deadline: Instant,
+    /// Bytes by the variant's bit rate, for when the size is not known.
+    estimate: u64,
+    /// It is near enough for the origin to be asked.
+    near: bool,
+    /// It is the segment that its track waits for.
+    first: bool,
+    live: bool,
+    playhead: u64,
+}
+
+impl Player {
+    /// Looks at all that is missing, and asks peers and the origin for it.
+    pub(super) fn run_transfers(&mut self, now: Instant) {
+        if self.load != Load::Playing {
+            return;
+        }
+        let mut wants = self.wants(now);
+        self.tell_interest(&wants);
+        wants.retain(|want| {
+            !self.store.is_complete(want.id)
+                && self.segment_failures.get(&want.id).is_none_or(|failure| !failure.empty)
+        });
+        wants.sort_by_key(|want| (want.deadline, want.id));
+        self.make_room(now);
+        if wants.is_empty() {
+            return;
+        }
+        self.wake_at(now + PLAN_INTERVAL);
+        let discovery = self.discovery(now);
+        if discovery == Discovery::Ready {
+            for want in &wants {
+                self.ask_peers(now, want);
+            }
+        }
+        let mut missing = 0;
+        for want in &wants {
+            missing += self.missing_bytes(want);
+            if self.is_fetching(want.id) {
+                continue;
+            }
+            if self.transfers.len() >= PARALLEL.max(self.tracks.len()) {
+                break;
+            }
+            let failure = self.segment_failures.get(&want.id);
+            if let Some(at) = failure.map(|failure| failure.retry_at).filter(|at| *at > now) {
+                self.wake_at(at);
+                continue;
+            }
+            if !self.online {
+                continue;
+            }
+            match discovery {
+                Discovery::Alone => self.fetch_directly(now, want, &wants),
+                Discovery::Pending => _ = self.fetch_if_due(now, want, missing),
+                Discovery::Ready => {
+                    if !self.fetch_if_due(now, want, missing) {
+                        self.fetch_if_elected(now, want);
+                    }
+                }
+            }
+        }
+        let current: std::collections::BTreeSet<SegmentId> =
+            wants.iter().map(|want| want.id).collect();
+        self.wanted_since.retain(|id, _| current.contains(id));
+    }
+
+    /// The segments between the cursors and the horizon, of every track.
+    fn wants(&self, now: Instant) -> Vec<Want> {
+        let position = self.position(now);
+        let rate = if self.playhead.rate > 0.0 { self.playhead.rate } else { 1.0 };
+        let sharing = self.swarm.is_some();
+        let near = self.config.forward_buffer * self.quota_factor;
+        let horizon = if sharing { self.config.peer_buffer.max(near) } else { near };
+        let mut wants = Vec::new();
+        for track in &self.tracks {
+            let Some(cursor) = track.cursor else { continue };
+            let mut list = track.list;
+            let mut sequence = cursor.sequence;
+            let mut first = true;
+            let mut bytes = 0;
+            let playing = track.buffered.ahead(position) > 0.05;
+            loop {
+                let lists = &self.title.lists;
+                if let Some(switch) = track.switch
+                    && let (Some(at), Some(segment)) = (switch.at, lists[list].segment(sequence))
+                    && list != switch.list
+                    && segment.start >= at - 0.05
+                {
+                    let Some(next) = lists[switch.list].segment_for(at) else { break };
+                    list = switch.list;
+                    sequence = next.sequence;
+                }
+                let Some(segment) = lists[list].segment(sequence) else { break };
+                let ahead = segment.start - position;
+                if ahead > horizon && !first || bytes > self.config.forward_buffer_bytes {
+                    break;
+                }
+                let id = lists[list].segment_id(sequence);
+                let estimate = self.estimate(list, segment.duration);
+                bytes += self.store.segment(id).map_or(estimate, |stored| u64::from(stored.size));
+                let playlist = lists[list].playlist.as_ref();
+                let playhead = playlist
+                    .and_then(|playlist| playlist.segment_at(position))
+                    .map(|segment| segment.sequence);
+                if !segment.gap {
+                    let due = if playing || !first { (ahead / rate).max(0.0) } else { 0.0 };
+                    wants.push(Want {
+                        id,
+                        list,
+                        sequence,
+                        tag: lists[list].tag(segment),
+                        deadline: now + Duration::from_secs_f64(due.min(3600.0)),
+                        estimate,
+                        near: ahead <= near || first,
+                        first,
+                        live: lists[list].is_live(),
+                        playhead: playhead.unwrap_or(sequence).min(sequence),
+                    });
+                    first = false;
+                }
+                sequence += 1;
+            }
+        }
+        wants
+    }
+
+    fn estimate(&self, list: usize, duration: f64) -> u64 {
+        let bitrate = self.title.variants.get(list).map_or(0, |variant| variant.bitrate_bps);
+        let bitrate = match bitrate {
+            0 if list < self.title.variants.len() => 2_000_000,
+            0 => 128_000,
+            bitrate => bitrate,
+        };
+        (bitrate as f64 / 8.0 * duration.clamp(0.0, 60.0)) as u64
+    }
+
+    fn missing_bytes(&self, want: &Want) -> u64 {
+        self.store
+            .segment(want.id)
+            .map_or(want.estimate, crate::store::StoredSegment::missing_bytes)
+    }
+
+    fn tell_interest(&mut self, wants: &[Want]) {
+        let Some(swarm) = &mut self.swarm else { return };
+        let mut last: Option<Interest> = None;
+        for want in wants {
+            match &mut last {
+                Some(interest) if interest.rendition == want.id.rendition => {
+                    interest.last = want.sequence
+                }
+                _ => {
+                    if let Some(interest) = last {
+                        swarm.set_interest(interest);
+                    }
+                    let rendition = want.id.rendition;
+                    last =
+                        Some(Interest { rendition, playhead: want.playhead, last: want.sequence });
+                }
+            }
+        }
+        if let Some(interest) = last {
+            swarm.set_interest(interest);
+        }
+    }
+
+    /// Asks peers for the missing blocks of a segment, but for those that are on their way from the origin.
+    fn ask_peers(&mut self, now: Instant, want: &Want) {
+        let Some(swarm) = &mut self.swarm else { return };
+        let held = self.store.segment(want.id);
+        let Some(offer) = swarm.offer(want.id, want.tag, held) else { return };
+        if !self.store.prepare(want.id, offer.size, want.tag) {
+            return;
+        }
+        let Some(stored) = self.store.segment(want.id) else { return };
+        let bandwidth = self.bandwidth.bps();
+        let transfer = self.transfers.values().find(|transfer| transfer.segment == want.id);
+        let coming = transfer.map(|transfer| {
+            let late =
+                transfer_end(now, transfer, u64::from(offer.size), bandwidth) > want.deadline;
+            (blocks_to_come(transfer), late)
+        });
+        let count = block_count(offer.size);
+        let slack = want.deadline.since(now);
+        // Urgent bytes are asked for in playing order; others each viewer asks for in an order of its own.
+        let start = (slack > Duration::from_secs(6)).then(|| self.rng.u64(..));
+        swarm.request_blocks(now, want.id, want.tag, offer.size, start, want.deadline, |block| {
+            if stored.held.has(block) {
+                return false;
+            }
+            match &coming {
+                // The origin brings it; if it will be late, peers help from the far end.
+                Some((range, late)) if range.contains(&block) => {
+                    *late && block > range.start + 1 && block + 1 >= count / 2
+                }
+                _ => true,
+            }
+        });
+    }
+
+    /// Nobody to share with: the origin is asked in order, for one segment until playback is safe, then for two.
+    fn fetch_directly(&mut self, now: Instant, want: &Want, wants: &[Want]) {
+        if !want.near {
+            return;
+        }
+        let safe = wants
+            .iter()
+            .any(|first| first.first && first.deadline.since(now) > Duration::from_secs(6));
+        let same_list = self
+            .transfers
+            .values()
+            .filter(|transfer| transfer.segment.rendition == want.id.rendition);
+        if same_list.count() >= if safe { PARALLEL } else { 1 } {
+            return;
+        }
+        self.fetch_missing(now, want, |_| true);
+    }
+
+    /// The origin is asked at the last moment that is safe.
+    fn fetch_if_due(&mut self, now: Instant, want: &Want, missing: u64) -> bool {
+        let Some(swarm) = &self.swarm else { return false };
+        let held = self.store.segment(want.id);
+        let offer = swarm.offer(want.id, want.tag, held);
+        let covered = offer.is_some_and(|offer| offer.covered);
+        let jitter = f64::from(
+            (want.id.sequence as u32).wrapping_mul(0x9e37_79b9) ^ u32::from(self.peer_id.0[9]),
+        ) / 4e9;
+        let mut at = fallback_time(
+            want.deadline,
+            missing,
+            self.bandwidth.bps(),
+            self.bandwidth.latency(),
+            jitter.fract(),
+        );
+        if want.deadline <= now && covered {
+            // Nothing is buffered here. Peers that hold it all may be as quick as the origin.
+            let since = *self.wanted_since.entry(want.id).or_insert(now);
+            at = since + START_GRACE;
+        }
+        if at > now {
+            self.wake_at(at);
+            return false;
+        }
+        let deadline = want.deadline.max(now + Duration::from_millis(500));
+        let late = |block: u16| {
+            self.swarm
+                .as_ref()
+                .and_then(|swarm| swarm.arrival(now, want.id, block))
+                .is_none_or(|at| at > deadline)
+        };
+        let late_blocks: Vec<u16> = match held {
+            Some(held) => (0..held.held.len())
+                .filter(|block| !held.held.has(*block) && late(*block))
+                .collect(),
+            None => Vec::new(),
+        };
+        if held.is_some() && late_blocks.is_empty() {
+            return false;
+        }
+        self.fetch_missing(now, want, |block| late_blocks.contains(&block))
+    }
+
+    /// The origin is asked when it is this viewer's turn.
+    fn fetch_if_elected(&mut self, now: Instant, want: &Want) {
+        let Some(swarm) = &self.swarm else { return false };
+        if !want.near {
+            return;
+        }
+        if let Some(until) = swarm.claimed_until(now, want.id) {
+            self.wake_at(until);
+            self.wanted_since.insert(want.id, until);
+            return;
+        }
+        let held = self.store.segment(want.id);
+        if swarm.offer(want.id, want.tag, held).is_some_and(|offer| offer.covered) {
+            self.wanted_since.remove(&want.id);
+            return;
+        }
+        let rank = swarm.rank(want.id, want.playhead, want.live);
+        let since = *self.wanted_since.entry(want.id).or_insert(now);
+        let turn = since + ELECTION_STEP * u32::try_from(rank.min(50)).unwrap_or(50);
+        if turn > now {
+            self.wake_at(turn);
+            return;
+        }
+        self.fetch_missing(now, want, |_| true);
+    }
+
+    /// Asks the origin for the blocks that are missing and that `which` names: one range from the first to the last.
+    fn fetch_missing(&mut self, now: Instant, want: &Want, which: impl Fn(u16) -> bool) -> bool {
+        let (mut from, mut to) = (0, None);
+        if let Some(stored) = self.store.segment(want.id) {
+            let mut missing =
+                (0..stored.held.len()).filter(|block| !stored.held.has(*block) && which(*block));
+            let Some(first) = missing.next() else { return false };
+            let last = missing.next_back().unwrap_or(first);
+            from = u32::from(first) * BLOCK_BYTES;
+            to = (last + 1 < stored.held.len()).then(|| u32::from(last + 1) * BLOCK_BYTES);
+        }
+        self.start_transfer(now, want.list, want.sequence, from, to);
+        true
+    }
+
+    /// Keeps the store within its budget: what is furthest behind the playhead goes first, then what is furthest ahead.
+    fn make_room(&mut self, now: Instant) {
+        if self.store.bytes() <= self.config.store_bytes {
+            return;
+        }
+        let position = self.position(now);
+        let lists = &self.title.lists;
+        let tracks = &self.tracks;
+        let dropped = self.store.evict(self.config.store_bytes, |id| {
+            let list = lists.iter().enumerate().find(|(_, list)| list.id == id.rendition);
+            let Some((index, segment)) =
+                list.and_then(|(index, list)| Some((index, list.segment(id.sequence)?)))
+            else {
+                return Some(u64::MAX);
+            };
+            let behind = position - (segment.start + segment.duration);
+            let used = tracks.iter().any(|track| {
+                track.list == index || track.switch.is_some_and(|switch| switch.list == index)
+            });
+            if behind > 0.0 || !used {
+                return Some(1_000_000 + behind.abs() as u64);
+            }
+            // Of what is to come, the next half minute is never dropped.
+            (segment.start > position + 30.0).then(|| (segment.start - position) as u64)
+        });
+        if let Some(swarm) = &mut self.swarm {
+            for id in dropped {
+                swarm.blocks_changed(now, id);
+            }
+        }
+    }
+}

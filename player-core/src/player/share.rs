@@ -1,0 +1,314 @@
+//! Sharing: trackers, connections, and what peers say.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::Player;
+use super::load::Load;
+use crate::config::P2pMode;
+use crate::error::PlayerError;
+use crate::io::{ConnectionId, Output};
+use crate::stats::PeerState;
+use crate::store::{Insert, Source};
+use crate::swarm::{Swarm, SwarmEvent, info_hash};
+use crate::time::Instant;
+use crate::tracker::{Signaling, SignalingOutput};
+use crate::wire::{Message, SegmentId};
+
+/// How long the first answer of a tracker is waited for before the origin is asked for more than is urgent.
+const TRACKER_PATIENCE: Duration = Duration::from_millis(2500);
+/// How long connections to known peers are waited for.
+const CONNECT_PATIENCE: Duration = Duration::from_secs(6);
+/// After the first hello, news of what is held is waited for this long.
+const SETTLE: Duration = Duration::from_millis(300);
+/// Others wait at random up to this before they reload a playlist that has grown.
+const RELOAD_SPREAD_MS: u64 = 1000;
+
+/// Whether there is anybody to share with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Discovery {
+    /// Nobody: the origin has to bring everything.
+    Alone,
+    /// Not known yet: the origin is asked only for what is urgent.
+    Pending,
+    /// Peers are connected.
+    Ready,
+}
+
+impl Player {
+    /// Joins the swarm of what is being loaded.
+    pub(super) fn start_sharing(&mut self, now: Instant) {
+        if self.config.p2p == P2pMode::Off || self.swarm.is_some() || self.title.url.is_empty() {
+            return;
+        }
+        let url = &self.title.url;
+        let bare = &url[..url.find(['?', '#']).unwrap_or(url.len())];
+        let hash = info_hash(self.config.swarm.as_deref().unwrap_or(bare));
+        let seed = self.rng.u64(..);
+        let mut signaling =
+            Signaling::new(&self.config.trackers, hash, self.peer_id, self.config.offers, seed);
+        for url in signaling.bad_urls().to_vec() {
+            self.warn(PlayerError::TrackerUrl { url });
+        }
+        self.sharing_since = now;
+        self.answered_at = None;
+        if !self.webrtc {
+            return;
+        }
+        signaling.set_wanted(self.config.max_peers);
+        signaling.start(now);
+        let mut swarm = Swarm::new(hash, self.peer_id, self.config.p2p == P2pMode::On);
+        swarm.set_upload_limit(self.config.upload_limit_bps);
+        self.swarm = Some(swarm);
+        self.signaling = Some(signaling);
+        self.drain_signaling();
+    }
+
+    /// Leaves the swarm.
+    pub(super) fn stop_sharing(&mut self, now: Instant) {
+        if let Some(mut swarm) = self.swarm.take() {
+            let (uploaded, duplicate, rejected, control) = swarm.counters();
+            self.stats.uploaded_bytes += uploaded;
+            self.stats.duplicate_bytes += duplicate;
+            self.stats.rejected_bytes += rejected;
+            self.stats.control_bytes += control;
+            let connections = swarm.leave();
+            while let Some((connection, message)) = swarm.poll_message() {
+                if matches!(message, Message::Goodbye) {
+                    self.outputs.push_back(Output::SendPeer(connection, message));
+                }
+            }
+            self.outputs.extend(connections.into_iter().map(Output::ClosePeer));
+        }
+        if let Some(mut signaling) = self.signaling.take() {
+            signaling.stop(now);
+            self.signaling = Some(signaling);
+            self.drain_signaling();
+            self.signaling = None;
+        }
+        self.introduced.clear();
+        self.wanted_since.clear();
+    }
+
+    pub(super) fn webrtc_unavailable(&mut self, now: Instant) {
+        self.webrtc = false;
+        self.stop_sharing(now);
+    }
+
+    /// Tells the trackers' client something, then does what it says.
+    pub(super) fn signal(&mut self, now: Instant, tell: impl FnOnce(&mut Signaling)) {
+        let Some(signaling) = &mut self.signaling else { return };
+        tell(signaling);
+        if self.answered_at.is_none() && signaling.status().answered {
+            self.answered_at = Some(now);
+        }
+        self.drain_signaling();
+    }
+
+    pub(super) fn peer_connected(&mut self, now: Instant, connection: ConnectionId) {
+        self.signal(now, |signaling| signaling.connection_opened(now, connection));
+        let introduced = self.introduced.get(&connection).copied();
+        if let Some(swarm) = &mut self.swarm {
+            swarm.connected(now, connection, introduced);
+        }
+    }
+
+    pub(super) fn peer_closed(&mut self, now: Instant, connection: ConnectionId) {
+        self.introduced.remove(&connection);
+        if let Some(swarm) = &mut self.swarm {
+            swarm.closed(now, connection);
+        }
+        self.signal(now, |signaling| signaling.connection_closed(now, connection));
+    }
+
+    pub(super) fn peer_frame(&mut self, now: Instant, connection: ConnectionId, frame: Bytes) {
+        let len = frame.len();
+        match Message::decode(frame) {
+            Ok(message) => self.peer_message(now, connection, message),
+            Err(error) => {
+                tracing::debug!(%error, "peer broke the protocol");
+                if let Some(swarm) = &mut self.swarm {
+                    swarm.refused(len);
+                }
+                self.drop_peer(now, connection);
+            }
+        }
+    }
+
+    pub(super) fn peer_message(
+        &mut self,
+        now: Instant,
+        connection: ConnectionId,
+        message: Message,
+    ) {
+        let Some(swarm) = &mut self.swarm else { return };
+        for event in swarm.message(now, connection, message, &self.store) {
+            match event {
+                SwarmEvent::Block { segment, block, data } => {
+                    self.peer_block(now, segment, block, data)
+                }
+                SwarmEvent::Edge { segment, holder } => self.edge_seen(now, segment, holder),
+                SwarmEvent::Changed => {}
+                SwarmEvent::Close => self.drop_peer(now, connection),
+            }
+        }
+    }
+
+    /// Time-outs of swarm and trackers, uploads, and everything that is to be sent.
+    pub(super) fn run_sharing(&mut self, now: Instant) {
+        if let Some(swarm) = &mut self.swarm {
+            for connection in swarm.tick(now, &self.store) {
+                self.drop_peer(now, connection);
+            }
+        }
+        let wanted =
+            self.config.max_peers.saturating_sub(self.swarm.as_ref().map_or(0, Swarm::ready_peers));
+        let totals =
+            (self.stats.peer_bytes, self.swarm.as_ref().map_or(0, |swarm| swarm.counters().0));
+        if self
+            .signaling
+            .as_ref()
+            .is_some_and(|signaling| signaling.poll_timeout().is_some_and(|at| at <= now))
+        {
+            self.signal(now, |signaling| {
+                signaling.set_wanted(wanted);
+                signaling.update_totals(totals.0, totals.1);
+                signaling.handle_timeout(now);
+            });
+        }
+        let Some(swarm) = &mut self.swarm else { return };
+        swarm.upload(now, &self.store, self.config.send_buffer_high, self.config.send_buffer_low);
+        while let Some((connection, message)) = swarm.poll_message() {
+            self.outputs.push_back(Output::SendPeer(connection, message));
+        }
+    }
+
+    /// Whether there is anybody to share with, now or soon.
+    pub(super) fn discovery(&self, now: Instant) -> Discovery {
+        let (Some(swarm), Some(signaling)) = (&self.swarm, &self.signaling) else {
+            return Discovery::Alone;
+        };
+        if let Some(since) = swarm.ready_since() {
+            return if now.since(since) >= SETTLE { Discovery::Ready } else { Discovery::Pending };
+        }
+        let status = signaling.status();
+        let Some(answered) = self.answered_at else {
+            let hopeless = self.config.trackers.len() == signaling.bad_urls().len()
+                || status.failure.is_some();
+            let patient = !hopeless && now.since(self.sharing_since) < TRACKER_PATIENCE;
+            return if patient { Discovery::Pending } else { Discovery::Alone };
+        };
+        let since = swarm.lost_at().map_or(answered, |lost| lost.max(answered));
+        if status.swarm_size > 1 && now.since(since) < CONNECT_PATIENCE {
+            return Discovery::Pending;
+        }
+        Discovery::Alone
+    }
+
+    /// Why there are no peers, or that there are.
+    pub(super) fn peer_state(&self) -> PeerState {
+        if self.config.p2p == P2pMode::Off {
+            return PeerState::Off;
+        }
+        if !self.webrtc {
+            return PeerState::WebRtcUnavailable;
+        }
+        let (Some(swarm), Some(signaling)) = (&self.swarm, &self.signaling) else {
+            return PeerState::Off;
+        };
+        if swarm.ready_peers() > 0 {
+            return PeerState::Connected;
+        }
+        let status = signaling.status();
+        if self.config.trackers.len() == signaling.bad_urls().len() {
+            PeerState::NoTracker
+        } else if status.failure.is_some() {
+            PeerState::TrackerRefused
+        } else if !status.reachable {
+            PeerState::TrackerUnreachable
+        } else if status.answered && status.swarm_size <= 1 {
+            PeerState::Alone
+        } else {
+            PeerState::Connecting
+        }
+    }
+
+    fn drain_signaling(&mut self) {
+        let Some(signaling) = &mut self.signaling else { return };
+        while let Some(output) = signaling.poll_output() {
+            let output = match output {
+                SignalingOutput::Open(tracker, url) => Output::OpenTracker(tracker, url),
+                SignalingOutput::Send(tracker, text) => Output::SendTracker(tracker, text),
+                SignalingOutput::Close(tracker) => Output::CloseTracker(tracker),
+                SignalingOutput::CreateOffer(connection) => Output::CreateOffer(connection),
+                SignalingOutput::CreateAnswer(connection, sdp) => {
+                    Output::CreateAnswer(connection, sdp)
+                }
+                SignalingOutput::AcceptAnswer(connection, sdp) => {
+                    Output::AcceptAnswer(connection, sdp)
+                }
+                SignalingOutput::ClosePeer(connection) => Output::ClosePeer(connection),
+                SignalingOutput::Introduced { connection, peer, .. } => {
+                    self.introduced.insert(connection, peer);
+                    continue;
+                }
+            };
+            self.outputs.push_back(output);
+        }
+    }
+
+    fn drop_peer(&mut self, now: Instant, connection: ConnectionId) {
+        self.outputs.push_back(Output::ClosePeer(connection));
+        self.peer_closed(now, connection);
+    }
+
+    fn peer_block(&mut self, now: Instant, segment: SegmentId, block: u16, data: Bytes) {
+        let len = data.len() as u64;
+        let Some(swarm) = &mut self.swarm else { return };
+        match self.store.insert(segment, block, data, Source::Peer) {
+            Insert::Added => {
+                self.stats.peer_bytes += len;
+                swarm.blocks_changed(now, segment);
+            }
+            Insert::Duplicate | Insert::Refused => swarm.count_duplicate(len as usize),
+        }
+        if !self.store.is_complete(segment) {
+            return;
+        }
+        self.segment_failures.remove(&segment);
+        let done: Vec<_> = self
+            .transfers
+            .iter()
+            .filter(|(_, transfer)| transfer.segment == segment)
+            .map(|(id, _)| *id)
+            .collect();
+        for id in done {
+            self.cancel_transfer(now, id);
+        }
+    }
+
+    /// A live playlist is said to reach further than it is known here.
+    fn edge_seen(&mut self, now: Instant, segment: SegmentId, holder: bool) {
+        if self.load != Load::Playing {
+            return;
+        }
+        let Some(index) = self.title.lists.iter().position(|list| list.id == segment.rendition)
+        else {
+            return;
+        };
+        let list = &self.title.lists[index];
+        let Some(newest) = list.playlist.as_ref().and_then(|playlist| playlist.segments.last())
+        else {
+            return;
+        };
+        // What is far ahead is another stream, or a lie.
+        if segment.sequence <= newest.sequence || segment.sequence > newest.sequence + 64 {
+            return;
+        }
+        let playhead = newest.sequence.min(segment.sequence);
+        let rank = self.swarm.as_ref().map_or(0, |swarm| swarm.rank(segment, playhead, true));
+        let wait = if holder || rank > 0 { self.rng.u64(..RELOAD_SPREAD_MS) } else { 0 };
+        self.reload_by(index, now + Duration::from_millis(wait));
+    }
+}

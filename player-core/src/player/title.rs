@@ -1,0 +1,159 @@
+//! What is loaded: the multivariant playlist's variants and renditions, and their media playlists.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+
+use crate::hls::{MediaPlaylist, MultivariantPlaylist, Segment};
+use crate::io::{AudioInfo, RequestId, VariantInfo};
+use crate::media::InitSection;
+use crate::swarm::segment_tag;
+use crate::time::Instant;
+use crate::wire::{RenditionId, SegmentId};
+
+/// An init section's URL and byte range.
+pub(super) type InitKey = (String, Option<(u64, u64)>);
+
+/// An init section's bytes, and what they say.
+#[derive(Debug, Clone)]
+pub(super) struct Init {
+    pub(super) data: Bytes,
+    pub(super) section: InitSection,
+}
+
+/// A media playlist of the title.
+#[derive(Debug)]
+pub(super) struct List {
+    /// The same number at each peer.
+    pub(super) id: RenditionId,
+    /// Where it is loaded from.
+    pub(super) url: String,
+    /// The last one loaded.
+    pub(super) playlist: Option<MediaPlaylist>,
+    /// Its request under way.
+    pub(super) request: Option<RequestId>,
+    /// When its last load ended, well or not.
+    pub(super) loaded_at: Option<Instant>,
+    /// When it last had something new.
+    pub(super) changed_at: Instant,
+    /// When it is to be loaded (again).
+    pub(super) reload_at: Option<Instant>,
+    /// Loads that failed in a row.
+    pub(super) failures: u32,
+    /// HTTP status of the last failure, 0 for none.
+    pub(super) failed_status: u16,
+    /// The last load had nothing new.
+    pub(super) unchanged: bool,
+}
+
+impl List {
+    pub(super) const fn new(id: RenditionId, url: String) -> Self {
+        Self {
+            id,
+            url,
+            playlist: None,
+            request: None,
+            loaded_at: None,
+            changed_at: Instant::from_micros(0),
+            reload_at: None,
+            failures: 0,
+            failed_status: 0,
+            unchanged: false,
+        }
+    }
+
+    /// Whether the origin refused it for good: another variant has to do.
+    pub(super) const fn is_refused(&self) -> bool {
+        self.playlist.is_none()
+            && self.failures > 0
+            && self.failed_status >= 400
+            && self.failed_status < 500
+    }
+
+    /// Whether it grows.
+    pub(super) fn is_live(&self) -> bool {
+        self.playlist.as_ref().is_some_and(|playlist| !playlist.end_list)
+    }
+
+    /// The segment with this media sequence number.
+    pub(super) fn segment(&self, sequence: u64) -> Option<&Segment> {
+        self.playlist.as_ref()?.position_of(sequence)
+    }
+
+    /// The segment to append for this time: around it, or the first one after it; a time within a tenth of a second
+    /// of a segment's end belongs to the next.
+    pub(super) fn segment_for(&self, time: f64) -> Option<&Segment> {
+        let playlist = self.playlist.as_ref()?;
+        let first = playlist.segments.first()?;
+        if time < first.start {
+            return Some(first);
+        }
+        let index = playlist
+            .segments
+            .partition_point(|segment| segment.start + segment.duration <= time + 0.1);
+        playlist.segments.get(index)
+    }
+
+    /// Name of a segment in the swarm.
+    pub(super) const fn segment_id(&self, sequence: u64) -> SegmentId {
+        SegmentId { rendition: self.id, sequence }
+    }
+
+    /// A segment's tag.
+    pub(super) fn tag(&self, segment: &Segment) -> u32 {
+        self.playlist.as_ref().map_or(0, |playlist| {
+            let range = playlist.byte_range(segment).map(|range| (range.start, range.end));
+            segment_tag(playlist.segment_uri(segment), range)
+        })
+    }
+}
+
+/// What is loaded.
+#[derive(Debug, Default)]
+pub(super) struct Title {
+    /// The URL that the page named.
+    pub(super) url: String,
+    /// The multivariant playlist, when there is one.
+    pub(super) multivariant: Option<MultivariantPlaylist>,
+    /// What the page shows of the variants. Variant `n`'s media playlist is `lists[n]`.
+    pub(super) variants: Vec<VariantInfo>,
+    /// Media playlists: first the variants', then the alternate audio renditions'.
+    pub(super) lists: Vec<List>,
+    /// Alternate audio renditions with a playlist, as (index into the multivariant playlist's renditions, into `lists`).
+    pub(super) audio: Vec<(usize, usize)>,
+    /// Those that the current variant's group offers, as places in `audio`.
+    pub(super) audio_offered: Vec<usize>,
+    /// Init sections that have been loaded.
+    pub(super) inits: BTreeMap<InitKey, Init>,
+    /// Init sections on their way.
+    pub(super) init_requests: BTreeMap<InitKey, RequestId>,
+    /// Init sections that failed: when to try again, and how often it failed.
+    pub(super) init_failures: BTreeMap<InitKey, (Instant, u32)>,
+    /// `timestampOffset` by discontinuity sequence, in seconds: the same for all renditions (RFC 8216 §6.2.4).
+    pub(super) offsets: BTreeMap<u32, f64>,
+}
+
+impl Title {
+    /// Whether the first playlist has been read.
+    pub(super) fn is_loaded(&self) -> bool {
+        !self.lists.is_empty()
+    }
+
+    /// The audio renditions of a variant's group, as the page shows them.
+    pub(super) fn audio_infos(&self) -> Vec<AudioInfo> {
+        let Some(multivariant) = &self.multivariant else { return Vec::new() };
+        let infos = self.audio_offered.iter().filter_map(|place| {
+            let rendition = multivariant.renditions.get(self.audio.get(*place)?.0)?;
+            Some(AudioInfo {
+                name: rendition.name.to_string(),
+                language: language(rendition),
+                default: rendition.default,
+            })
+        });
+        infos.collect()
+    }
+}
+
+fn language(rendition: &crate::hls::Rendition) -> String {
+    rendition.language.as_deref().unwrap_or_default().to_owned()
+}

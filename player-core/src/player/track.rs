@@ -1,0 +1,121 @@
+//! One source buffer: what it holds, and what is appended next.
+
+use std::time::Duration;
+
+use super::title::InitKey;
+use crate::buffer::Ranges;
+use crate::io::Track;
+use crate::time::Instant;
+
+/// After a full buffer, appending waits this long.
+const QUOTA_PAUSE: Duration = Duration::from_secs(1);
+
+/// The segment that is appended next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Cursor {
+    /// Its media sequence number, in the track's list.
+    pub(super) sequence: u64,
+    /// Bytes of it that have been appended.
+    pub(super) offset: u32,
+}
+
+/// A change of rendition that takes place at a point of the timeline.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Switch {
+    /// Place of its playlist in the title's lists.
+    pub(super) list: usize,
+    /// Segments that start from here on (s) are of the new rendition; `None` until its playlist is there.
+    pub(super) at: Option<f64>,
+}
+
+/// What is being done to the source buffer.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Doing {
+    /// Opening, trimming, resetting, changing type.
+    Other,
+    /// Appending an init section.
+    Init(InitKey),
+    /// Appending this many bytes of the cursor's segment; `last` with its end.
+    Media { bytes: u32, last: bool },
+}
+
+/// One source buffer.
+#[derive(Debug)]
+pub(super) struct TrackState {
+    pub(super) track: Track,
+    /// Place of the playlist in use in the title's lists.
+    pub(super) list: usize,
+    pub(super) switch: Option<Switch>,
+    pub(super) cursor: Option<Cursor>,
+    /// MIME type of the source buffer; empty until it is known.
+    pub(super) mime: String,
+    /// The source buffer was asked for.
+    pub(super) opening: bool,
+    /// The source buffer is there.
+    pub(super) open: bool,
+    /// A command is in progress.
+    pub(super) busy: bool,
+    pub(super) doing: Doing,
+    /// The parser has seen part of a segment that will not be finished.
+    pub(super) reset_needed: bool,
+    /// The init section the parser has.
+    pub(super) init: Option<InitKey>,
+    /// Discontinuity sequence of the last segment appended.
+    pub(super) discontinuity: Option<u32>,
+    pub(super) buffered: Ranges,
+    /// The last segment of a finished playlist has been appended.
+    pub(super) ended: bool,
+    /// Nothing is appended before this.
+    pub(super) paused_until: Instant,
+    /// The buffer was full: trim behind the playhead before the next append.
+    pub(super) trim: bool,
+}
+
+impl TrackState {
+    pub(super) fn new(track: Track, list: usize, mime: String) -> Self {
+        Self {
+            track,
+            list,
+            switch: None,
+            cursor: None,
+            mime,
+            opening: false,
+            open: false,
+            busy: false,
+            doing: Doing::Other,
+            reset_needed: false,
+            init: None,
+            discontinuity: None,
+            buffered: Ranges::default(),
+            ended: false,
+            paused_until: Instant::default(),
+            trim: false,
+        }
+    }
+
+    /// Forgets what would come next: it is worked out from the playhead again.
+    pub(super) fn restart(&mut self) {
+        if self.cursor.is_some_and(|cursor| cursor.offset > 0)
+            || matches!(self.doing, Doing::Media { .. }) && self.busy
+        {
+            self.reset_needed = true;
+        }
+        self.cursor = None;
+        self.ended = false;
+    }
+
+    /// The buffer is full.
+    pub(super) fn quota_exceeded(&mut self, now: Instant) {
+        self.paused_until = now + QUOTA_PAUSE;
+        self.trim = true;
+        if let Doing::Media { .. } = self.doing {
+            // Nothing of the append was kept (W3C Media Source Extensions §3.5.4): it is repeated.
+            self.doing = Doing::Other;
+        }
+    }
+
+    /// Whether bytes for this position are still to come.
+    pub(super) fn fills(&self, position: f64) -> bool {
+        !self.ended && self.buffered.ahead(position) < 0.05
+    }
+}

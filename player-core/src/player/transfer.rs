@@ -1,0 +1,451 @@
+//! Segments' bytes from the origin.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::load::{DOCUMENT_TIMEOUT, backoff};
+use super::{Document, Player, Purpose};
+use crate::error::PlayerError;
+use crate::io::{FetchKind, FetchRequest, Output, RequestId};
+use crate::store::{Insert, Source};
+use crate::time::Instant;
+use crate::wire::{BLOCK_BYTES, MAX_SEGMENT_BYTES, SegmentId, block_count, block_len};
+
+/// A segment's response that stays away, or stops coming, for this long has failed.
+const TRANSFER_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A request for (the rest of) a segment.
+#[derive(Debug)]
+pub(super) struct Transfer {
+    pub(super) segment: SegmentId,
+    pub(super) tag: u32,
+    /// First byte wanted, counted from the segment's start; at a block's start.
+    pub(super) from: u32,
+    /// One past the last byte wanted; `None`: the segment's end.
+    pub(super) to: Option<u32>,
+    /// First byte of the segment in its file (`EXT-X-BYTERANGE`), and its size if it is a part of a file.
+    file_start: u64,
+    file_size: Option<u64>,
+    url: String,
+    /// Bytes of the segment that have come, counted from its start: the next byte's place.
+    at: u32,
+    /// Bytes of the body to drop: the origin ignores ranges.
+    skip: u64,
+    /// Size of the segment in bytes, once it is known.
+    size: Option<u32>,
+    /// Bytes that do not fill a block yet (all of the body while the size is not known).
+    rest: Vec<u8>,
+    pub(super) started_at: Instant,
+    pub(super) head_at: Option<Instant>,
+    progress_at: Instant,
+}
+
+/// How often a segment could not be had from the origin.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Failure {
+    pub(super) count: u32,
+    pub(super) retry_at: Instant,
+    /// The origin says that it has no bytes: there is nothing to play in it.
+    pub(super) empty: bool,
+}
+
+impl Player {
+    /// Whether a segment is on its way from the origin.
+    pub(super) fn is_fetching(&self, segment: SegmentId) -> bool {
+        self.transfers.values().any(|transfer| transfer.segment == segment)
+    }
+
+    /// Whether the origin has failed lately and not answered since.
+    pub(super) fn origin_failing(&self, now: Instant) -> bool {
+        let failing = |failures: u32| failures >= 1;
+        matches!(self.load, super::load::Load::Main { failures, .. } if failing(failures))
+            || self
+                .segment_failures
+                .values()
+                .any(|failure| failing(failure.count) && !failure.empty)
+            || self.title.lists.iter().any(|list| list.request.is_none() && failing(list.failures))
+            || self
+                .transfers
+                .values()
+                .any(|transfer| now.since(transfer.progress_at) > Duration::from_secs(3))
+            || !self.title.init_failures.is_empty() && self.buffer_ahead(now) <= 0.0
+    }
+
+    /// Starts a request for bytes `from..to` of a segment.
+    pub(super) fn start_transfer(
+        &mut self,
+        now: Instant,
+        list: usize,
+        sequence: u64,
+        from: u32,
+        to: Option<u32>,
+    ) {
+        let list = &self.title.lists[list];
+        let Some((playlist, segment)) = list.playlist.as_ref().zip(list.segment(sequence)) else {
+            return;
+        };
+        let id = list.segment_id(sequence);
+        let tag = list.tag(segment);
+        let file = playlist.byte_range(segment);
+        let file_start = file.as_ref().map_or(0, |range| range.start);
+        let file_size = file.as_ref().map(|range| range.end - range.start);
+        let range = match (&file, from, to) {
+            (None, 0, None) => None,
+            (None, ..) => Some((u64::from(from), to.map(u64::from))),
+            (Some(file), ..) => Some((
+                file.start + u64::from(from),
+                Some(to.map_or(file.end, |to| file.start + u64::from(to))),
+            )),
+        };
+        let url = playlist.segment_url(segment);
+        let request =
+            FetchRequest { id: RequestId(0), url: url.clone(), range, kind: FetchKind::Segment };
+        let request = self.next_request(request);
+        self.stats.http_requests += 1;
+        let size = self.store.segment(id).map(|stored| stored.size);
+        self.transfers.insert(
+            request,
+            Transfer {
+                segment: id,
+                tag,
+                from,
+                to,
+                file_start,
+                file_size,
+                url,
+                at: from,
+                skip: 0,
+                size,
+                rest: Vec::new(),
+                started_at: now,
+                head_at: None,
+                progress_at: now,
+            },
+        );
+        if let Some(swarm) = &mut self.swarm {
+            swarm.claim(id, 5000);
+        }
+    }
+
+    pub(super) fn fetch_head(
+        &mut self,
+        now: Instant,
+        id: RequestId,
+        status: u16,
+        content_length: Option<u64>,
+        content_range: Option<(u64, Option<u64>)>,
+        url: String,
+    ) {
+        if let Some(document) = self.documents.get_mut(&id) {
+            let known =
+                content_length.is_some_and(|size| size > self.config.max_playlist_bytes as u64);
+            document.status = Some(status);
+            document.expected = content_length;
+            document.progress_at = now;
+            if !url.is_empty() {
+                document.url = url;
+            }
+            if known && (200..300).contains(&status) {
+                self.document_too_large(now, id);
+            } else if !(200..300).contains(&status) {
+                self.outputs.push_back(Output::CancelFetch(id));
+                self.document_done(now, id);
+            }
+            return;
+        }
+        let Some(transfer) = self.transfers.get_mut(&id) else { return };
+        let waited = now.since(transfer.started_at);
+        transfer.progress_at = now;
+        if !(200..300).contains(&status) {
+            self.outputs.push_back(Output::CancelFetch(id));
+            return self.transfer_failed(now, id, status);
+        }
+        transfer.head_at = Some(now);
+        self.bandwidth.head(now, waited);
+        let first = if status == 206 {
+            content_range.map_or(transfer.file_start + u64::from(transfer.from), |(first, _)| first)
+        } else {
+            0
+        };
+        let wanted = transfer.file_start + u64::from(transfer.from);
+        if first > wanted {
+            self.outputs.push_back(Output::CancelFetch(id));
+            return self.transfer_failed(now, id, status);
+        }
+        transfer.skip = wanted - first;
+        // The segment's size: of its byte range, of the whole file, or still unknown.
+        let whole_file = match (status, content_range) {
+            (206, Some((_, total))) => total,
+            (206, None) => None,
+            _ => content_length,
+        };
+        let size = transfer
+            .file_size
+            .or_else(|| whole_file.map(|size| size.saturating_sub(transfer.file_start)));
+        if let Some(size) = size {
+            self.transfer_sized(now, id, size);
+        }
+    }
+
+    pub(super) fn fetch_chunk(&mut self, now: Instant, id: RequestId, data: &Bytes) {
+        if let Some(document) = self.documents.get_mut(&id) {
+            document.progress_at = now;
+            document.body.extend_from_slice(data);
+            if document.body.len() > self.config.max_playlist_bytes {
+                self.document_too_large(now, id);
+            }
+            return;
+        }
+        let Some(transfer) = self.transfers.get_mut(&id) else { return };
+        transfer.progress_at = now;
+        self.bandwidth.received(data.len());
+        self.stats.http_bytes += data.len() as u64;
+        let skipped = transfer.skip.min(data.len() as u64);
+        transfer.skip -= skipped;
+        transfer.rest.extend_from_slice(&data[skipped as usize..]);
+        if transfer.rest.len() > MAX_SEGMENT_BYTES as usize {
+            self.outputs.push_back(Output::CancelFetch(id));
+            return self.transfer_failed(now, id, 0);
+        }
+        self.store_blocks(now, id);
+    }
+
+    pub(super) fn fetch_done(&mut self, now: Instant, id: RequestId) {
+        if self.documents.contains_key(&id) {
+            return self.document_done(now, id);
+        }
+        let Some(transfer) = self.transfers.get(&id) else { return };
+        if transfer.size.is_none() {
+            let size = u64::from(transfer.from) + transfer.rest.len() as u64;
+            self.transfer_sized(now, id, size);
+            self.store_blocks(now, id);
+        }
+        let Some(transfer) = self.transfers.get(&id) else { return };
+        let end = transfer.to.or(transfer.size).unwrap_or(0);
+        if transfer.at < end {
+            return self.transfer_failed(now, id, 0);
+        }
+        self.end_transfer(now, id);
+    }
+
+    pub(super) fn fetch_failed(&mut self, now: Instant, id: RequestId) {
+        if let Some(document) = self.documents.remove(&id) {
+            let Document { purpose, url, .. } = document;
+            return self.document_failed(now, purpose, url, 0);
+        }
+        if self.transfers.contains_key(&id) {
+            self.transfer_failed(now, id, 0);
+        }
+    }
+
+    /// Gives up requests that have stood still for too long.
+    pub(super) fn expire_requests(&mut self, now: Instant) {
+        let stale: Vec<RequestId> = self
+            .documents
+            .iter()
+            .filter(|(_, document)| now.since(document.progress_at) > DOCUMENT_TIMEOUT)
+            .map(|(id, _)| *id)
+            .collect();
+        for id in stale {
+            self.outputs.push_back(Output::CancelFetch(id));
+            self.fetch_failed(now, id);
+        }
+        let latency = Duration::from_secs_f64(4.0 * self.bandwidth.latency().min(5.0));
+        let patience = TRANSFER_TIMEOUT.max(latency);
+        let stale: Vec<RequestId> = self
+            .transfers
+            .iter()
+            .filter(|(_, transfer)| now.since(transfer.progress_at) > patience)
+            .map(|(id, _)| *id)
+            .collect();
+        for id in stale {
+            self.outputs.push_back(Output::CancelFetch(id));
+            self.transfer_failed(now, id, 0);
+        }
+    }
+
+    /// Cancels transfers of segments that the playhead has left.
+    pub(super) fn cancel_far_transfers(&mut self, now: Instant, position: f64) {
+        let lists = &self.title.lists;
+        let far: Vec<RequestId> = self
+            .transfers
+            .iter()
+            .filter(|(_, transfer)| {
+                let list = lists.iter().find(|list| list.id == transfer.segment.rendition);
+                list.and_then(|list| list.segment(transfer.segment.sequence)).is_none_or(|found| {
+                    found.start + found.duration < position || found.start > position + 30.0
+                })
+            })
+            .map(|(id, _)| *id)
+            .collect();
+        for id in far {
+            self.cancel_transfer(now, id);
+        }
+    }
+
+    /// Stops a transfer whose bytes are not needed any more.
+    pub(super) fn cancel_transfer(&mut self, now: Instant, id: RequestId) {
+        self.outputs.push_back(Output::CancelFetch(id));
+        if let Some(segment) = self.transfers.get(&id).map(|transfer| transfer.segment)
+            && let Some(swarm) = &mut self.swarm
+            && !self.store.is_complete(segment)
+        {
+            swarm.claim(segment, 0);
+        }
+        self.end_transfer(now, id);
+    }
+
+    pub(super) fn note_segment_failure(&mut self, now: Instant, segment: SegmentId, status: u16) {
+        let failure = self.segment_failures.entry(segment).or_insert(Failure {
+            count: 0,
+            retry_at: now,
+            empty: false,
+        });
+        failure.count += 1;
+        failure.retry_at = now + backoff(failure.count);
+        tracing::debug!(
+            sequence = segment.sequence,
+            status,
+            count = failure.count,
+            "segment failed"
+        );
+        while self.segment_failures.len() > 256 {
+            self.segment_failures.pop_first();
+        }
+    }
+
+    fn transfer_failed(&mut self, now: Instant, id: RequestId, status: u16) {
+        let Some(segment) = self.transfers.get(&id).map(|transfer| transfer.segment) else {
+            return;
+        };
+        self.note_segment_failure(now, segment, status);
+        if let Some(swarm) = &mut self.swarm {
+            swarm.claim(segment, 0);
+        }
+        self.end_transfer(now, id);
+    }
+
+    fn end_transfer(&mut self, now: Instant, id: RequestId) {
+        let Some(transfer) = self.transfers.remove(&id) else { return };
+        if transfer.head_at.is_some() {
+            self.bandwidth.ended(now);
+        }
+        if self.store.is_complete(transfer.segment) {
+            self.segment_failures.remove(&transfer.segment);
+            if let Some(swarm) = &mut self.swarm {
+                swarm.claim_kept(transfer.segment);
+            }
+        }
+    }
+
+    /// The segment's size is known now: make room.
+    fn transfer_sized(&mut self, now: Instant, id: RequestId, size: u64) {
+        let Some(transfer) = self.transfers.get_mut(&id) else { return };
+        let (segment, tag) = (transfer.segment, transfer.tag);
+        if size == 0 {
+            let url = transfer.url.clone();
+            self.outputs.push_back(Output::CancelFetch(id));
+            self.transfer_failed(now, id, 0);
+            if let Some(failure) = self.segment_failures.get_mut(&segment) {
+                failure.empty = true;
+            }
+            return self.warn(PlayerError::SegmentEmpty { url });
+        }
+        let fits = u32::try_from(size).is_ok_and(|size| {
+            // A size that a peer told wrongly is dropped with the bytes.
+            transfer.size = Some(size);
+            self.store.prepare(segment, size, tag)
+        });
+        if !fits {
+            self.outputs.push_back(Output::CancelFetch(id));
+            self.transfer_failed(now, id, 0);
+        }
+    }
+
+    /// Moves what fills blocks from a transfer into the store.
+    fn store_blocks(&mut self, now: Instant, id: RequestId) {
+        let Some(transfer) = self.transfers.get_mut(&id) else { return };
+        let Some(size) = transfer.size else { return };
+        let segment = transfer.segment;
+        let mut stored = Vec::new();
+        let mut used = 0;
+        while transfer.at < size {
+            let block = (transfer.at / BLOCK_BYTES) as u16;
+            let len = block_len(size, block) as usize;
+            let Some(data) = transfer.rest.get(used..used + len) else { break };
+            stored.push((block, Bytes::copy_from_slice(data)));
+            used += len;
+            transfer.at += len as u32;
+        }
+        transfer.rest.drain(..used);
+        let mut added = false;
+        for (block, data) in stored {
+            let len = data.len();
+            match self.store.insert(segment, block, data, Source::Http) {
+                Insert::Added => added = true,
+                Insert::Duplicate => {
+                    if let Some(swarm) = &mut self.swarm {
+                        swarm.count_duplicate(len);
+                    }
+                }
+                Insert::Refused => {}
+            }
+            if let Some(swarm) = &mut self.swarm
+                && swarm.is_requested(segment, block)
+            {
+                swarm.cancel(|asked, which| asked == segment && which == block);
+            }
+        }
+        if added && let Some(swarm) = &mut self.swarm {
+            swarm.blocks_changed(now, segment);
+        }
+        // Peers have brought the rest: what still comes would be for nothing.
+        if self.store.is_complete(segment)
+            && self
+                .transfers
+                .get(&id)
+                .is_some_and(|transfer| transfer.at < transfer.to.unwrap_or(size))
+        {
+            self.cancel_transfer(now, id);
+        }
+    }
+
+    fn document_too_large(&mut self, now: Instant, id: RequestId) {
+        let Some(document) = self.documents.remove(&id) else { return };
+        self.outputs.push_back(Output::CancelFetch(id));
+        let error = PlayerError::PlaylistTooLarge {
+            url: document.url,
+            limit: self.config.max_playlist_bytes,
+        };
+        match document.purpose {
+            Purpose::Main => self.fail(now, error),
+            Purpose::List(list) => self.list_failed(now, list, error, 400, true),
+            Purpose::Init(key) => self.init_failed(now, key),
+        }
+    }
+}
+
+/// First and one past the last block of a transfer that are still to come; empty once all have.
+pub(super) fn blocks_to_come(transfer: &Transfer) -> std::ops::Range<u16> {
+    let first = (transfer.at / BLOCK_BYTES) as u16;
+    let end = transfer.to.or(transfer.size).map_or(u16::MAX, block_count);
+    first..end.max(first)
+}
+
+/// When a transfer will be through at this throughput (bit/s) for `size` bytes of segment.
+pub(super) fn transfer_end(
+    now: Instant,
+    transfer: &Transfer,
+    size: u64,
+    bandwidth_bps: f64,
+) -> Instant {
+    let end = transfer.to.map_or(size, u64::from);
+    let left = end.saturating_sub(u64::from(transfer.at)) as f64 * 8.0;
+    let measured = transfer.head_at.map(|head_at| {
+        let seconds = now.since(head_at).as_secs_f64();
+        f64::from(transfer.at - transfer.from) * 8.0 / seconds.max(0.05)
+    });
+    let bps = measured.filter(|bps| *bps > 0.0).unwrap_or(bandwidth_bps).max(1000.0);
+    now + Duration::from_secs_f64((left / bps).min(3600.0))
+}

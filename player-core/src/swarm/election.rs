@@ -1,0 +1,90 @@
+//! Who asks the origin: rendezvous hashing among the peers that want a segment. Each computes the same order
+//! from what it knows, so that one fetches and the others wait their turn; when a peer leaves, only its share moves.
+
+use super::Swarm;
+use crate::time::Instant;
+use crate::wire::{Capabilities, PeerId, SegmentId};
+
+/// Place of this peer in the order: how many known candidates come before it.
+impl Swarm {
+    /// How many peers are to fetch `segment` from the origin before this one does.
+    ///
+    /// Candidates can fetch and give, want the segment and do not hold it. For VOD the nearest playhead comes
+    /// first, because it needs the bytes soonest; for live all are alike and the hash decides. A live peer
+    /// that has not seen the segment yet counts too: it will within the gossip's delay.
+    pub(crate) fn rank(&self, segment: SegmentId, playhead: u64, live: bool) -> usize {
+        let both = Capabilities::UPLOAD.with(Capabilities::ORIGIN);
+        let own = key(&self.own.peer_id, segment, playhead, live);
+        let early = u64::from(live);
+        self.peers
+            .values()
+            .filter(|peer| {
+                peer.ready && peer.capabilities.contains(both) && !peer.holds_any(segment)
+            })
+            .filter_map(|peer| {
+                let interest = peer.interest(segment.rendition)?;
+                let wants = interest.playhead <= segment.sequence
+                    && segment.sequence <= interest.last + early;
+                wants.then(|| key(&peer.id.unwrap_or_default(), segment, interest.playhead, live))
+            })
+            .filter(|other| *other < own)
+            .count()
+    }
+
+    /// Until when another peer's claim on this segment holds; `None` when there is none.
+    pub(crate) fn claimed_until(&self, now: Instant, segment: SegmentId) -> Option<Instant> {
+        self.peers
+            .values()
+            .filter_map(|peer| peer.claimed_until(segment))
+            .filter(|until| *until > now)
+            .max()
+    }
+}
+
+fn key(peer: &PeerId, segment: SegmentId, playhead: u64, live: bool) -> (u64, u64) {
+    let distance = if live { 0 } else { segment.sequence.saturating_sub(playhead) };
+    (distance, score(peer, segment))
+}
+
+/// Rendezvous score: lower comes first.
+fn score(peer: &PeerId, segment: SegmentId) -> u64 {
+    let mut hash = mix(segment.sequence ^ (u64::from(segment.rendition.0) << 32));
+    for chunk in peer.0.chunks(8) {
+        let mut word = [0; 8];
+        word[..chunk.len()].copy_from_slice(chunk);
+        hash = mix(hash ^ u64::from_le_bytes(word));
+    }
+    hash
+}
+
+/// SplitMix64's finaliser.
+const fn mix(value: u64) -> u64 {
+    let value = value.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let value = (value ^ (value >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    value ^ (value >> 31)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::RenditionId;
+
+    #[test]
+    fn each_peer_gets_its_share_and_a_leaver_moves_only_its_own() {
+        let peers: Vec<PeerId> = (0..10u8).map(|n| PeerId([n; 20])).collect();
+        let first = |peers: &[PeerId], sequence: u64| {
+            let segment = SegmentId { rendition: RenditionId(7), sequence };
+            *peers.iter().min_by_key(|peer| score(peer, segment)).unwrap()
+        };
+        let mut shares = [0; 10];
+        for sequence in 0..1000 {
+            let winner = first(&peers, sequence);
+            shares[usize::from(winner.0[0])] += 1;
+            if winner != peers[9] {
+                assert_eq!(first(&peers[..9], sequence), winner);
+            }
+        }
+        assert!(shares.iter().all(|share| (60..150).contains(share)), "{shares:?}");
+    }
+}

@@ -1,0 +1,511 @@
+//! The swarm: who is here, who holds what, who fetches from the origin, and who gives to whom.
+
+mod deadline;
+mod election;
+mod identity;
+mod peer;
+mod picker;
+mod uploads;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
+
+use bytes::Bytes;
+
+pub(crate) use deadline::fallback_time;
+pub use identity::{info_hash, rendition_id, segment_tag};
+pub(crate) use peer::Peer;
+
+use crate::io::ConnectionId;
+use crate::stats::PeerStats;
+use crate::store::{Store, StoredSegment};
+use crate::time::Instant;
+use crate::wire::{
+    Capabilities, HaveEntry, Hello, InfoHash, Interest, MAX_HAVE_ENTRIES, Message, PeerId,
+    RenditionId, SegmentId, VERSION,
+};
+
+/// A peer that has not said hello by then is closed.
+const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
+/// A peer that sends nothing at all for a request this long is asked nothing for [`SLOW_PENALTY`].
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(4);
+/// How long a slow peer is left alone.
+const SLOW_PENALTY: Duration = Duration::from_secs(8);
+/// News of blocks is gathered this long, so that one message carries several.
+const HAVE_INTERVAL: Duration = Duration::from_millis(60);
+/// Shortest time between two interests.
+const INTEREST_INTERVAL: Duration = Duration::from_millis(500);
+
+/// What a peer's message meant for the player.
+#[derive(Debug, PartialEq)]
+pub(crate) enum SwarmEvent {
+    /// A whole block has come.
+    Block { segment: SegmentId, block: u16, data: Bytes },
+    /// A live playlist has grown; `holder` tells that the sender has bytes of it.
+    Edge { segment: SegmentId, holder: bool },
+    /// Who holds or fetches what has changed.
+    Changed,
+    /// The peer broke the protocol, or is one too many: close the connection.
+    Close,
+}
+
+/// All peers of one title.
+#[derive(Debug)]
+pub(crate) struct Swarm {
+    peers: BTreeMap<ConnectionId, Peer>,
+    outbox: VecDeque<(ConnectionId, Message)>,
+    own: Hello,
+    /// Blocks asked from peers.
+    requested: BTreeSet<(SegmentId, u16)>,
+    /// Segments whose blocks changed since the last news.
+    changed: BTreeSet<SegmentId>,
+    news_at: Option<Instant>,
+    interests: BTreeMap<RenditionId, Interest>,
+    interest_sent: Option<Instant>,
+    interest_due: bool,
+    edges: BTreeMap<RenditionId, u64>,
+    claims: BTreeMap<SegmentId, u32>,
+    uploads: uploads::Uploads,
+    /// When the first of the present peers said hello.
+    ready_since: Option<Instant>,
+    /// When the last connection to a peer was lost.
+    lost_at: Option<Instant>,
+    duplicate_bytes: u64,
+    rejected_bytes: u64,
+    control_bytes: u64,
+    uploaded_bytes: u64,
+}
+
+impl Swarm {
+    /// An empty swarm of `info_hash`, in which this peer is `peer_id`.
+    pub(crate) fn new(info_hash: InfoHash, peer_id: PeerId, upload: bool) -> Self {
+        let mut own =
+            Hello { version: VERSION, capabilities: Capabilities::default(), info_hash, peer_id };
+        own.capabilities = capabilities(upload);
+        Self {
+            peers: BTreeMap::new(),
+            outbox: VecDeque::new(),
+            own,
+            requested: BTreeSet::new(),
+            changed: BTreeSet::new(),
+            news_at: None,
+            interests: BTreeMap::new(),
+            interest_sent: None,
+            interest_due: false,
+            edges: BTreeMap::new(),
+            claims: BTreeMap::new(),
+            uploads: uploads::Uploads::default(),
+            ready_since: None,
+            lost_at: None,
+            duplicate_bytes: 0,
+            rejected_bytes: 0,
+            control_bytes: 0,
+            uploaded_bytes: 0,
+        }
+    }
+
+    /// Whether requests are answered from now on. Peers that are here learn it by a new hello.
+    pub(crate) fn set_upload(&mut self, upload: bool) {
+        let capabilities = capabilities(upload);
+        if capabilities != self.own.capabilities {
+            self.own.capabilities = capabilities;
+            let hello = Message::Hello(self.own);
+            self.broadcast(&hello);
+        }
+    }
+
+    /// Limits what is given, in bit/s.
+    pub(crate) const fn set_upload_limit(&mut self, bps: Option<u64>) {
+        self.uploads.set_limit(bps);
+    }
+
+    /// The next message to send.
+    pub(crate) fn poll_message(&mut self) -> Option<(ConnectionId, Message)> {
+        let (connection, message) = self.outbox.pop_front()?;
+        if !matches!(message, Message::Piece { .. }) {
+            self.control_bytes += message.encode().len() as u64;
+        }
+        Some((connection, message))
+    }
+
+    /// The data channel is open: say hello. `introduced` is who the tracker said it would be.
+    pub(crate) fn connected(
+        &mut self,
+        now: Instant,
+        connection: ConnectionId,
+        introduced: Option<PeerId>,
+    ) {
+        self.peers.insert(connection, Peer::new(now, introduced));
+        self.outbox.push_back((connection, Message::Hello(self.own)));
+    }
+
+    /// The connection is gone: what was asked there is free to be asked elsewhere.
+    pub(crate) fn closed(&mut self, now: Instant, connection: ConnectionId) {
+        let Some(peer) = self.peers.remove(&connection) else { return };
+        for asked in peer.requests() {
+            self.requested.remove(&asked);
+        }
+        self.uploads.forget(connection);
+        self.outbox.retain(|(to, _)| *to != connection);
+        if peer.ready {
+            self.lost_at = Some(now);
+        }
+        if self.ready_peers() == 0 {
+            self.ready_since = None;
+        }
+    }
+
+    /// Peers that said hello.
+    pub(crate) fn ready_peers(&self) -> usize {
+        self.peers.values().filter(|peer| peer.ready).count()
+    }
+
+    /// When the first of the present peers said hello.
+    pub(crate) const fn ready_since(&self) -> Option<Instant> {
+        self.ready_since
+    }
+
+    /// When the last peer was lost.
+    pub(crate) const fn lost_at(&self) -> Option<Instant> {
+        self.lost_at
+    }
+
+    /// Whether this block was asked of a peer and has not come yet.
+    pub(crate) fn is_requested(&self, segment: SegmentId, block: u16) -> bool {
+        self.requested.contains(&(segment, block))
+    }
+
+    /// The send buffer has room again.
+    pub(crate) fn writable(&mut self, connection: ConnectionId) {
+        if let Some(peer) = self.peers.get_mut(&connection) {
+            peer.queued = 0;
+        }
+    }
+
+    /// One message from a peer.
+    pub(crate) fn message(
+        &mut self,
+        now: Instant,
+        connection: ConnectionId,
+        message: Message,
+        store: &Store,
+    ) -> Vec<SwarmEvent> {
+        if !matches!(message, Message::Piece { .. }) {
+            self.control_bytes += message.encode().len() as u64;
+        }
+        let Some(peer) = self.peers.get_mut(&connection) else { return Vec::new() };
+        match message {
+            Message::Hello(hello) => return self.hello(now, connection, &hello, store),
+            _ if !peer.ready => return vec![SwarmEvent::Close],
+            Message::Have { rendition, entries } => {
+                let newest = entries
+                    .iter()
+                    .filter(|entry| !entry.blocks.is_empty())
+                    .map(|entry| entry.sequence)
+                    .max();
+                peer.learn(now, rendition, entries);
+                let mut events = vec![SwarmEvent::Changed];
+                if let Some(sequence) = newest {
+                    let segment = SegmentId { rendition, sequence };
+                    events.push(SwarmEvent::Edge { segment, holder: true });
+                }
+                return events;
+            }
+            Message::Interest(interest) => peer.set_interest(interest),
+            Message::Request { id, segment, block } => {
+                let upload = self.own.capabilities.contains(Capabilities::UPLOAD);
+                if let Some(reason) =
+                    self.uploads.request(connection, id, segment, block, upload, store)
+                {
+                    self.outbox.push_back((connection, Message::Reject { id, reason }));
+                }
+            }
+            Message::Piece { id, offset, data } => {
+                return self.piece(now, connection, id, offset, data);
+            }
+            Message::Cancel { id } => self.uploads.cancel(connection, id),
+            Message::Reject { id, .. } => {
+                if let Some(asked) = peer.rejected(now, id) {
+                    self.requested.remove(&asked);
+                }
+                return vec![SwarmEvent::Changed];
+            }
+            Message::Claim { segment, ttl_ms } => {
+                peer.claim(now, segment, ttl_ms);
+                return vec![SwarmEvent::Changed, SwarmEvent::Edge { segment, holder: true }];
+            }
+            Message::Edge { segment } => {
+                return vec![SwarmEvent::Edge { segment, holder: false }];
+            }
+            Message::Goodbye => return vec![SwarmEvent::Close],
+            Message::Unknown { .. } => {}
+        }
+        Vec::new()
+    }
+
+    /// A frame that is no message: its bytes were refused.
+    pub(crate) const fn refused(&mut self, bytes: usize) {
+        self.rejected_bytes += bytes as u64;
+    }
+
+    /// Tells that blocks of this segment came or went.
+    pub(crate) fn blocks_changed(&mut self, now: Instant, segment: SegmentId) {
+        if self.ready_peers() == 0 {
+            return;
+        }
+        self.changed.insert(segment);
+        self.news_at.get_or_insert(now + HAVE_INTERVAL);
+    }
+
+    /// Tells peers what is wanted of a rendition.
+    pub(crate) fn set_interest(&mut self, interest: Interest) {
+        if self.interests.insert(interest.rendition, interest) != Some(interest) {
+            self.interest_due = true;
+            // A rendition that is no longer played is no longer wanted: the newest two are kept (video, audio).
+            while self.interests.len() > 2 {
+                let stale = self
+                    .interests
+                    .keys()
+                    .copied()
+                    .find(|rendition| *rendition != interest.rendition);
+                if let Some(stale) = stale {
+                    self.interests.remove(&stale);
+                }
+            }
+        }
+    }
+
+    /// Tells peers that this segment is fetched from the origin now (`ttl_ms` 0: not any more).
+    pub(crate) fn claim(&mut self, segment: SegmentId, ttl_ms: u32) {
+        if ttl_ms == 0 {
+            if self.claims.remove(&segment).is_none() {
+                return;
+            }
+        } else {
+            self.claims.insert(segment, ttl_ms);
+        }
+        self.broadcast(&Message::Claim { segment, ttl_ms });
+    }
+
+    /// The claim was kept: the news of its blocks says so.
+    pub(crate) fn claim_kept(&mut self, segment: SegmentId) {
+        self.claims.remove(&segment);
+    }
+
+    /// Tells peers how far a live playlist has grown.
+    pub(crate) fn set_edge(&mut self, segment: SegmentId) {
+        let known = self.edges.entry(segment.rendition).or_default();
+        if segment.sequence > *known {
+            *known = segment.sequence;
+            self.broadcast(&Message::Edge { segment });
+        }
+    }
+
+    /// Time-outs, news and interests that are due.
+    pub(crate) fn tick(&mut self, now: Instant, store: &Store) -> Vec<ConnectionId> {
+        let mut close = Vec::new();
+        for (connection, peer) in &mut self.peers {
+            if !peer.ready && now.since(peer.opened_at) > HELLO_TIMEOUT {
+                close.push(*connection);
+            }
+            if peer.stalled(now, REQUEST_TIMEOUT) {
+                peer.slow_until = now + SLOW_PENALTY;
+                for (id, asked) in peer.cancel_all() {
+                    self.requested.remove(&asked);
+                    self.outbox.push_back((*connection, Message::Cancel { id }));
+                }
+            }
+        }
+        if self.news_at.is_some_and(|at| at <= now) {
+            self.news_at = None;
+            self.send_news(store);
+        }
+        let rested = self.interest_sent.is_none_or(|at| now.since(at) >= INTEREST_INTERVAL);
+        if self.interest_due && rested {
+            self.interest_due = false;
+            self.interest_sent = Some(now);
+            let interests: Vec<Interest> = self.interests.values().copied().collect();
+            for interest in interests {
+                self.broadcast(&Message::Interest(interest));
+            }
+        }
+        close
+    }
+
+    /// When [`Swarm::tick`] has something to do.
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+        let interest = self
+            .interest_due
+            .then(|| self.interest_sent.map_or(Instant::default(), |at| at + INTEREST_INTERVAL));
+        let uploads = self.uploads.poll_timeout();
+        [self.news_at, interest, uploads].into_iter().flatten().min()
+    }
+
+    /// Sends pieces as far as send buffers and the limit allow.
+    pub(crate) fn upload(
+        &mut self,
+        now: Instant,
+        store: &Store,
+        send_buffer_high: usize,
+        send_buffer_low: usize,
+    ) {
+        let sent = self.uploads.run(
+            now,
+            &mut self.peers,
+            store,
+            send_buffer_high,
+            send_buffer_low,
+            &mut self.outbox,
+        );
+        self.uploaded_bytes += sent;
+    }
+
+    /// Says goodbye to all, and forgets them.
+    pub(crate) fn leave(&mut self) -> Vec<ConnectionId> {
+        self.broadcast(&Message::Goodbye);
+        self.requested.clear();
+        self.ready_since = None;
+        self.uploads = uploads::Uploads::default();
+        std::mem::take(&mut self.peers).into_keys().collect()
+    }
+
+    /// (uploaded, duplicate, rejected, control) bytes.
+    pub(crate) const fn counters(&self) -> (u64, u64, u64, u64) {
+        (self.uploaded_bytes, self.duplicate_bytes, self.rejected_bytes, self.control_bytes)
+    }
+
+    /// Counts bytes that came though they were held.
+    pub(crate) const fn count_duplicate(&mut self, bytes: usize) {
+        self.duplicate_bytes += bytes as u64;
+    }
+
+    /// Figures of each peer.
+    pub(crate) fn peer_stats(&self) -> Vec<PeerStats> {
+        let ready = self.peers.iter().filter(|(_, peer)| peer.ready);
+        ready
+            .map(|(connection, peer)| PeerStats {
+                id: connection.0,
+                received_bytes: peer.received_bytes,
+                sent_bytes: peer.sent_bytes,
+                rtt_ms: peer.rtt_ms(),
+            })
+            .collect()
+    }
+
+    fn hello(
+        &mut self,
+        now: Instant,
+        connection: ConnectionId,
+        hello: &Hello,
+        store: &Store,
+    ) -> Vec<SwarmEvent> {
+        let known = |id: &ConnectionId, peer: &Peer| {
+            *id != connection && peer.ready && peer.id == Some(hello.peer_id)
+        };
+        let twice = self.peers.iter().any(|(id, peer)| known(id, peer));
+        let Some(peer) = self.peers.get_mut(&connection) else { return Vec::new() };
+        let stranger = hello.version == 0
+            || hello.info_hash != self.own.info_hash
+            || hello.peer_id == self.own.peer_id
+            || peer.id.is_some_and(|id| id != hello.peer_id && peer.ready);
+        if stranger || twice {
+            return vec![SwarmEvent::Close];
+        }
+        peer.capabilities = hello.capabilities;
+        if std::mem::replace(&mut peer.ready, true) {
+            return vec![SwarmEvent::Changed];
+        }
+        peer.id = Some(hello.peer_id);
+        self.ready_since.get_or_insert(now);
+        let mut lists: BTreeMap<RenditionId, Vec<HaveEntry>> = BTreeMap::new();
+        for (id, segment) in store.iter().filter(|(_, segment)| !segment.held.is_empty()) {
+            lists.entry(id.rendition).or_default().push(have_entry(*id, Some(segment)));
+        }
+        for (rendition, entries) in lists {
+            for entries in entries.chunks(MAX_HAVE_ENTRIES) {
+                self.outbox.push_back((
+                    connection,
+                    Message::Have { rendition, entries: entries.to_vec() },
+                ));
+            }
+        }
+        let interests = self.interests.values().map(|interest| Message::Interest(*interest));
+        let claims = self
+            .claims
+            .iter()
+            .map(|(segment, ttl)| Message::Claim { segment: *segment, ttl_ms: *ttl });
+        let edges = self.edges.iter().map(|(rendition, sequence)| Message::Edge {
+            segment: SegmentId { rendition: *rendition, sequence: *sequence },
+        });
+        self.outbox
+            .extend(interests.chain(claims).chain(edges).map(|message| (connection, message)));
+        vec![SwarmEvent::Changed]
+    }
+
+    fn piece(
+        &mut self,
+        now: Instant,
+        connection: ConnectionId,
+        id: u32,
+        offset: u32,
+        data: Bytes,
+    ) -> Vec<SwarmEvent> {
+        let Some(peer) = self.peers.get_mut(&connection) else { return Vec::new() };
+        match peer.piece(now, id, offset, &data) {
+            peer::Piece::Partial => Vec::new(),
+            peer::Piece::Late => {
+                self.duplicate_bytes += data.len() as u64;
+                Vec::new()
+            }
+            peer::Piece::Refused => {
+                self.rejected_bytes += data.len() as u64;
+                vec![SwarmEvent::Close]
+            }
+            peer::Piece::Whole { segment, block, data } => {
+                self.requested.remove(&(segment, block));
+                vec![SwarmEvent::Block { segment, block, data }]
+            }
+        }
+    }
+
+    fn send_news(&mut self, store: &Store) {
+        let mut lists: BTreeMap<RenditionId, Vec<HaveEntry>> = BTreeMap::new();
+        for id in std::mem::take(&mut self.changed) {
+            lists.entry(id.rendition).or_default().push(have_entry(id, store.segment(id)));
+        }
+        for (rendition, entries) in lists {
+            for entries in entries.chunks(MAX_HAVE_ENTRIES) {
+                self.broadcast(&Message::Have { rendition, entries: entries.to_vec() });
+            }
+        }
+    }
+
+    fn broadcast(&mut self, message: &Message) {
+        for (connection, peer) in &self.peers {
+            if peer.ready {
+                self.outbox.push_back((*connection, message.clone()));
+            }
+        }
+    }
+}
+
+const fn capabilities(upload: bool) -> Capabilities {
+    if upload { Capabilities::UPLOAD.with(Capabilities::ORIGIN) } else { Capabilities::ORIGIN }
+}
+
+fn have_entry(id: SegmentId, segment: Option<&StoredSegment>) -> HaveEntry {
+    segment.map_or_else(
+        || HaveEntry {
+            sequence: id.sequence,
+            tag: 0,
+            size: 1,
+            blocks: crate::wire::Bitfield::empty(1),
+        },
+        |segment| HaveEntry {
+            sequence: id.sequence,
+            tag: segment.tag,
+            size: segment.size,
+            blocks: segment.held.clone(),
+        },
+    )
+}

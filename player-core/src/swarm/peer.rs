@@ -1,0 +1,290 @@
+//! One peer: what it holds, wants, claims, and how it serves us.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+
+use crate::time::Instant;
+use crate::wire::{
+    BLOCK_BYTES, Bitfield, Capabilities, HaveEntry, Interest, PeerId, RenditionId, SegmentId,
+    block_len,
+};
+
+/// Most segments remembered of one peer; the lowest sequences go first.
+const MAX_SEGMENTS: usize = 4096;
+/// Most renditions whose interest is remembered of one peer.
+const MAX_INTERESTS: usize = 8;
+/// Most claims remembered of one peer.
+const MAX_CLAIMS: usize = 64;
+/// A claim holds no longer than this, whatever it says.
+const MAX_CLAIM: Duration = Duration::from_secs(15);
+/// Blocks asked of one peer at once, at least and at most.
+const PIPELINE: (usize, usize) = (2, 16);
+/// First guess of a peer's throughput, in byte/s.
+const INITIAL_RATE: f64 = 250_000.0;
+
+/// What a peer holds of a segment.
+#[derive(Debug, Clone)]
+pub(crate) struct PeerSegment {
+    pub(crate) tag: u32,
+    pub(crate) size: u32,
+    pub(crate) blocks: Bitfield,
+}
+
+/// What a piece was.
+#[derive(Debug)]
+pub(super) enum Piece {
+    /// More of the block is to come.
+    Partial,
+    /// The block is whole.
+    Whole { segment: SegmentId, block: u16, data: Bytes },
+    /// It answers a request that was cancelled.
+    Late,
+    /// Nobody asked for it, or it does not fit.
+    Refused,
+}
+
+#[derive(Debug)]
+struct Asked {
+    segment: SegmentId,
+    block: u16,
+    len: u32,
+    sent_at: Instant,
+    data: BytesMut,
+}
+
+/// One peer.
+#[derive(Debug)]
+pub(crate) struct Peer {
+    pub(crate) id: Option<PeerId>,
+    /// It said hello.
+    pub(crate) ready: bool,
+    pub(crate) opened_at: Instant,
+    pub(crate) capabilities: Capabilities,
+    /// Nothing is asked of it until then.
+    pub(crate) slow_until: Instant,
+    /// Bytes of pieces believed to be in the send buffer.
+    pub(crate) queued: usize,
+    pub(crate) received_bytes: u64,
+    pub(crate) sent_bytes: u64,
+    segments: BTreeMap<SegmentId, PeerSegment>,
+    interests: BTreeMap<RenditionId, Interest>,
+    claims: BTreeMap<SegmentId, (Instant, Duration)>,
+    asked: BTreeMap<u32, Asked>,
+    next_request: u32,
+    last_progress: Instant,
+    /// Byte/s, smoothed.
+    rate: f64,
+    /// Seconds from request to first piece, smoothed; 0 when unknown.
+    rtt: f64,
+}
+
+impl Peer {
+    pub(super) fn new(now: Instant, introduced: Option<PeerId>) -> Self {
+        Self {
+            id: introduced,
+            ready: false,
+            opened_at: now,
+            capabilities: Capabilities::default(),
+            slow_until: Instant::default(),
+            queued: 0,
+            received_bytes: 0,
+            sent_bytes: 0,
+            segments: BTreeMap::new(),
+            interests: BTreeMap::new(),
+            claims: BTreeMap::new(),
+            asked: BTreeMap::new(),
+            next_request: 0,
+            last_progress: now,
+            rate: INITIAL_RATE,
+            rtt: 0.0,
+        }
+    }
+
+    pub(crate) fn rtt_ms(&self) -> f64 {
+        self.rtt * 1000.0
+    }
+
+    /// What it holds of a segment, if it is the file with this tag.
+    pub(crate) fn segment(&self, id: SegmentId, tag: u32) -> Option<&PeerSegment> {
+        self.segments.get(&id).filter(|segment| segment.tag == tag)
+    }
+
+    pub(super) fn holds_any(&self, id: SegmentId) -> bool {
+        self.segments.contains_key(&id)
+    }
+
+    pub(super) fn interest(&self, rendition: RenditionId) -> Option<&Interest> {
+        self.interests.get(&rendition)
+    }
+
+    pub(super) fn claimed_until(&self, id: SegmentId) -> Option<Instant> {
+        self.claims.get(&id).map(|(until, _)| *until)
+    }
+
+    pub(super) fn learn(&mut self, now: Instant, rendition: RenditionId, entries: Vec<HaveEntry>) {
+        for HaveEntry { sequence, tag, size, blocks } in entries {
+            let id = SegmentId { rendition, sequence };
+            if blocks.is_empty() {
+                self.segments.remove(&id);
+                continue;
+            }
+            // A claim that shows blocks is being kept: it holds on. A whole segment needs no claim.
+            if blocks.is_full() {
+                self.claims.remove(&id);
+            } else if let Some((until, ttl)) = self.claims.get_mut(&id) {
+                *until = now + *ttl;
+            }
+            self.segments.insert(id, PeerSegment { tag, size, blocks });
+        }
+        while self.segments.len() > MAX_SEGMENTS {
+            self.segments.pop_first();
+        }
+    }
+
+    pub(super) fn set_interest(&mut self, interest: Interest) {
+        if self.interests.len() >= MAX_INTERESTS
+            && !self.interests.contains_key(&interest.rendition)
+        {
+            self.interests.pop_first();
+        }
+        self.interests.insert(interest.rendition, interest);
+    }
+
+    pub(super) fn claim(&mut self, now: Instant, segment: SegmentId, ttl_ms: u32) {
+        self.claims.retain(|_, (until, _)| *until > now);
+        if ttl_ms == 0 {
+            self.claims.remove(&segment);
+        } else if self.claims.len() < MAX_CLAIMS {
+            let ttl = Duration::from_millis(u64::from(ttl_ms)).min(MAX_CLAIM);
+            self.claims.insert(segment, (now + ttl, ttl));
+        }
+    }
+
+    /// Whether it can be asked for one more block.
+    pub(super) fn can_be_asked(&self, now: Instant) -> bool {
+        let pipeline =
+            (self.rate * (2.0 * self.rtt).max(0.4) / f64::from(BLOCK_BYTES)).ceil() as usize;
+        self.ready
+            && self.capabilities.contains(Capabilities::UPLOAD)
+            && now >= self.slow_until
+            && self.asked.len() < pipeline.clamp(PIPELINE.0, PIPELINE.1)
+    }
+
+    /// Seconds until one more block of it would be here.
+    pub(super) fn eta(&self) -> f64 {
+        let queued: f64 =
+            self.asked.values().map(|asked| f64::from(asked.len) - asked.data.len() as f64).sum();
+        self.rtt.max(0.02) + (queued + f64::from(BLOCK_BYTES)) / self.rate
+    }
+
+    /// When a block that was asked of it will be here, at its present rate; `None` when it was not asked.
+    pub(super) fn arrival(&self, now: Instant, segment: SegmentId, block: u16) -> Option<Instant> {
+        let mut ahead = 0.0;
+        for asked in self.asked.values() {
+            ahead += f64::from(asked.len) - asked.data.len() as f64;
+            if asked.segment == segment && asked.block == block {
+                return Some(
+                    now + Duration::from_secs_f64((self.rtt + ahead / self.rate).min(3600.0)),
+                );
+            }
+        }
+        None
+    }
+
+    /// Notes a request; the id to send.
+    pub(super) fn ask(&mut self, now: Instant, segment: SegmentId, block: u16, size: u32) -> u32 {
+        let id = self.next_request;
+        self.next_request = self.next_request.wrapping_add(1);
+        if self.asked.is_empty() {
+            self.last_progress = now;
+        }
+        let len = block_len(size, block);
+        self.asked.insert(id, Asked { segment, block, len, sent_at: now, data: BytesMut::new() });
+        id
+    }
+
+    pub(super) fn piece(&mut self, now: Instant, id: u32, offset: u32, data: &Bytes) -> Piece {
+        let Some(asked) = self.asked.get_mut(&id) else {
+            // The answer to a cancelled request crosses the cancel; an id that was never used is a lie.
+            return if self.next_request.wrapping_sub(id).wrapping_sub(1) < 1 << 16 {
+                Piece::Late
+            } else {
+                Piece::Refused
+            };
+        };
+        let end = u64::from(offset) + data.len() as u64;
+        if data.is_empty() || offset as usize != asked.data.len() || end > u64::from(asked.len) {
+            return Piece::Refused;
+        }
+        let waited = now.since(asked.sent_at).as_secs_f64();
+        if offset == 0 {
+            if self.asked.len() == 1 || self.rtt == 0.0 {
+                self.rtt =
+                    if self.rtt == 0.0 { waited } else { self.rtt + (waited - self.rtt) * 0.3 };
+            }
+            let asked = self.asked.get_mut(&id);
+            if let Some(asked) = asked {
+                asked.data.reserve(asked.len as usize);
+            }
+        }
+        self.received_bytes += data.len() as u64;
+        let Some(asked) = self.asked.get_mut(&id) else { return Piece::Refused };
+        asked.data.extend_from_slice(data);
+        let since = asked.sent_at.max(self.last_progress);
+        if (asked.data.len() as u64) < u64::from(asked.len) {
+            return Piece::Partial;
+        }
+        let Some(asked) = self.asked.remove(&id) else { return Piece::Refused };
+        let seconds = (now.since(since).as_secs_f64()
+            - if since == asked.sent_at { self.rtt } else { 0.0 })
+        .max(0.001);
+        let sample = (f64::from(asked.len) / seconds).min(50e6);
+        self.rate += (sample - self.rate) * 0.3;
+        self.last_progress = now;
+        Piece::Whole { segment: asked.segment, block: asked.block, data: asked.data.freeze() }
+    }
+
+    /// It will not answer this request: what it was for. It is asked for the block again only after news of it.
+    pub(super) fn rejected(&mut self, now: Instant, id: u32) -> Option<(SegmentId, u16)> {
+        let asked = self.asked.remove(&id)?;
+        self.segments.remove(&asked.segment);
+        self.last_progress = now;
+        Some((asked.segment, asked.block))
+    }
+
+    /// Whether it has sent nothing for too long.
+    pub(super) fn stalled(&self, now: Instant, timeout: Duration) -> bool {
+        let oldest = self.asked.values().map(|asked| asked.sent_at).min();
+        oldest.is_some_and(|sent_at| now.since(sent_at.max(self.last_progress)) > timeout)
+    }
+
+    /// Forgets all requests: their ids and what they were for.
+    pub(super) fn cancel_all(&mut self) -> Vec<(u32, (SegmentId, u16))> {
+        let asked = std::mem::take(&mut self.asked);
+        self.rate = (self.rate / 2.0).max(10_000.0);
+        asked.into_iter().map(|(id, asked)| (id, (asked.segment, asked.block))).collect()
+    }
+
+    /// Forgets the requests that `which` names: their ids and what they were for.
+    pub(super) fn cancel(
+        &mut self,
+        which: impl Fn(SegmentId, u16) -> bool,
+    ) -> Vec<(u32, (SegmentId, u16))> {
+        let ids: Vec<u32> = self
+            .asked
+            .iter()
+            .filter(|(_, asked)| which(asked.segment, asked.block))
+            .map(|(id, _)| *id)
+            .collect();
+        ids.into_iter()
+            .filter_map(|id| self.asked.remove(&id).map(|asked| (id, (asked.segment, asked.block))))
+            .collect()
+    }
+
+    /// What was asked of it.
+    pub(super) fn requests(&self) -> impl Iterator<Item = (SegmentId, u16)> {
+        self.asked.values().map(|asked| (asked.segment, asked.block))
+    }
+}
