@@ -1,2 +1,132 @@
-//! potluck
-fn main() {}
+//! `potluck`: the demo server.
+
+use std::error::Error;
+use std::io::{Write as _, stderr, stdout};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Parser;
+use demo::{Options, Server};
+use tokio::net::TcpListener;
+use tracing_subscriber::EnvFilter;
+
+/// Serves a page with Potluck's player, films and a live channel to play, and the tracker that
+/// lets viewers find each other.
+#[derive(Parser)]
+#[command(name = "potluck", version)]
+struct Arguments {
+    /// Address and port to listen on.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
+    listen: String,
+    /// Serve this too: a folder with HLS in it, or a film, which ffmpeg packages first.
+    #[arg(long, value_name = "FILE_OR_DIR")]
+    media: Option<PathBuf>,
+    /// Send media at no more than this, all viewers together, in bits a second (6M, 800k).
+    #[arg(long, value_name = "RATE", value_parser = rate)]
+    origin_limit: Option<u64>,
+    /// Folder of the built pages.
+    #[arg(long, value_name = "DIR", default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/../www/dist"), hide_default_value = true)]
+    www: PathBuf,
+    /// Let tests break the origin and the tracker through /api/faults and /api/tracker.
+    #[arg(long)]
+    faults: bool,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(stderr).init();
+    match run(Arguments::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(stderr(), "potluck: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
+    // Before the media: a port that is taken should not be found out after minutes of packaging.
+    let listener = TcpListener::bind(&arguments.listen)
+        .await
+        .map_err(|error| format!("cannot listen on {}: {error}", arguments.listen))?;
+    let port = listener.local_addr()?.port();
+    let built = arguments.www.join("index.html").is_file();
+    let options = Options {
+        media: arguments.media,
+        origin_limit_bps: arguments.origin_limit,
+        www: arguments.www,
+        faults: arguments.faults,
+    };
+    let server = Server::open(options, |line| {
+        let _ = writeln!(stdout(), "{line}");
+    })
+    .await?;
+    let mut out = stdout().lock();
+    let host = format!("localhost:{port}");
+    writeln!(out, "Potluck is served on http://{host}")?;
+    writeln!(out)?;
+    writeln!(out, "  player   http://{host}/")?;
+    for title in server.titles() {
+        let kind = if title.live { "live" } else { "film" };
+        writeln!(out, "  {kind}     http://{host}{}   {}", title.src, title.title)?;
+    }
+    writeln!(out, "  tracker  ws://{host}/announce")?;
+    writeln!(out)?;
+    if !built {
+        writeln!(out, "The pages are not built yet: run `cargo xtask build` in another terminal.")?;
+    }
+    writeln!(out, "Open the player in two windows and watch one feed the other. Ctrl-C stops.")?;
+    out.flush()?;
+    drop(out);
+    server.serve(listener, asked_to_stop()).await?;
+    Ok(())
+}
+
+/// Ready when somebody presses ctrl-c or asks the process to end.
+async fn asked_to_stop() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+            tokio::select! {
+                _ = tokio::signal::ctrl_c() => {}
+                _ = terminate.recv() => {}
+            }
+            return;
+        }
+    }
+    let _ = tokio::signal::ctrl_c().await;
+}
+
+/// Bits a second, with an optional `k`, `M` or `G`.
+fn rate(text: &str) -> Result<u64, String> {
+    let number = text.trim_end_matches(['k', 'K', 'M', 'G']);
+    let factor = match &text[number.len()..] {
+        "" => 1.0,
+        "k" | "K" => 1e3,
+        "M" => 1e6,
+        "G" => 1e9,
+        _ => return Err("want a number of bits a second, such as 6M or 800k".to_owned()),
+    };
+    match number.parse::<f64>() {
+        Ok(value) if value.is_finite() && value * factor >= 8.0 => Ok((value * factor) as u64),
+        _ => Err("want a number of bits a second, such as 6M or 800k".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates_have_units() {
+        assert_eq!(rate("6M"), Ok(6_000_000));
+        assert_eq!(rate("1.5M"), Ok(1_500_000));
+        assert_eq!(rate("800k"), Ok(800_000));
+        assert_eq!(rate("64000"), Ok(64_000));
+        for text in ["", "M", "6MM", "-1M", "0", "nan", "inf", "6 M", "6x"] {
+            assert!(rate(text).is_err(), "{text:?}");
+        }
+    }
+}
