@@ -19,11 +19,11 @@ use crate::abr::BandwidthEstimator;
 use crate::buffer::{Ranges, StallAction, StallWatch};
 use crate::config::{Config, P2pMode};
 use crate::error::PlayerError;
+use crate::io::{ConnectionId, TimelineInfo, WaitingReason};
 use crate::io::{
     Event, FetchKind, FetchRequest, Input, MediaCommand, MediaFailure, Output, Playhead, RequestId,
     Track,
 };
-use crate::io::{TimelineInfo, WaitingReason};
 use crate::stats::Stats;
 use crate::store::Store;
 use crate::swarm::Swarm;
@@ -84,7 +84,9 @@ pub struct Player {
     peer_id: PeerId,
     swarm: Option<Swarm>,
     signaling: Option<Signaling>,
-    introduced: BTreeMap<crate::io::ConnectionId, PeerId>,
+    introduced: BTreeMap<ConnectionId, PeerId>,
+    next_connection: ConnectionId,
+    wanted_peers: usize,
     sharing_since: Instant,
     answered_at: Option<Instant>,
     wanted_since: BTreeMap<crate::wire::SegmentId, Instant>,
@@ -132,6 +134,8 @@ impl Player {
             swarm: None,
             signaling: None,
             introduced: BTreeMap::new(),
+            next_connection: ConnectionId(0),
+            wanted_peers: 0,
             sharing_since: Instant::default(),
             answered_at: None,
             wanted_since: BTreeMap::new(),

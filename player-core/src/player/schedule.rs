@@ -291,7 +291,7 @@ impl Player {
 
     /// The origin is asked when it is this viewer's turn.
     fn fetch_if_elected(&mut self, now: Instant, want: &Want) {
-        let Some(swarm) = &self.swarm else { return false };
+        let Some(swarm) = &self.swarm else { return };
         if !want.near {
             return;
         }
@@ -353,7 +353,7 @@ impl Player {
                 return Some(1_000_000 + behind.abs() as u64);
             }
             // Of what is to come, the next half minute is never dropped.
-            (segment.start > position + 30.0).then(|| (segment.start - position) as u64)
+            (segment.start > position + 30.0).then_some((segment.start - position) as u64)
         });
         if let Some(swarm) = &mut self.swarm {
             for id in dropped {

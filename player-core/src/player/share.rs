@@ -47,7 +47,8 @@ impl Player {
         let hash = info_hash(self.config.swarm.as_deref().unwrap_or(bare));
         let seed = self.rng.u64(..);
         let mut signaling =
-            Signaling::new(&self.config.trackers, hash, self.peer_id, self.config.offers, seed);
+            Signaling::new(&self.config.trackers, hash, self.peer_id, self.config.offers, seed)
+                .with_first_connection(self.next_connection);
         for url in signaling.bad_urls().to_vec() {
             self.warn(PlayerError::TrackerUrl { url });
         }
@@ -56,7 +57,8 @@ impl Player {
         if !self.webrtc {
             return;
         }
-        signaling.set_wanted(self.config.max_peers);
+        self.wanted_peers = self.config.max_peers;
+        signaling.set_wanted(self.wanted_peers);
         signaling.start(now);
         let mut swarm = Swarm::new(hash, self.peer_id, self.config.p2p == P2pMode::On);
         swarm.set_upload_limit(self.config.upload_limit_bps);
@@ -83,6 +85,7 @@ impl Player {
         }
         if let Some(mut signaling) = self.signaling.take() {
             signaling.stop(now);
+            self.next_connection = signaling.next_connection();
             self.signaling = Some(signaling);
             self.drain_signaling();
             self.signaling = None;
@@ -166,11 +169,9 @@ impl Player {
             self.config.max_peers.saturating_sub(self.swarm.as_ref().map_or(0, Swarm::ready_peers));
         let totals =
             (self.stats.peer_bytes, self.swarm.as_ref().map_or(0, |swarm| swarm.counters().0));
-        if self
-            .signaling
-            .as_ref()
-            .is_some_and(|signaling| signaling.poll_timeout().is_some_and(|at| at <= now))
-        {
+        let changed = std::mem::replace(&mut self.wanted_peers, wanted) != wanted;
+        let due = |signaling: &Signaling| signaling.poll_timeout().is_some_and(|at| at <= now);
+        if changed || self.signaling.as_ref().is_some_and(due) {
             self.signal(now, |signaling| {
                 signaling.set_wanted(wanted);
                 signaling.update_totals(totals.0, totals.1);

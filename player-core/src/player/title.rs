@@ -130,7 +130,7 @@ pub(super) struct Title {
     /// Init sections that failed: when to try again, and how often it failed.
     pub(super) init_failures: BTreeMap<InitKey, (Instant, u32)>,
     /// `timestampOffset` by discontinuity sequence, in seconds: the same for all renditions (RFC 8216 §6.2.4).
-    pub(super) offsets: BTreeMap<u32, f64>,
+    pub(super) offsets: BTreeMap<u64, f64>,
 }
 
 impl Title {

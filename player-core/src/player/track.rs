@@ -61,7 +61,7 @@ pub(super) struct TrackState {
     /// The init section the parser has.
     pub(super) init: Option<InitKey>,
     /// Discontinuity sequence of the last segment appended.
-    pub(super) discontinuity: Option<u32>,
+    pub(super) discontinuity: Option<u64>,
     pub(super) buffered: Ranges,
     /// The last segment of a finished playlist has been appended.
     pub(super) ended: bool,

@@ -163,12 +163,9 @@ impl Player {
         }
         transfer.head_at = Some(now);
         self.bandwidth.head(now, waited);
-        let first = if status == 206 {
-            content_range.map_or(transfer.file_start + u64::from(transfer.from), |(first, _)| first)
-        } else {
-            0
-        };
         let wanted = transfer.file_start + u64::from(transfer.from);
+        let first =
+            if status == 206 { content_range.map_or(wanted, |(first, _)| first) } else { 0 };
         if first > wanted {
             self.outputs.push_back(Output::CancelFetch(id));
             return self.transfer_failed(now, id, status);
