@@ -6,7 +6,7 @@ use super::Player;
 use super::load::Load;
 use super::share::Discovery;
 use super::transfer::{blocks_to_come, transfer_end};
-use crate::swarm::fallback_time;
+use crate::swarm::{Blocks, fallback_time};
 use crate::time::Instant;
 use crate::wire::{BLOCK_BYTES, Interest, SegmentId, block_count};
 
@@ -213,7 +213,14 @@ impl Player {
         let slack = want.deadline.since(now);
         // Urgent bytes are asked for in playing order; others each viewer asks for in an order of its own.
         let start = (slack > Duration::from_secs(6)).then(|| self.rng.u64(..));
-        swarm.request_blocks(now, want.id, want.tag, offer.size, start, want.deadline, |block| {
+        let blocks = Blocks {
+            segment: want.id,
+            tag: want.tag,
+            size: offer.size,
+            start,
+            deadline: want.deadline,
+        };
+        swarm.request_blocks(now, &blocks, |block| {
             if stored.held.has(block) {
                 return false;
             }

@@ -15,6 +15,7 @@ use bytes::Bytes;
 pub(crate) use deadline::fallback_time;
 pub use identity::{info_hash, rendition_id, segment_tag};
 pub(crate) use peer::Peer;
+pub(crate) use picker::Blocks;
 
 use crate::io::ConnectionId;
 use crate::stats::PeerStats;
@@ -336,7 +337,7 @@ impl Swarm {
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
         let interest = self
             .interest_due
-            .then(|| self.interest_sent.map_or(Instant::default(), |at| at + INTEREST_INTERVAL));
+            .then(|| self.interest_sent.map_or_else(Instant::default, |at| at + INTEREST_INTERVAL));
         let uploads = self.uploads.poll_timeout();
         [self.news_at, interest, uploads].into_iter().flatten().min()
     }

@@ -16,6 +16,20 @@ pub(crate) struct Offer {
     pub(crate) covered: bool,
 }
 
+/// A segment whose blocks are asked of peers.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Blocks {
+    pub(crate) segment: SegmentId,
+    pub(crate) tag: u32,
+    /// Its size in bytes.
+    pub(crate) size: u32,
+    /// Turns the order, so that viewers who fetch the same segment ask for different blocks and can trade them;
+    /// `None` asks in playing order.
+    pub(crate) start: Option<u64>,
+    /// When it is due: a peer that would bring a block later is not asked, unless it is too late everywhere.
+    pub(crate) deadline: Instant,
+}
+
 impl Swarm {
     /// What peers that give hold of a segment beyond `held`; `None` when none holds anything of it.
     pub(crate) fn offer(
@@ -34,19 +48,15 @@ impl Swarm {
         Some(Offer { size, covered })
     }
 
-    /// Asks peers for blocks of a segment of `size` bytes that are neither held nor asked for nor refused by `wanted`.
-    /// `start` turns the order, so that viewers who fetch the same segment ask for different blocks and can trade them;
-    /// `None` asks in playing order. Returns how many were asked for.
+    /// Asks peers for blocks of a segment that are neither held nor asked for nor refused by `wanted`.
+    /// Returns how many were asked for.
     pub(crate) fn request_blocks(
         &mut self,
         now: Instant,
-        segment: SegmentId,
-        tag: u32,
-        size: u32,
-        start: Option<u64>,
-        deadline: Instant,
+        what: &Blocks,
         wanted: impl Fn(u16) -> bool,
     ) -> usize {
+        let Blocks { segment, tag, size, start, deadline } = *what;
         let count = block_count(size);
         let turn = start.map_or(0, |start| (start % u64::from(count.max(1))) as u16);
         let mut asked = 0;
@@ -66,7 +76,6 @@ impl Swarm {
                 .map(|(connection, peer)| (peer.eta(), *connection))
                 .min_by(|a, b| a.0.total_cmp(&b.0));
             let Some((eta, connection)) = supplier else { continue };
-            // Too late there is no use, unless it is too late everywhere.
             if now < deadline && now + Duration::from_secs_f64(eta.min(3600.0)) > deadline {
                 continue;
             }
