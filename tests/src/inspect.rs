@@ -217,7 +217,13 @@ fn put_segments(out: &mut Object, playlist: &MediaPlaylist) {
     let skipped = usize::try_from(playlist.skipped_segments).unwrap_or(usize::MAX);
     let count = skipped.saturating_add(segments.len());
     let entry = |index: usize| {
-        index.checked_sub(skipped).map_or(Value::Null, |index| segment(playlist, &segments[index]))
+        // Segments that a delta update skips are holes in the numbering.
+        let found = if skipped == 0 {
+            segments.get(index)
+        } else {
+            playlist.position_of(playlist.media_sequence.saturating_add(index as u64))
+        };
+        found.map_or(Value::Null, |found| segment(playlist, found))
     };
     let list = |range: Range<usize>| range.map(entry).collect::<Vec<_>>();
     if count > MAX_SEGMENTS {
