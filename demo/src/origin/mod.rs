@@ -36,6 +36,8 @@ use range::{Wanted, wanted};
 const CHUNK: usize = 16 << 10;
 /// How often a hanging request looks whether it still has to hang.
 const HANG_CHECK: Duration = Duration::from_millis(100);
+/// How long a body that will be cut waits for its first half to be written.
+const FLUSH: Duration = Duration::from_millis(100);
 
 /// Something to play.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -269,6 +271,8 @@ impl Sending {
     async fn next(&mut self) -> std::io::Result<Option<Bytes>> {
         let most = CHUNK.min(usize::try_from(self.left).unwrap_or(CHUNK));
         if most == 0 {
+            // An error drops what waits to be written: let the first half go out before.
+            tokio::time::sleep(FLUSH).await;
             return Err(cut());
         }
         // A slow body comes in small pieces, several a second.
