@@ -61,7 +61,7 @@ const STYLE = `
     --_accent: var(--potluck-accent, #ff8a4c);
     display: block; width: 100%; height: 100%; background: #000; outline: none;
   }
-  media-controller::part(bottom) { background: linear-gradient(transparent, rgb(0 0 0 / .35) 35%, rgb(0 0 0 / .75)); padding: 28px 8px 4px; }
+  .bottom { width: 100%; box-sizing: border-box; padding: 36px 8px 4px; background: linear-gradient(transparent, rgb(0 0 0 / .4) 40%, rgb(0 0 0 / .75)); }
   [part="heading"] { padding: 14px 18px 30px; font: 600 16px/1.35 var(--media-font-family); text-shadow: 0 1px 3px rgb(0 0 0 / .6);
     background: linear-gradient(rgb(0 0 0 / .6), transparent); width: 100%; box-sizing: border-box; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
   [part="heading"]:empty { display: none; }
@@ -80,7 +80,7 @@ const STYLE = `
   .controls[data-stream="live"] media-time-display, .controls[data-stream="live"] .on-demand { display: none; }
   .controls[data-stream="live"]:not([data-dvr]) media-time-range { visibility: hidden; }
   media-captions-button:not([mediasubtitleslist]), media-pip-button[mediapipunavailable], media-airplay-button[mediaairplayunavailable], media-fullscreen-button[mediafullscreenunavailable] { display: none; }
-  media-settings-menu { right: 8px; bottom: 58px; border-radius: 12px; padding: 6px; box-shadow: 0 8px 30px rgb(0 0 0 / .5); max-height: 70%; }
+  media-settings-menu { right: 8px; bottom: 58px; border-radius: 12px; box-shadow: 0 8px 30px rgb(0 0 0 / .5); max-height: 70%; }
   media-settings-menu-item { border-radius: 8px; }
   media-settings-menu-item[submenusize="0"], media-settings-menu-item[submenusize="1"].choice { display: none; }
   [part="people"] { display: inline-flex; align-items: center; gap: 6px; height: 28px; padding: 0 10px; margin: 0 4px; border-radius: 999px; background: rgb(255 255 255 / .14);
@@ -130,7 +130,7 @@ const CONTROLS = `
     <media-settings-menu-item class="choice">Audio<media-audio-track-menu slot="submenu" hidden><div slot="title">Audio</div></media-audio-track-menu></media-settings-menu-item>
     <media-settings-menu-item class="choice">Captions<media-captions-menu slot="submenu" hidden><div slot="title">Captions</div></media-captions-menu></media-settings-menu-item>
   </media-settings-menu>
-  <media-time-range></media-time-range>
+  <div class="bottom"><media-time-range></media-time-range>
   <media-control-bar>
     <media-play-button></media-play-button>
     <div class="volume"><media-mute-button></media-mute-button><media-volume-range></media-volume-range></div>
@@ -143,7 +143,7 @@ const CONTROLS = `
     <media-airplay-button></media-airplay-button>
     <media-pip-button class="wide"></media-pip-button>
     <media-fullscreen-button></media-fullscreen-button>
-  </media-control-bar>
+  </media-control-bar></div>
 `;
 
 /** Puts the controls around the player's video. */

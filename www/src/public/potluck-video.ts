@@ -238,6 +238,8 @@ export class PotluckVideo extends Base {
       }
     } else {
       super.attributeChangedCallback(name, before, after);
+      // On a <video> the attribute counts when the element is created; here, until something is loaded.
+      if (name === 'muted' && this.nativeEl.readyState === 0) this.nativeEl.muted = after !== null;
     }
     if (name === 'src' || name === 'preload' || name === 'autoplay' || (OPTION_ATTRIBUTES as readonly string[]).includes(name)) this.#schedule();
   }
@@ -369,6 +371,7 @@ export class PotluckVideo extends Base {
     this.#error = null;
     this.#warnings = [];
     this.#stats = noStats();
+    this.dispatchEvent(new Event('statschange'));
     this.#setTimeline(null);
     this.#setWaiting(null);
     this.#renditions?.clear();
