@@ -66,7 +66,8 @@ async fn the_live_channel_is_listed_and_its_segments_are_the_films() {
     assert!(!playlist.has_end_list);
     let newest = playlist.segments.values().last().unwrap();
     let live = server.fetch(&format!("/media/live/480p/{}", newest.uri())).await;
-    let film = server.fetch("/media/sample/480p/005.m4s").await;
+    let film = format!("/media/sample/480p/{:03}.m4s", newest.number() % 16);
+    let film = server.fetch(&film).await;
     assert_eq!(live.status, 200);
     assert_eq!(live.body, film.body);
 }

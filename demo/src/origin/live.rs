@@ -10,6 +10,10 @@ use hls_m3u8::{MediaPlaylist, MediaSegment};
 use super::folder::Folder;
 use crate::clock::rfc3339;
 
+/// When every channel began, since the Unix epoch: the start of 2026. Fixed, so that media sequences
+/// go on where they were when the server starts anew under a viewer.
+pub(crate) const EPOCH: Duration = Duration::from_secs(1_767_225_600);
+
 /// Segments in the window.
 const WINDOW: u64 = 6;
 /// Segments that stay available after they left the window (RFC 8216 §6.2.2 asks for the length of
@@ -84,15 +88,14 @@ impl Channel {
         &self.folder
     }
 
-    /// What `name` stands for when the channel has run for `age`, having begun at `start` (since the
-    /// Unix epoch).
-    pub(crate) fn find(&self, name: &str, start: Duration, age: Duration) -> Option<Item> {
+    /// What `name` stands for at `age`, the time since [`EPOCH`].
+    pub(crate) fn find(&self, name: &str, age: Duration) -> Option<Item> {
         if name == self.entry {
             return Some(Item::Playlist(self.multivariant.clone()));
         }
         let window = self.window(age);
         if let Some(rendition) = self.renditions.get(name) {
-            return self.playlist(name, rendition, window, start).map(Item::Playlist);
+            return self.playlist(name, rendition, window).map(Item::Playlist);
         }
         let (folder, file) = name.rsplit_once('/').unwrap_or(("", name));
         for (playlist, rendition) in &self.renditions {
@@ -154,19 +157,13 @@ impl Channel {
             + self.lengths.iter().take((number % count) as usize).sum::<Duration>()
     }
 
-    fn playlist(
-        &self,
-        name: &str,
-        rendition: &Rendition,
-        window: Window,
-        start: Duration,
-    ) -> Option<String> {
+    fn playlist(&self, name: &str, rendition: &Rendition, window: Window) -> Option<String> {
         let count = self.lengths.len() as u64;
         let mut segments = Vec::new();
         for number in window.first..window.first + window.count {
             let (uri, length) = &rendition.segments[(number % count) as usize];
-            // The window's start in the past is the wall clock's time when it was live.
-            let date = (start + self.start_of(number)).saturating_sub(self.preroll());
+            // A segment is listed when it has been shown to its end, as from an encoder.
+            let date = (EPOCH + self.start_of(number)).saturating_sub(self.preroll());
             let mut segment = MediaSegment::builder();
             segment
                 .duration(*length)

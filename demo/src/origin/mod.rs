@@ -81,8 +81,8 @@ enum Source {
 pub(crate) struct Origin {
     titles: Vec<Title>,
     sources: Vec<(String, Source)>,
-    /// When the channels began: on the wall clock, and on the clock that never jumps.
-    began: (Duration, Instant),
+    /// How long the channels had run at the start, and when that was on the clock that never jumps.
+    started: (Duration, Instant),
     limit: Option<Arc<Limit>>,
     counters: Arc<Counters>,
     faults: Arc<Faults>,
@@ -99,7 +99,7 @@ impl Origin {
         let mut origin = Self {
             titles: Vec::new(),
             sources: Vec::new(),
-            began: (clock::now(), Instant::now()),
+            started: (clock::now().saturating_sub(live::EPOCH), Instant::now()),
             limit: limit_bps.map(|bps| Arc::new(Limit::new(bps as f64 / 8.0))),
             counters: Arc::default(),
             faults,
@@ -161,7 +161,7 @@ impl Origin {
         match source {
             Source::Film(folder) => folder.open(name).await,
             Source::Channel(channel) => {
-                match channel.find(name, self.began.0, self.began.1.elapsed())? {
+                match channel.find(name, self.started.0 + self.started.1.elapsed())? {
                     Item::Playlist(text) => Some(Content::Memory(text.into())),
                     Item::File(name) => channel.folder().open(&name).await,
                 }

@@ -11,37 +11,37 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 
 /// A running server; it stops when dropped.
-pub struct Running {
-    pub address: SocketAddr,
+pub(crate) struct Running {
+    pub(crate) address: SocketAddr,
     stop: Option<oneshot::Sender<()>>,
-    pub task: tokio::task::JoinHandle<std::io::Result<()>>,
+    pub(crate) task: tokio::task::JoinHandle<std::io::Result<()>>,
     www: PathBuf,
 }
 
 /// A response as it came.
 #[derive(Debug)]
-pub struct Reply {
-    pub status: u16,
-    pub headers: Vec<(String, String)>,
-    pub body: Vec<u8>,
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Reply {
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|header| header.0 == name).map(|header| header.1.as_str())
     }
 
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         String::from_utf8(self.body.clone()).expect("text")
     }
 
-    pub fn json(&self) -> serde_json::Value {
+    pub(crate) fn json(&self) -> serde_json::Value {
         serde_json::from_slice(&self.body).expect("JSON")
     }
 }
 
 /// Options with pages in a folder of their own and faults allowed.
-pub fn options(name: &str) -> Options {
+pub(crate) fn options(name: &str) -> Options {
     let www = std::env::temp_dir().join(format!("potluck-test-{}-{name}", std::process::id()));
     std::fs::create_dir_all(&www).expect("a folder");
     std::fs::write(www.join("index.html"), "<h1>front</h1>").expect("a page");
@@ -50,7 +50,7 @@ pub fn options(name: &str) -> Options {
     Options { www, faults: true, ..Options::default() }
 }
 
-pub async fn start(options: Options) -> Running {
+pub(crate) async fn start(options: Options) -> Running {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("an address");
     let www = options.www.clone();
@@ -64,7 +64,13 @@ pub async fn start(options: Options) -> Running {
 
 impl Running {
     /// Sends one request and reads until the connection ends. `None`: no response came.
-    pub async fn ask(&self, method: &str, path: &str, headers: &str, body: &str) -> Option<Reply> {
+    pub(crate) async fn ask(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &str,
+        body: &str,
+    ) -> Option<Reply> {
         let mut stream = TcpStream::connect(self.address).await.expect("a connection");
         let request = format!(
             "{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nContent-Length: {}\r\n{headers}\r\n{body}",
@@ -86,16 +92,16 @@ impl Running {
         Some(Reply { status, headers, body: bytes[end + 4..].to_vec() })
     }
 
-    pub async fn fetch(&self, path: &str) -> Reply {
+    pub(crate) async fn fetch(&self, path: &str) -> Reply {
         self.ask("GET", path, "", "").await.expect("a response")
     }
 
-    pub async fn post(&self, path: &str, json: &str) -> Reply {
+    pub(crate) async fn post(&self, path: &str, json: &str) -> Reply {
         let headers = "Content-Type: application/json\r\n";
         self.ask("POST", path, headers, json).await.expect("a response")
     }
 
-    pub fn stop(&mut self) {
+    pub(crate) fn stop(&mut self) {
         self.stop.take();
     }
 }
