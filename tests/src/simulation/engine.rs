@@ -1,9 +1,9 @@
 //! What the simulator drives: anything with the core's loop.
 
-use player_core::Config;
 use player_core::io::{Input, Output};
 use player_core::stats::Stats;
 use player_core::time::Instant;
+use player_core::{Config, Player};
 
 /// A player without I/O. Baselines and test doubles implement it beside the real core.
 pub trait Engine {
@@ -17,4 +17,26 @@ pub trait Engine {
     fn poll_timeout(&self) -> Option<Instant>;
     /// Its own counters.
     fn stats(&self, now: Instant) -> Stats;
+}
+
+impl Engine for Player {
+    fn new(config: Config, seed: u64) -> Self {
+        Self::new(config, seed)
+    }
+
+    fn handle_input(&mut self, now: Instant, input: Input) {
+        self.handle_input(now, input);
+    }
+
+    fn poll_output(&mut self) -> Option<Output> {
+        self.poll_output()
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        self.poll_timeout()
+    }
+
+    fn stats(&self, now: Instant) -> Stats {
+        self.stats(now)
+    }
 }

@@ -145,11 +145,16 @@ impl Element {
                 self.pending = None;
                 self.runs.clear();
                 self.demuxer = Demuxer::Head(Vec::new());
-                self.variant = None;
+                // A position set before there is any media is where playback will begin; one set in
+                // the media before is gone with it.
+                if self.variant.take().is_some() {
+                    self.position = 0;
+                    self.seeking = false;
+                }
+                self.duration = i64::MAX;
                 self.shift = 0;
                 self.end_of_stream = false;
                 self.state = State::Waiting;
-                self.position = 0;
                 None
             }
             MediaCommand::SetDuration(to) => {
@@ -214,7 +219,7 @@ impl Element {
             self.watched.rebuffer_micros += now - since;
         }
         self.position = micros(to).clamp(0, self.duration.max(0));
-        self.seeking = true;
+        self.seeking = self.variant.is_some();
         self.state = State::Waiting;
         self.changed = true;
         self.settle(now);
@@ -449,7 +454,10 @@ impl Element {
             let Some(variant) = variants.into_iter().find(|v| title.init(*v) == data) else {
                 return wrong(self, "an init section of no variant");
             };
-            self.variant = Some(variant);
+            if self.variant.replace(variant).is_none() && self.position > 0 {
+                self.seeking = true;
+                self.changed = true;
+            }
             return Ok(());
         }
         let Some(head) = SegmentHead::read(data) else {
@@ -665,6 +673,22 @@ mod tests {
         assert!(!rig.at(1.0).seeking);
         assert!((rig.at(3.0).position - 10.0).abs() < 1e-6);
         assert_eq!(rig.element.watched.rebuffers, 0, "waiting for a seek is none");
+    }
+
+    #[test]
+    fn a_position_set_before_the_media_opens_is_where_it_begins() {
+        let mut rig = Rig::new(None);
+        rig.element = Element::new(0, None);
+        rig.command(MediaCommand::Seek(20.0));
+        rig.command(MediaCommand::Open(vec![(Track::Main, "video/mp4".to_owned())]));
+        rig.element.finish();
+        assert!(!rig.at(0.5).seeking);
+        rig.append(rig.title.init(0), None).unwrap();
+        assert!(rig.at(1.0).seeking, "with the metadata it seeks there");
+        rig.append(rig.segment(0, 5), Some(-10.0)).unwrap();
+        assert!((rig.at(2.0).position - 21.0).abs() < 1e-6);
+        rig.command(MediaCommand::Open(vec![(Track::Main, "video/mp4".to_owned())]));
+        assert!(rig.at(2.0).position == 0.0, "other media begins at its beginning");
     }
 
     #[test]

@@ -116,8 +116,8 @@ pub(super) struct Direction {
     pub(super) flying: VecDeque<Frame>,
     /// Bytes waiting: `bufferedAmount`.
     pub(super) buffered: usize,
-    /// `buffered` has been above the low mark since the sender was last told.
-    pub(super) was_above: bool,
+    /// Bytes accepted since the sender was last told that its buffer is low.
+    pub(super) unreported: usize,
     /// Bytes flying.
     pub(super) in_flight: u32,
     pub(super) last_arrival: u64,

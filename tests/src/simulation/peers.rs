@@ -167,7 +167,6 @@ impl<E: Engine> Run<'_, E> {
     }
 
     pub(super) fn send_peer(&mut self, viewer: u32, connection: ConnectionId, message: Message) {
-        let low = self.world.config.send_buffer_low;
         let window = self.world.channel_window;
         let Some(v) = self.viewers[viewer as usize].as_deref_mut() else { return };
         let linked = match v.connections.get(&connection.0) {
@@ -193,7 +192,7 @@ impl<E: Engine> Run<'_, E> {
         };
         let direction = &mut link.directions[usize::from(side)];
         direction.buffered += len as usize;
-        direction.was_above |= direction.buffered > low;
+        direction.unreported += len as usize;
         direction.waiting.push_back(Frame { message, len });
         if !direction.queued && direction.in_flight < window {
             direction.queued = true;
@@ -227,8 +226,12 @@ impl<E: Engine> Run<'_, E> {
             direction.buffered -= frame.len as usize;
             direction.in_flight += frame.len;
             direction.flying.push_back(frame);
-            let drained = direction.was_above && direction.buffered <= low;
-            direction.was_above &= !drained;
+            // As the browser's shell does: also when the line is faster than the sender, and the
+            // buffer never was above the mark.
+            let drained = direction.unreported > low && direction.buffered <= low;
+            if drained {
+                direction.unreported = 0;
+            }
             direction.queued =
                 !direction.waiting.is_empty() && direction.in_flight < self.world.channel_window;
             if direction.queued {

@@ -13,7 +13,7 @@ use super::net::{Downlink, Links, Uplink};
 use super::origin::Origin;
 use super::report::{Report, ViewerReport};
 use super::title::{EPOCH_MS, mix};
-use super::trace::Trace;
+use super::trace::{self, Trace};
 use super::tracker::Tracker;
 use super::viewer::{Connection, Counted, HttpLine, Traits, Viewer};
 use super::world::{Action, World};
@@ -202,7 +202,11 @@ impl<'w, E: Engine> Run<'w, E> {
     /// Tells a core something and does what it says.
     pub(super) fn tell(&mut self, viewer: u32, input: Input) {
         let now = Instant::from_micros(self.now);
+        let logged = self.world.log == Some(viewer);
         let Some(state) = self.viewer(viewer) else { return };
+        if logged {
+            trace::log_input(now, &input);
+        }
         state.engine.handle_input(now, input);
         for count in 0.. {
             let Some(output) = self.viewer(viewer).and_then(|v| v.engine.poll_output()) else {
@@ -210,6 +214,9 @@ impl<'w, E: Engine> Run<'w, E> {
             };
             assert!(count < MOST_OUTPUTS, "viewer {viewer} talks without end, now {output:?}");
             self.trace.output(self.now, viewer, &output);
+            if logged {
+                trace::log_output(now, &output);
+            }
             self.obey(viewer, output);
         }
         let now = self.now;

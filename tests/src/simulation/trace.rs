@@ -1,6 +1,7 @@
 //! One number for a whole run: equal when, and only when, each core said the same at the same time.
 
-use player_core::io::{MediaCommand, Output};
+use player_core::io::{Input, MediaCommand, Output};
+use player_core::time::Instant;
 use player_core::wire::Message;
 use std::hash::Hasher;
 
@@ -91,6 +92,33 @@ impl Trace {
     fn text(&mut self, value: &impl std::fmt::Debug) {
         // Writing to a hash cannot fail.
         let _ = std::fmt::Write::write_fmt(self, format_args!("{value:?}"));
+    }
+}
+
+/// Writes an input to standard error, media bytes left out.
+pub(super) fn log_input(now: Instant, input: &Input) {
+    let now = now.as_secs_f64();
+    match input {
+        Input::FetchChunk { id, data } => eprintln!("{now:.3} <- {id:?} {} bytes", data.len()),
+        Input::PeerMessage(connection, Message::Piece { id, offset, data }) => {
+            eprintln!("{now:.3} <- {connection:?} piece {id} +{offset} {} bytes", data.len());
+        }
+        Input::TrackerMessage(_, text) => eprintln!("{now:.3} <- tracker {text}"),
+        other => eprintln!("{now:.3} <- {other:?}"),
+    }
+}
+
+/// Writes an output to standard error, media bytes left out.
+pub(super) fn log_output(now: Instant, output: &Output) {
+    let now = now.as_secs_f64();
+    match output {
+        Output::SendPeer(connection, Message::Piece { id, offset, data }) => {
+            eprintln!("{now:.3}    -> {connection:?} piece {id} +{offset} {} bytes", data.len());
+        }
+        Output::Media(MediaCommand::Append { data, timestamp_offset, .. }) => {
+            eprintln!("{now:.3}    -> append {} bytes, offset {timestamp_offset:?}", data.len());
+        }
+        other => eprintln!("{now:.3}    -> {other:?}"),
     }
 }
 

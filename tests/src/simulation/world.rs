@@ -71,6 +71,8 @@ pub struct World {
     pub script: Vec<Step>,
     /// Pass each message through the codec.
     pub wire: bool,
+    /// Write what this viewer's core is told and says to standard error.
+    pub log: Option<u32>,
 }
 
 /// Something that happens at a set time.
@@ -149,7 +151,9 @@ impl World {
         Self::of(Title::new(vec![1_000_000], 4.0, None), viewers)
     }
 
-    fn of(title: Title, viewers: u32) -> Self {
+    /// Any title; uplinks of twice its first bitrate.
+    #[must_use]
+    pub fn of(title: Title, viewers: u32) -> Self {
         let uplink_bps = 2 * title.bitrates[0];
         Self {
             seed: 1,
@@ -184,6 +188,7 @@ impl World {
             },
             script: Vec::new(),
             wire: false,
+            log: None,
         }
     }
 

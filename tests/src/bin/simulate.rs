@@ -1,0 +1,248 @@
+//! `simulate`: runs real cores on a virtual network and prints what came of it.
+//!
+//! `cargo run --release -p tests --bin simulate -- --viewers 100 --uplink 2 --scenario live`
+
+#![allow(clippy::print_stdout, reason = "printing the result is what it is for")]
+
+use clap::{Parser, ValueEnum};
+use player_core::Player;
+use player_core::config::P2pMode;
+use std::io::{IsTerminal as _, Write as _};
+use std::time::Instant;
+use tests::simulation::{Fault, FaultKind, Report, Spread, Title, World};
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Scenario {
+    Live,
+    Vod,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Format {
+    /// A summary and a table of viewers.
+    Text,
+    /// Everything as JSON, one report per seed.
+    Json,
+    /// JSON on standard output, the text on standard error.
+    Both,
+}
+
+/// Runs the real core, many times at once, on a virtual network.
+#[derive(Debug, Parser)]
+struct Options {
+    /// Live, or VOD.
+    #[arg(long, value_enum, default_value = "live")]
+    scenario: Scenario,
+    /// Viewers.
+    #[arg(long, default_value_t = 20)]
+    viewers: u32,
+    /// Virtual seconds.
+    #[arg(long, default_value_t = 120.0)]
+    seconds: f64,
+    /// Bitrate of the stream in kbit/s; several make several variants.
+    #[arg(long, default_value = "1000", value_delimiter = ',')]
+    bitrate: Vec<u64>,
+    /// Uplink of each viewer as a multiple of the (first) bitrate.
+    #[arg(long, default_value_t = 2.0)]
+    uplink: f64,
+    /// Downlink of each viewer in Mbit/s.
+    #[arg(long, default_value_t = 50.0)]
+    downlink: f64,
+    /// Segment duration in seconds.
+    #[arg(long, default_value_t = 4.0)]
+    segment: f64,
+    /// Duration of the film in seconds (VOD).
+    #[arg(long, default_value_t = 60.0)]
+    film: f64,
+    /// Segments in the playlist (live).
+    #[arg(long, default_value_t = 10)]
+    window: u64,
+    /// `HOLD-BACK` in seconds (live).
+    #[arg(long)]
+    hold_back: Option<f64>,
+    /// Mean latency between two viewers, one way, in ms.
+    #[arg(long, default_value_t = 20.0)]
+    latency: f64,
+    /// Share of packets lost.
+    #[arg(long, default_value_t = 0.0)]
+    loss: f64,
+    /// Seconds between joins.
+    #[arg(long, default_value_t = 1.0)]
+    spacing: f64,
+    /// Joins are a Poisson process.
+    #[arg(long)]
+    poisson: bool,
+    /// Share of viewers that leaves and is replaced in a minute.
+    #[arg(long, default_value_t = 0.0)]
+    churn: f64,
+    /// Share of viewers behind a NAT (two of them cannot connect).
+    #[arg(long, default_value_t = 0.0)]
+    nat: f64,
+    /// Share of viewers that can connect to nobody.
+    #[arg(long, default_value_t = 0.0)]
+    blocked: f64,
+    /// Share of viewers that give nothing.
+    #[arg(long, default_value_t = 0.0)]
+    free_riders: f64,
+    /// Share of viewers that send wrong bytes.
+    #[arg(long, default_value_t = 0.0)]
+    polluters: f64,
+    /// Share of viewers with a tenth of the uplink.
+    #[arg(long, default_value_t = 0.0)]
+    slow: f64,
+    /// Connections of each viewer at most.
+    #[arg(long)]
+    neighbours: Option<usize>,
+    /// Bytes that may wait in a data channel's send buffer, in KiB.
+    #[arg(long)]
+    send_buffer: Option<usize>,
+    /// The origin's line in Mbit/s; no limit when it is not given.
+    #[arg(long)]
+    origin_limit: Option<f64>,
+    /// The origin answers 503 between these seconds: `FROM-UNTIL`.
+    #[arg(long)]
+    outage: Option<String>,
+    /// Without peers: the baseline.
+    #[arg(long)]
+    http_only: bool,
+    /// Pass each message through the codec.
+    #[arg(long)]
+    wire: bool,
+    /// Write what this viewer's core is told and says to standard error.
+    #[arg(long)]
+    log: Option<u32>,
+    /// First seed.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Number of seeds, from the first on.
+    #[arg(long, default_value_t = 1)]
+    seeds: u64,
+    /// What to print.
+    #[arg(long, value_enum, default_value = "text")]
+    format: Format,
+    /// Viewers in the table at most.
+    #[arg(long, default_value_t = 40)]
+    rows: usize,
+}
+
+impl Options {
+    fn world(&self) -> Result<World, String> {
+        let bitrates: Vec<u64> = self.bitrate.iter().map(|kbit| kbit * 1_000).collect();
+        let first = *bitrates.first().ok_or("--bitrate is empty")?;
+        let film = match self.scenario {
+            Scenario::Live => None,
+            Scenario::Vod => Some(self.film),
+        };
+        let mut title = Title::new(bitrates, self.segment, film);
+        title.window = self.window.max(1);
+        title.hold_back = self.hold_back;
+        let mut world = World {
+            seed: self.seed,
+            seconds: self.seconds,
+            join_spacing: self.spacing,
+            poisson: self.poisson,
+            churn_per_minute: self.churn,
+            uplink_bps: (first as f64 * self.uplink) as u64,
+            downlink_bps: (self.downlink * 1e6) as u64,
+            latency_ms: self.latency,
+            loss: self.loss,
+            origin_limit_bps: self.origin_limit.map(|megabits| (megabits * 1e6) as u64),
+            nat_share: self.nat,
+            blocked_share: self.blocked,
+            free_rider_share: self.free_riders,
+            polluter_share: self.polluters,
+            slow_share: self.slow,
+            wire: self.wire,
+            log: self.log,
+            ..World::of(title, self.viewers)
+        };
+        if let Some(neighbours) = self.neighbours {
+            world.config.max_peers = neighbours;
+        }
+        if let Some(kibibytes) = self.send_buffer {
+            world.config.send_buffer_high = kibibytes << 10;
+            world.config.send_buffer_low = (kibibytes << 10) / 8;
+        }
+        if self.http_only {
+            world.config.p2p = P2pMode::Off;
+        }
+        if let Some(outage) = &self.outage {
+            let (from, until) = outage
+                .split_once('-')
+                .and_then(|(from, until)| Some((from.parse().ok()?, until.parse().ok()?)))
+                .ok_or_else(|| format!("--outage {outage}: want FROM-UNTIL in seconds"))?;
+            world.faults.push(Fault { from, until, kind: FaultKind::Status(503) });
+        }
+        Ok(world)
+    }
+}
+
+/// Mean and worst over several seeds.
+fn over_seeds(reports: &[Report]) -> String {
+    let mut out = String::new();
+    let mut line = |name: &str, of: &dyn Fn(&Report) -> f64| {
+        let values: Vec<f64> = reports.iter().map(of).collect();
+        let mean = values.iter().sum::<f64>() / values.len() as f64;
+        if let Some(Spread { max, .. }) = Spread::of(values.clone()) {
+            let least = values.iter().copied().fold(f64::INFINITY, f64::min);
+            out.push_str(&format!("{name:<28} mean {mean:.4}, least {least:.4}, most {max:.4}\n"));
+        }
+    };
+    line("origin copies per segment", &|r| r.origin_copies);
+    line("  after the last join", &|r| r.late_origin_copies.unwrap_or(f64::NAN));
+    line("offload", &|r| r.offload);
+    line("rebuffers", &|r| r.rebuffers as f64);
+    line("rebuffer seconds", &|r| r.rebuffer_seconds);
+    line("first frame p95, s", &|r| r.first_frame.p95);
+    line("duplicate share", &|r| r.duplicate_share);
+    line("control share", &|r| r.control_share);
+    out
+}
+
+fn main() -> Result<(), String> {
+    let options = Options::parse();
+    let terminal = std::io::stderr().is_terminal();
+    let mut reports = Vec::new();
+    for seed in options.seed..options.seed + options.seeds.max(1) {
+        let world = World { seed, ..options.world()? };
+        #[expect(clippy::disallowed_methods, reason = "how long the simulation itself takes")]
+        let begun = Instant::now();
+        let report = world.run_with::<Player>(|second, viewers| {
+            if terminal || second % 10 == 0 {
+                let line = format!(
+                    "seed {seed}: {second} of {:.0} s, {viewers} viewers, {:.1} s",
+                    world.seconds,
+                    begun.elapsed().as_secs_f64()
+                );
+                let end = if terminal { "\r" } else { "\n" };
+                let _ = write!(std::io::stderr(), "{line}{end}");
+            }
+        });
+        if terminal {
+            let _ = writeln!(std::io::stderr());
+        }
+        let text = format!("seed {seed}\n{}\n{}", report.summary(), report.table(options.rows));
+        match options.format {
+            Format::Text => println!("{text}"),
+            Format::Json => {}
+            Format::Both => {
+                let _ = writeln!(std::io::stderr(), "{text}");
+            }
+        }
+        if !matches!(options.format, Format::Text) {
+            let json = serde_json::to_string(&report).map_err(|error| error.to_string())?;
+            println!("{json}");
+        }
+        reports.push(report);
+    }
+    if reports.len() > 1 {
+        let summary = over_seeds(&reports);
+        match options.format {
+            Format::Text => println!("{} seeds\n{summary}", reports.len()),
+            Format::Json | Format::Both => {
+                let _ = write!(std::io::stderr(), "{summary}");
+            }
+        }
+    }
+    Ok(())
+}

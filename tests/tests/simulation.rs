@@ -1,0 +1,282 @@
+//! What must hold of the real core, on a virtual network.
+
+use player_core::Player;
+use player_core::config::P2pMode;
+use tests::simulation::{Action, Fault, FaultKind, Report, Step, Title, World};
+
+/// Runs a world, and checks what holds in each.
+fn run(world: &World) -> Report {
+    // To look into a failure: the number of the viewer whose inputs and outputs to print.
+    let log = std::env::var("SIMULATION_LOG").ok().and_then(|viewer| viewer.parse().ok());
+    let report = World { log, ..world.clone() }.run::<Player>();
+    assert_eq!(report.violations, Vec::<String>::new(), "the contract with the shell");
+    if world.polluter_share == 0.0 {
+        assert_eq!(report.corrupt_bytes, 0, "every appended byte is the origin's");
+    }
+    report
+}
+
+fn text(report: &Report) -> String {
+    let errors: Vec<&String> = report.viewers.iter().flat_map(|v| &v.errors).collect();
+    format!("{}\n{}\n{errors:?}", report.summary(), report.table(60))
+}
+
+/// Everyone who stayed for `seconds` played smoothly.
+fn assert_smooth(report: &Report) {
+    assert_eq!(report.rebuffers, 0, "{}", text(report));
+    for viewer in &report.viewers {
+        let until = viewer.left.unwrap_or(report.setting.seconds);
+        if until - viewer.joined > 5.0 {
+            assert!(viewer.first_frame.is_some(), "viewer {}\n{}", viewer.viewer, text(report));
+        }
+        assert!(viewer.errors.is_empty(), "{:?}", viewer.errors);
+    }
+}
+
+fn fault(from: f64, until: f64, kind: FaultKind) -> Fault {
+    Fault { from, until, kind }
+}
+
+#[test]
+fn a_single_viewer_plays_a_film_to_its_end_from_one_copy() {
+    let report = run(&World { seconds: 80.0, ..World::vod(1) });
+    let viewer = &report.viewers[0];
+    assert!(viewer.ended && (viewer.played - 60.0).abs() < 0.1, "{}", text(&report));
+    assert_smooth(&report);
+    assert!((report.origin_copies - 1.0).abs() < 1e-6, "{}", text(&report));
+    assert_eq!(viewer.peer_bytes, 0);
+}
+
+#[test]
+fn twenty_viewers_of_a_film_cost_the_origin_little() {
+    let mut world = World { seconds: 330.0, churn_per_minute: 0.05, ..World::vod(20) };
+    world.title = Title::new(vec![1_000_000], 4.0, Some(300.0));
+    let report = run(&world);
+    assert_smooth(&report);
+    assert!(report.origin_copies <= 1.5, "{}", text(&report));
+}
+
+#[test]
+fn twenty_viewers_of_a_channel_cost_the_origin_little() {
+    let world = World { seconds: 120.0, churn_per_minute: 0.05, ..World::live(20) };
+    let report = run(&world);
+    assert_smooth(&report);
+    assert!(report.late_origin_copies.is_some_and(|k| k <= 1.5), "{}", text(&report));
+}
+
+#[test]
+fn a_second_viewer_takes_most_from_the_first() {
+    let world = World { seconds: 80.0, join_spacing: 5.0, ..World::vod(2) };
+    let report = run(&world);
+    assert_smooth(&report);
+    let second = &report.viewers[1];
+    let share = second.peer_bytes as f64 / (second.peer_bytes + second.http_bytes) as f64;
+    assert!(share >= 0.8, "{share}\n{}", text(&report));
+    assert!(report.origin_copies <= 1.3, "{}", text(&report));
+}
+
+#[test]
+fn live_with_peers_is_no_later_than_without() {
+    let world = World { seconds: 60.0, ..World::live(3) };
+    let with = run(&world);
+    let mut world = world;
+    world.config.p2p = P2pMode::Off;
+    let without = run(&world);
+    assert_smooth(&with);
+    assert_smooth(&without);
+    let [with, without] = [with, without].map(|report| report.live_latency.expect("it plays").p50);
+    assert!(with <= without + 0.5, "{with} s with peers, {without} s without");
+}
+
+#[test]
+fn a_seed_replays_bit_for_bit_and_another_does_not() {
+    let world =
+        |seed| World { seed, seconds: 40.0, loss: 0.005, churn_per_minute: 0.5, ..World::live(8) };
+    let (first, again, other) = (run(&world(1)), run(&world(1)), run(&world(2)));
+    assert_eq!(first.trace_hash, again.trace_hash);
+    assert_eq!((first.outputs, first.events), (again.outputs, again.events));
+    assert_ne!(first.trace_hash, other.trace_hash);
+}
+
+#[test]
+fn messages_through_the_codec_change_nothing() {
+    let world = |wire| World { wire, seconds: 40.0, churn_per_minute: 0.3, ..World::vod(6) };
+    let (plain, wire) = (run(&world(false)), run(&world(true)));
+    assert!(plain.offload > 0.2, "{}", text(&plain));
+    assert_eq!(plain.trace_hash, wire.trace_hash);
+}
+
+#[test]
+fn an_origin_that_is_out_for_five_seconds_is_not_noticed() {
+    for kind in [FaultKind::Status(503), FaultKind::Truncate, FaultKind::Gone] {
+        let mut world = World { seconds: 90.0, ..World::vod(2) };
+        world.faults = vec![fault(8.0, 13.0, kind)];
+        let report = run(&world);
+        assert_smooth(&report);
+        assert!(report.viewers.iter().all(|v| v.ended), "{kind:?}\n{}", text(&report));
+    }
+}
+
+#[test]
+fn an_origin_that_hangs_is_given_up_and_asked_again() {
+    let mut world = World { seconds: 120.0, ..World::vod(1) };
+    world.faults = vec![fault(6.0, 11.0, FaultKind::Hang)];
+    let report = run(&world);
+    assert!(report.viewers[0].ended, "{}", text(&report));
+}
+
+#[test]
+fn an_origin_gone_for_good_is_replaced_by_a_peer_that_has_everything() {
+    let mut world = World { seconds: 160.0, join_spacing: 60.0, ..World::vod(2) };
+    // The first has watched it all when the second joins; ten seconds later the origin goes.
+    world.faults = vec![fault(70.0, 1e9, FaultKind::Gone)];
+    let report = run(&world);
+    assert_eq!(report.rebuffers, 0, "{}", text(&report));
+    assert!(report.viewers[1].ended, "{}", text(&report));
+}
+
+#[test]
+fn a_viewer_without_origin_and_peers_waits_and_recovers() {
+    let mut world = World { seconds: 300.0, ..World::vod(1) };
+    world.title = Title::new(vec![1_000_000], 4.0, Some(160.0));
+    world.faults = vec![fault(5.0, 120.0, FaultKind::Status(503))];
+    let report = run(&world);
+    let viewer = &report.viewers[0];
+    assert!(viewer.ended && viewer.rebuffers >= 1, "{}", text(&report));
+    assert!(viewer.rebuffer_seconds < 120.0, "{}", text(&report));
+}
+
+#[test]
+fn a_peer_that_leaves_in_the_middle_is_not_noticed() {
+    for action in [Action::Leave(0), Action::Vanish(0)] {
+        let mut world = World { seconds: 90.0, join_spacing: 5.0, ..World::vod(2) };
+        world.script = vec![Step { at: 30.0, action }];
+        let report = run(&world);
+        assert_smooth(&report);
+        assert!(report.viewers[1].ended, "{action:?}\n{}", text(&report));
+    }
+}
+
+#[test]
+fn without_a_tracker_it_plays_from_the_origin() {
+    for at in [0.0, 10.0] {
+        let mut world = World { seconds: 80.0, ..World::vod(3) };
+        world.script = vec![Step { at, action: Action::Tracker(false) }];
+        let report = run(&world);
+        assert_smooth(&report);
+        assert!(report.viewers.iter().all(|v| v.ended), "{}", text(&report));
+        if at == 0.0 {
+            assert!((report.origin_copies - 3.0).abs() < 0.05, "{}", text(&report));
+        }
+    }
+}
+
+#[test]
+fn a_full_source_buffer_is_lived_with() {
+    let mut world = World { seconds: 110.0, ..World::vod(1) };
+    world.title = Title::new(vec![4_000_000], 4.0, Some(90.0));
+    // Twelve seconds of it.
+    world.quota_bytes = Some(6_000_000);
+    let report = run(&world);
+    let viewer = &report.viewers[0];
+    assert!(viewer.quota_failures > 0, "the case is the one meant\n{}", text(&report));
+    assert!(viewer.ended, "{}", text(&report));
+    assert_smooth(&report);
+}
+
+#[test]
+fn seeks_forward_and_back_find_their_place() {
+    let mut world = World { seconds: 90.0, join_spacing: 3.0, ..World::vod(3) };
+    world.title = Title::new(vec![1_000_000], 4.0, Some(120.0));
+    let seek = |at, viewer, to| Step { at, action: Action::Seek(viewer, to) };
+    world.script = vec![
+        seek(10.0, 0, 70.0),
+        seek(20.0, 0, 2.0),
+        seek(21.0, 0, 50.0),
+        seek(21.1, 0, 90.0),
+        seek(25.0, 1, 100.0),
+        seek(40.0, 2, 119.5),
+    ];
+    let report = run(&world);
+    assert_smooth(&report);
+    let [first, second, third] = [0, 1, 2].map(|index: usize| &report.viewers[index]);
+    assert!(first.ended && second.ended && third.ended, "{}", text(&report));
+    // 10 s, 10 s, 1 s, nothing, and 30 s to the end, less what each seek waits.
+    assert!((49.0..52.0).contains(&first.played), "{}", text(&report));
+}
+
+#[test]
+fn a_seek_behind_the_live_window_does_not_end_the_show() {
+    let mut world = World { seconds: 60.0, ..World::live(2) };
+    world.script = vec![Step { at: 20.0, action: Action::Seek(0, 0.0) }];
+    let report = run(&world);
+    assert!(report.viewers[0].played > 40.0, "{}", text(&report));
+}
+
+#[test]
+fn a_pause_longer_than_the_live_window_ends_in_the_window() {
+    let mut world = World { seconds: 120.0, ..World::live(1) };
+    world.script = vec![
+        Step { at: 15.0, action: Action::Pause(0, true) },
+        Step { at: 90.0, action: Action::Pause(0, false) },
+    ];
+    let report = run(&world);
+    assert!(report.viewers[0].played > 35.0, "{}", text(&report));
+}
+
+#[test]
+fn several_variants_share_and_switch() {
+    let mut world = World { seconds: 120.0, join_spacing: 2.0, ..World::vod(4) };
+    world.title = Title::new(vec![500_000, 1_000_000, 3_000_000], 4.0, Some(90.0));
+    world.uplink_bps = 6_000_000;
+    world.script = vec![
+        Step { at: 30.0, action: Action::SelectVariant(0, Some(0)) },
+        Step { at: 50.0, action: Action::SelectVariant(0, None) },
+    ];
+    let report = run(&world);
+    assert_smooth(&report);
+    assert!(report.viewers.iter().all(|v| v.ended), "{}", text(&report));
+    let variants = report.segments.iter().map(|segment| segment.0);
+    let variants: std::collections::BTreeSet<u32> = variants.collect();
+    assert!(variants.len() >= 2, "{variants:?}");
+}
+
+#[test]
+fn loss_and_distance_cost_no_smoothness() {
+    let world = World {
+        loss: 0.01,
+        latency_ms: 80.0,
+        origin_latency_ms: 60.0,
+        seconds: 90.0,
+        ..World::live(10)
+    };
+    let report = run(&world);
+    assert_smooth(&report);
+    assert!(report.late_origin_copies.is_some_and(|k| k <= 2.0), "{}", text(&report));
+}
+
+#[test]
+fn free_riders_and_viewers_nobody_reaches_are_carried() {
+    let world = World {
+        seconds: 100.0,
+        free_rider_share: 0.3,
+        blocked_share: 0.1,
+        nat_share: 0.2,
+        ..World::live(20)
+    };
+    let report = run(&world);
+    assert_smooth(&report);
+    let blocked = report.viewers.iter().filter(|v| v.traits.contains('b')).count() as f64;
+    let copies = report.late_origin_copies.expect("live");
+    assert!(copies <= 2.0 + blocked, "{blocked} blocked\n{}", text(&report));
+}
+
+#[test]
+fn uplinks_that_do_not_suffice_cost_copies_and_not_smoothness() {
+    let mut world = World { seconds: 100.0, ..World::live(10) };
+    world.uplink_bps = 500_000;
+    let report = run(&world);
+    assert_smooth(&report);
+    // Half of it has to come from the origin.
+    assert!(report.late_origin_copies.is_some_and(|k| k < 9.0), "{}", text(&report));
+}
