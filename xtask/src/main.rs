@@ -8,6 +8,7 @@
 mod build;
 mod check;
 mod demo;
+mod sample;
 mod size;
 mod step;
 mod system;
@@ -64,7 +65,7 @@ fn main() -> ExitCode {
         Command::Bench { what: Bench::Size } => {
             build::player(&root).and_then(|()| size::print(&root))
         }
-        Command::Sample => sample(&root),
+        Command::Sample => sample::generate(&root),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -82,8 +83,4 @@ fn main() -> ExitCode {
 fn root() -> PathBuf {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     here.parent().unwrap_or(here).to_owned()
-}
-
-fn sample(_root: &Path) -> Result<(), String> {
-    Err("xtask sample: not written yet".to_owned())
 }
