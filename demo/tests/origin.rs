@@ -2,9 +2,10 @@
 
 mod common;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use common::{options, start};
+use tokio::time::Instant;
 
 const SEGMENT: &str = "/media/sample/720p/003.m4s";
 
