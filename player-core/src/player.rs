@@ -10,7 +10,8 @@ mod title;
 mod track;
 mod transfer;
 
-use std::collections::{BTreeMap, VecDeque};
+use crate::ordered::OrderedMap;
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -75,21 +76,21 @@ pub struct Player {
     load: Load,
     title: Title,
     tracks: Vec<TrackState>,
-    documents: BTreeMap<RequestId, Document>,
-    transfers: BTreeMap<RequestId, Transfer>,
-    segment_failures: BTreeMap<crate::wire::SegmentId, transfer::Failure>,
+    documents: OrderedMap<RequestId, Document>,
+    transfers: OrderedMap<RequestId, Transfer>,
+    segment_failures: OrderedMap<crate::wire::SegmentId, transfer::Failure>,
     store: Store,
     bandwidth: BandwidthEstimator,
 
     peer_id: PeerId,
     swarm: Option<Swarm>,
     signaling: Option<Signaling>,
-    introduced: BTreeMap<ConnectionId, PeerId>,
+    introduced: OrderedMap<ConnectionId, PeerId>,
     next_connection: ConnectionId,
     wanted_peers: usize,
     sharing_since: Instant,
     answered_at: Option<Instant>,
-    wanted_since: BTreeMap<crate::wire::SegmentId, Instant>,
+    wanted_since: OrderedMap<crate::wire::SegmentId, Instant>,
 
     playhead: Playhead,
     playhead_at: Instant,
@@ -125,20 +126,20 @@ impl Player {
             load: Load::Nothing,
             title: Title::default(),
             tracks: Vec::new(),
-            documents: BTreeMap::new(),
-            transfers: BTreeMap::new(),
-            segment_failures: BTreeMap::new(),
+            documents: OrderedMap::new(),
+            transfers: OrderedMap::new(),
+            segment_failures: OrderedMap::new(),
             store: Store::default(),
             bandwidth,
             peer_id: PeerId(peer_id),
             swarm: None,
             signaling: None,
-            introduced: BTreeMap::new(),
+            introduced: OrderedMap::new(),
             next_connection: ConnectionId(0),
             wanted_peers: 0,
             sharing_since: Instant::default(),
             answered_at: None,
-            wanted_since: BTreeMap::new(),
+            wanted_since: OrderedMap::new(),
             playhead: Playhead { rate: 1.0, paused: true, ..Playhead::default() },
             playhead_at: Instant::default(),
             started: false,

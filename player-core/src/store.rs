@@ -1,6 +1,6 @@
 //! Segment bytes by (rendition, media sequence, block), within a byte budget.
 
-use std::collections::BTreeMap;
+use crate::ordered::OrderedMap;
 
 use bytes::Bytes;
 
@@ -67,7 +67,7 @@ pub(crate) enum Insert {
 /// All that is held, in a byte budget.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Store {
-    segments: BTreeMap<SegmentId, StoredSegment>,
+    segments: OrderedMap<SegmentId, StoredSegment>,
     bytes: u64,
 }
 

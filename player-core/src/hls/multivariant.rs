@@ -169,7 +169,7 @@ pub struct Steering {
 pub(super) fn read(text: &str, url: &str) -> MultivariantPlaylist {
     let mut reader = Reader {
         playlist: MultivariantPlaylist { url: url.to_owned(), ..MultivariantPlaylist::default() },
-        variables: Variables::new(text),
+        variables: Variables::default(),
         pending: None,
         line: 0,
     };

@@ -12,6 +12,7 @@ use super::media::{
     PreloadHint, PreloadKind, RenditionReport, Segment, ServerControl,
 };
 use super::number;
+use super::resume::Marks;
 use super::url::resolve;
 use super::variables::Variables;
 use super::{Start, Warning};
@@ -109,6 +110,8 @@ pub(super) struct Reader<'a> {
     bitrate_kbps: u32,
     date_range_index: BTreeMap<String, usize>,
     line: u32,
+    /// Where the line begins.
+    offset: usize,
     /// Strings made by variables; appended to the text at the end.
     made: String,
 }
@@ -120,11 +123,12 @@ impl<'a> Reader<'a> {
                 url: url.to_owned(),
                 // About one segment in 64 bytes; one reallocation corrects a bad guess.
                 segments: Vec::with_capacity((text.len() / 64).min(1 << 16)),
+                marks: Marks { replay: Vec::new(), barrier: u32::MAX },
                 ..MediaPlaylist::default()
             },
             text,
             imports,
-            variables: Variables::new(text),
+            variables: Variables::default(),
             pending: Pending::default(),
             sequence: 0,
             time: 0.0,
@@ -135,12 +139,14 @@ impl<'a> Reader<'a> {
             bitrate_kbps: 0,
             date_range_index: BTreeMap::new(),
             line: 0,
+            offset: 0,
             made: String::new(),
         }
     }
 
     pub(super) fn read_line(&mut self, line: Line<'a>) {
         self.line = line.number;
+        self.offset = line.offset;
         let text = line.text.trim_start();
         if let Some(tag) = text.strip_prefix('#') {
             if let Some(tag) = tag.strip_prefix("EXT") {
@@ -193,7 +199,12 @@ impl<'a> Reader<'a> {
                 None => self.warn("EXT-X-BITRATE without a number"),
             },
             "PART" => self.read_part(value),
-            "DATERANGE" => self.read_date_range(value),
+            "DATERANGE" => {
+                if !self.playlist.segments.is_empty() {
+                    self.playlist.marks.replay.push(self.offset as u32);
+                }
+                self.read_date_range(value);
+            }
             name => self.read_playlist_tag(name, value),
         }
     }
@@ -201,6 +212,7 @@ impl<'a> Reader<'a> {
     /// Tags that say something about the whole playlist.
     fn read_playlist_tag(&mut self, name: &str, value: &'a str) {
         match name {
+            "INDEPENDENT-SEGMENTS" => self.playlist.independent_segments = true,
             "TARGETDURATION" => self.read_target_duration(value),
             "MEDIA-SEQUENCE" => match number::integer(value) {
                 Some(_) if !self.playlist.segments.is_empty() => {
@@ -232,7 +244,6 @@ impl<'a> Reader<'a> {
                 }
             }
             "I-FRAMES-ONLY" => self.playlist.i_frames_only = true,
-            "INDEPENDENT-SEGMENTS" => self.playlist.independent_segments = true,
             "START" => match read_start(value, &mut self.variables) {
                 Some(start) => self.playlist.start = Some(start),
                 None => self.warn("EXT-X-START without TIME-OFFSET"),
@@ -265,11 +276,21 @@ impl<'a> Reader<'a> {
             "PRELOAD-HINT" => self.read_preload_hint(value),
             "RENDITION-REPORT" => self.read_rendition_report(value),
             "SKIP" => self.read_skip(value),
-            _ => {}
+            _ => return,
+        }
+        self.set_barrier();
+    }
+
+    /// From this line on, a reload is read again and not resumed.
+    fn set_barrier(&mut self) {
+        if !self.playlist.segments.is_empty() {
+            let barrier = &mut self.playlist.marks.barrier;
+            *barrier = (*barrier).min(self.offset as u32);
         }
     }
 
     fn warn(&mut self, message: &'static str) {
+        self.set_barrier();
         push_warning(&mut self.playlist.warnings, self.line, message);
     }
 
@@ -296,6 +317,70 @@ impl<'a> Reader<'a> {
         // Both are in the same allocation; the subtraction is the slice's offset.
         let start = (slice.as_ptr() as usize).wrapping_sub(self.text.as_ptr() as usize);
         (start as u32, (start + slice.len()) as u32)
+    }
+
+    pub(super) fn slice(&self, range: (u32, u32)) -> &str {
+        self.text.get(range.0 as usize..range.1 as usize).unwrap_or_default()
+    }
+
+    /// Goes on behind segments of an older playlist that this text has too. `first` is the only segment so far and
+    /// `known` the same one in `old`; `moved` moves an offset of the old text to this one.
+    pub(super) fn take_over(
+        &mut self,
+        old: &MediaPlaylist,
+        first: &Segment,
+        known: &Segment,
+        segments: &[Segment],
+        moved: &impl Fn(u32) -> u32,
+    ) {
+        let time = first.start - known.start;
+        // Numbers of init sections and key sets: those of the old playlist, and here.
+        let mut inits = BTreeMap::from([(known.init, first.init)]);
+        let mut key_sets = BTreeMap::from([(known.keys, first.keys)]);
+        let (mut init, mut keys) = ((known.init, first.init), (known.keys, first.keys));
+        self.playlist.segments.reserve(segments.len());
+        for segment in segments {
+            if segment.init != init.0 {
+                let number = *inits.entry(segment.init).or_insert_with(|| {
+                    self.playlist.inits.extend(old.init_number(segment.init).cloned());
+                    self.playlist.inits.len() as u32
+                });
+                init = (segment.init, number);
+            }
+            if segment.keys != keys.0 {
+                let number = *key_sets.entry(segment.keys).or_insert_with(|| {
+                    self.playlist.key_sets.push(old.key_set(segment.keys).to_vec());
+                    self.playlist.key_sets.len() as u32
+                });
+                keys = (segment.keys, number);
+            }
+            let title = if segment.title.0 > 0 {
+                (moved(segment.title.0), moved(segment.title.1))
+            } else {
+                (0, 0)
+            };
+            self.playlist.segments.push(Segment {
+                start: segment.start + time,
+                discontinuity_sequence: segment
+                    .discontinuity_sequence
+                    .saturating_sub(known.discontinuity_sequence)
+                    .saturating_add(first.discontinuity_sequence),
+                uri: (moved(segment.uri.0), moved(segment.uri.1)),
+                title,
+                init: init.1,
+                keys: keys.1,
+                ..*segment
+            });
+        }
+        if let Some(last) = self.playlist.segments.last() {
+            self.init = last.init;
+            self.keys = last.keys;
+            self.bitrate_kbps = last.bitrate_kbps;
+            self.range_end = last.range_end;
+            self.discontinuity_sequence = last.discontinuity_sequence;
+            self.sequence = last.sequence.saturating_add(1);
+            self.time = last.end();
+        }
     }
 
     fn read_duration(&mut self, value: &'a str) {
@@ -443,6 +528,7 @@ impl<'a> Reader<'a> {
         if uri.is_none() || duration.is_none() {
             self.warn("EXT-X-PART without URI or DURATION");
         }
+        self.set_barrier();
         let pending = &mut self.pending;
         pending.begun = true;
         let byte_range = attributes.byte_range("BYTERANGE").map(|(length, offset)| {

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::media::{DateAnchor, MediaPlaylist, Segment};
+use super::resume::{Marks, resume};
 use super::{ParseError, parse_media};
 
 /// What a refresh changed.
@@ -36,7 +37,10 @@ impl MediaPlaylist {
         {
             return Ok(Refresh::default());
         }
-        let newer = parse_media(text, url, imports)?;
+        let newer = match resume(self, text, url, imports) {
+            Some(newer) => newer,
+            None => parse_media(text, url, imports)?,
+        };
         Ok(self.refresh(newer))
     }
 
@@ -115,9 +119,6 @@ impl MediaPlaylist {
     fn relation(&self, newer: &Self) -> Relation {
         let forward = newer.media_sequence >= self.media_sequence
             && newer.next_sequence() >= self.next_sequence();
-        if forward {
-            return Relation::Continues;
-        }
         // The latest common segment is the best witness: the earliest may be the only one that both have.
         let common = newer
             .segments
@@ -277,6 +278,11 @@ impl MediaPlaylist {
         newer.dates.append(&mut dates);
         newer.dates.sort_by_key(|anchor| anchor.sequence);
         newer.skipped_segments = 0;
+        // Its text lacks the skipped segments: the next reload is read whole.
+        newer.marks = Marks::default();
+        if let Some(open) = &mut newer.open_segment {
+            open.start = newer.segments.last().map_or(open.start, Segment::end);
+        }
     }
 
     /// What the tags of skipped segments said holds on, until a tag behind them says otherwise.

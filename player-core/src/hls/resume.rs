@@ -1,5 +1,228 @@
-//! Incremental refresh.
+//! Incremental refresh: what a reloaded text has in common with the text before is taken over, not read again.
+//!
+//! A live playlist of hours changes by one segment at a reload. The text between the URI of its first segment and the
+//! end of the common part is compared as bytes, and the segments of that part are copied with their ranges moved.
 
-/// What an incremental refresh needs to know of a text.
+use std::collections::BTreeMap;
+
+use super::lines::Lines;
+use super::media::{DateAnchor, MediaPlaylist, Segment};
+use super::reader::Reader;
+
+/// What of a text can be taken over.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Marks;
+pub(super) struct Marks {
+    /// Offsets of lines between segments that do not belong to one: date ranges, which are read again.
+    pub(super) replay: Vec<u32>,
+    /// Offset of the first line behind the first segment that depends on its place: what follows is read again.
+    pub(super) barrier: u32,
+}
+
+/// Reads `text`, a reload of `old`. `None` when it has to be read from its beginning.
+pub(super) fn resume(
+    old: &MediaPlaylist,
+    text: &str,
+    url: &str,
+    imports: &BTreeMap<String, String>,
+) -> Option<MediaPlaylist> {
+    if old.url != url || !old.variables.is_empty() {
+        return None;
+    }
+    let mut reader = Reader::new(text, url, imports);
+    let mut lines = Lines::new(text);
+    while reader.playlist.segments.is_empty() {
+        reader.read_line(lines.next()?);
+    }
+    let first = reader.playlist.segments[0];
+    let index = old.index_of(first.sequence)?;
+    let known = old.segments[index];
+    if !same(old, &known, &reader, &first) {
+        return None;
+    }
+    // Both offsets are right behind the URI of the same segment.
+    let (from, to) = (known.uri.1, first.uri.1);
+    let limit = (old.marks.barrier as usize).min(old.loaded);
+    let before = old.text.as_bytes().get(from as usize..limit)?;
+    let after = text.as_bytes().get(to as usize..)?;
+    let common = from.checked_add(u32::try_from(common_prefix(before, after)).ok()?)?;
+    // The line end behind the last URI has to be in the common part too, or the URI may go on.
+    let tail = &old.segments[index + 1..];
+    let tail = &tail[..tail.partition_point(|segment| segment.uri.1 < common)];
+    let last = tail.last()?;
+    let end = last.uri.1;
+    let moved = |offset: u32| offset.wrapping_sub(from).wrapping_add(to);
+
+    reader.take_over(old, &first, &known, tail, &moved);
+    let dates = old.dates.iter().filter(|date| {
+        date.sequence > known.sequence && date.sequence <= last.sequence && date.text.1 > from
+    });
+    let time = first.start - known.start;
+    reader.playlist.dates.extend(dates.map(|date| DateAnchor {
+        start: date.start + time,
+        text: (moved(date.text.0), moved(date.text.1)),
+        ..*date
+    }));
+    for offset in old.marks.replay.iter().filter(|offset| (from..end).contains(*offset)) {
+        reader.read_line(Lines::from(text, moved(*offset) as usize).next()?);
+    }
+    for line in Lines::from(text, moved(end) as usize) {
+        reader.read_line(line);
+    }
+    // The lines were not counted: a warning would name a wrong one.
+    reader.playlist.warnings.is_empty().then(|| reader.finish())
+}
+
+/// Whether the first segment of the new text is the known one in all that the segments behind it build on.
+fn same(old: &MediaPlaylist, known: &Segment, reader: &Reader<'_>, first: &Segment) -> bool {
+    let new = &reader.playlist;
+    known.uri.1 as usize <= old.loaded
+        && old.segment_uri(known) == reader.slice(first.uri)
+        && known.duration == first.duration
+        && known.range_end == first.range_end
+        && known.bitrate_kbps == first.bitrate_kbps
+        && old.init_number(known.init) == new.init_number(first.init)
+        && (known.keys == 0) == (first.keys == 0)
+        && old.key_set(known.keys) == new.key_set(first.keys)
+        && new.skipped_segments == 0
+        && new.variables.is_empty()
+        && new.warnings.is_empty()
+}
+
+/// How many bytes agree.
+fn common_prefix(a: &[u8], b: &[u8]) -> usize {
+    let length = a.len().min(b.len());
+    let (words_a, _) = a[..length].as_chunks::<16>();
+    let (words_b, _) = b[..length].as_chunks::<16>();
+    let start = 16 * words_a.iter().zip(words_b).take_while(|(a, b)| a == b).count();
+    start + a[start..length].iter().zip(&b[start..length]).take_while(|(a, b)| a == b).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hls::{Refresh, parse_media};
+
+    const URL: &str = "https://a.example/live.m3u8";
+
+    /// A window of `count` segments from `first`, with a bit of everything that goes between segments.
+    fn window(first: u64, count: u64) -> String {
+        let mut text = format!(
+            "#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXT-X-MEDIA-SEQUENCE:{first}\n\
+             #EXT-X-DISCONTINUITY-SEQUENCE:{}\n#EXT-X-BITRATE:900\n",
+            first.div_ceil(7)
+        );
+        let last_of = |step: u64| first.saturating_sub(1) / step * step;
+        if first % 9 != 0 {
+            text += &format!("#EXT-X-KEY:METHOD=AES-128,URI=\"key{}\"\n", last_of(9));
+        }
+        if first % 5 != 0 {
+            text += &format!("#EXT-X-MAP:URI=\"init{}.mp4\"\n", last_of(5));
+        }
+        for sequence in first..first + count {
+            if sequence % 9 == 0 {
+                text += &format!("#EXT-X-KEY:METHOD=AES-128,URI=\"key{sequence}\"\n");
+            }
+            if sequence % 5 == 0 {
+                text += &format!("#EXT-X-MAP:URI=\"init{sequence}.mp4\"\n");
+            }
+            if sequence % 7 == 0 {
+                text += "#EXT-X-DISCONTINUITY\n";
+            }
+            if sequence % 4 == 0 || sequence == first {
+                let seconds = sequence * 4;
+                text += &format!(
+                    "#EXT-X-PROGRAM-DATE-TIME:2026-01-01T00:{:02}:{:02}Z\n",
+                    seconds / 60 % 60,
+                    seconds % 60
+                );
+            }
+            if sequence % 6 == 0 {
+                text += &format!(
+                    "#EXT-X-DATERANGE:ID=\"r{sequence}\",START-DATE=\"2026-01-01T00:00:00Z\"\n"
+                );
+            }
+            text += &format!("#EXTINF:4,t{sequence}\nsegment-{sequence}.mp4\n");
+        }
+        text
+    }
+
+    /// What can be asked of a playlist, without the places where it keeps it.
+    fn view(playlist: &MediaPlaylist) -> Vec<String> {
+        let of = |segment: &Segment| {
+            format!(
+                "{} {} {} {} {} {:?} {:?} {:?} {:?} {:?} {:?}",
+                segment.sequence,
+                segment.start,
+                segment.duration,
+                segment.discontinuity_sequence,
+                segment.discontinuity,
+                playlist.segment_url(segment),
+                playlist.title(segment),
+                playlist.init_of(segment),
+                playlist.keys_of(segment),
+                playlist.program_date_time(segment),
+                playlist.date_text(segment),
+            )
+        };
+        let mut view: Vec<String> = playlist.segments.iter().map(of).collect();
+        view.push(format!("{:?} {:?}", playlist.date_ranges, playlist.open_segment));
+        view.push(format!("{:?} {:?}", playlist.parts, playlist.end_list));
+        view
+    }
+
+    #[test]
+    fn a_resumed_playlist_is_the_one_that_is_read_whole() {
+        let none = BTreeMap::new();
+        for (first, next) in [(0, 0), (0, 1), (3, 8), (10, 15), (14, 21), (18, 36), (1, 40)] {
+            let old = parse_media(&window(first, 50), URL, &none).expect("a playlist");
+            let text = window(next, 52) + "#EXT-X-PART:DURATION=1,URI=\"p\"\n";
+            let resumed = resume(&old, &text, URL, &none).expect("it overlaps");
+            let whole = parse_media(&text, URL, &none).expect("a playlist");
+            assert_eq!(view(&resumed), view(&whole), "{first} to {next}");
+            // And once more, from a resumed playlist.
+            let again = window(next + 2, 55);
+            let resumed = resume(&resumed, &again, URL, &none).expect("it overlaps");
+            assert_eq!(view(&resumed), view(&parse_media(&again, URL, &none).expect("a playlist")));
+        }
+    }
+
+    #[test]
+    fn refreshing_with_a_text_is_refreshing_with_its_playlist() {
+        let none = BTreeMap::new();
+        let mut by_text = parse_media(&window(5, 40), URL, &none).expect("a playlist");
+        let mut by_playlist = by_text.clone();
+        for first in [5, 6, 9, 20, 21, 70, 2] {
+            let text = window(first, 40);
+            let a = by_text.refresh_text(&text, URL, &none).expect("a playlist");
+            let b = by_playlist.refresh(parse_media(&text, URL, &none).expect("a playlist"));
+            assert_eq!(a, b, "{first}");
+            assert_eq!(view(&by_text), view(&by_playlist), "{first}");
+        }
+    }
+
+    #[test]
+    fn what_changed_before_the_common_part_is_seen() {
+        let none = BTreeMap::new();
+        let old = parse_media(&window(1, 30), URL, &none).expect("a playlist");
+        let other_key = window(1, 31).replacen("\"key0\"", "\"other\"", 1);
+        assert!(resume(&old, &other_key, URL, &none).is_none());
+        let other_name = window(1, 31).replacen("segment-1.mp4", "else-1.mp4", 1);
+        assert!(resume(&old, &other_name, URL, &none).is_none());
+        // A change in the middle ends the common part there.
+        let gap = window(1, 31).replacen("#EXTINF:4,t20\n", "#EXT-X-GAP\n#EXTINF:4,t20\n", 1);
+        let resumed = resume(&old, &gap, URL, &none).expect("it overlaps");
+        assert_eq!(view(&resumed), view(&parse_media(&gap, URL, &none).expect("a playlist")));
+        assert!(resumed.segments[19].gap);
+    }
+
+    #[test]
+    fn a_playlist_that_did_not_change_says_so() {
+        let none = BTreeMap::new();
+        let text = window(1, 30);
+        let mut playlist = parse_media(&text, URL, &none).expect("a playlist");
+        let refresh = playlist.refresh_text(&text, URL, &none);
+        assert_eq!(refresh, Ok(Refresh::default()));
+        let refresh = playlist.refresh_text(&(text + "# comment\n"), URL, &none);
+        assert_eq!(refresh, Ok(Refresh::default()));
+    }
+}

@@ -10,20 +10,15 @@ use super::url;
 #[derive(Debug, Default)]
 pub(super) struct Variables {
     pub(super) map: BTreeMap<String, String>,
-    /// Whether the text has a `{$` at all; without one nothing has to be searched.
-    pub(super) referenced: bool,
     /// Set when a reference to an undefined variable is met.
     pub(super) missing: bool,
 }
 
 impl Variables {
-    pub(super) fn new(text: &str) -> Self {
-        Self { referenced: text.contains("{$"), ..Self::default() }
-    }
-
     /// Replaces each `{$name}`. An undefined variable's reference stays as it is written.
     pub(super) fn substitute<'a>(&mut self, text: &'a str) -> Cow<'a, str> {
-        if !self.referenced || !text.contains("{$") {
+        // Before the first definition nothing could be replaced; most playlists have none.
+        if self.map.is_empty() || !text.contains("{$") {
             return Cow::Borrowed(text);
         }
         let mut out = String::with_capacity(text.len());
@@ -98,7 +93,7 @@ mod tests {
 
     #[test]
     fn references_are_replaced_once_and_undefined_ones_stay() {
-        let mut variables = Variables::new("{$");
+        let mut variables = Variables::default();
         variables.map.insert("a".to_owned(), "{$b}".to_owned());
         assert_eq!(variables.substitute("x{$a}y{$}{$ a}{$"), "x{$b}y{$}{$ a}{$");
         assert!(!variables.missing);

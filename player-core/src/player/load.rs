@@ -1,6 +1,8 @@
 //! Loading and reloading playlists.
 
 use std::collections::BTreeMap;
+
+use crate::ordered::OrderedMap;
 use std::time::Duration;
 
 use super::title::{List, Title};
@@ -239,9 +241,9 @@ impl Player {
         if playlist.variants.is_empty() {
             return self.fail(now, PlayerError::PlaylistWithoutMedia { url: playlist.url });
         }
-        let mut seen: BTreeMap<crate::wire::RenditionId, u32> = BTreeMap::new();
+        let mut seen: OrderedMap<crate::wire::RenditionId, u32> = OrderedMap::new();
         let mut list = |url: &str| {
-            let nth = seen.entry(rendition_id(url, 0)).or_default();
+            let nth = seen.get_or_insert_with(rendition_id(url, 0), Default::default);
             let id = rendition_id(url, *nth);
             *nth += 1;
             List::new(id, url.to_owned())

@@ -89,7 +89,7 @@ impl Player {
                 }
             }
         }
-        let current: std::collections::BTreeSet<SegmentId> =
+        let current: crate::ordered::OrderedSet<SegmentId> =
             wants.iter().map(|want| want.id).collect();
         self.wanted_since.retain(|id, _| current.contains(id));
     }
@@ -270,7 +270,7 @@ impl Player {
         );
         if want.deadline <= now && covered {
             // Nothing is buffered here. Peers that hold it all may be as quick as the origin.
-            let since = *self.wanted_since.entry(want.id).or_insert(now);
+            let since = *self.wanted_since.get_or_insert_with(want.id, || now);
             at = since + START_GRACE;
         }
         if at > now {
@@ -313,7 +313,7 @@ impl Player {
             return;
         }
         let rank = swarm.rank(want.id, want.playhead, want.live);
-        let since = *self.wanted_since.entry(want.id).or_insert(now);
+        let since = *self.wanted_since.get_or_insert_with(want.id, || now);
         let turn = since + ELECTION_STEP * u32::try_from(rank.min(50)).unwrap_or(50);
         if turn > now {
             self.wake_at(turn);

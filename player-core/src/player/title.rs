@@ -1,6 +1,6 @@
 //! What is loaded: the multivariant playlist's variants and renditions, and their media playlists.
 
-use std::collections::BTreeMap;
+use crate::ordered::OrderedMap;
 
 use bytes::Bytes;
 
@@ -124,13 +124,13 @@ pub(super) struct Title {
     /// Those that the current variant's group offers, as places in `audio`.
     pub(super) audio_offered: Vec<usize>,
     /// Init sections that have been loaded.
-    pub(super) inits: BTreeMap<InitKey, Init>,
+    pub(super) inits: OrderedMap<InitKey, Init>,
     /// Init sections on their way.
-    pub(super) init_requests: BTreeMap<InitKey, RequestId>,
+    pub(super) init_requests: OrderedMap<InitKey, RequestId>,
     /// Init sections that failed: when to try again, and how often it failed.
-    pub(super) init_failures: BTreeMap<InitKey, (Instant, u32)>,
+    pub(super) init_failures: OrderedMap<InitKey, (Instant, u32)>,
     /// `timestampOffset` by discontinuity sequence, in seconds: the same for all renditions (RFC 8216 §6.2.4).
-    pub(super) offsets: BTreeMap<u64, f64>,
+    pub(super) offsets: OrderedMap<u64, f64>,
 }
 
 impl Title {

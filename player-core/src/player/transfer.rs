@@ -294,7 +294,7 @@ impl Player {
     }
 
     pub(super) fn note_segment_failure(&mut self, now: Instant, segment: SegmentId, status: u16) {
-        let failure = self.segment_failures.entry(segment).or_insert(Failure {
+        let failure = self.segment_failures.get_or_insert_with(segment, || Failure {
             count: 0,
             retry_at: now,
             empty: false,

@@ -7,7 +7,8 @@ mod peer;
 mod picker;
 mod uploads;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use crate::ordered::{OrderedMap, OrderedSet};
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -53,19 +54,19 @@ pub(crate) enum SwarmEvent {
 /// All peers of one title.
 #[derive(Debug)]
 pub(crate) struct Swarm {
-    peers: BTreeMap<ConnectionId, Peer>,
+    peers: OrderedMap<ConnectionId, Peer>,
     outbox: VecDeque<(ConnectionId, Message)>,
     own: Hello,
     /// Blocks asked from peers.
-    requested: BTreeSet<(SegmentId, u16)>,
+    requested: OrderedSet<(SegmentId, u16)>,
     /// Segments whose blocks changed since the last news.
-    changed: BTreeSet<SegmentId>,
+    changed: OrderedSet<SegmentId>,
     news_at: Option<Instant>,
-    interests: BTreeMap<RenditionId, Interest>,
+    interests: OrderedMap<RenditionId, Interest>,
     interest_sent: Option<Instant>,
     interest_due: bool,
-    edges: BTreeMap<RenditionId, u64>,
-    claims: BTreeMap<SegmentId, u32>,
+    edges: OrderedMap<RenditionId, u64>,
+    claims: OrderedMap<SegmentId, u32>,
     uploads: uploads::Uploads,
     /// When the first of the present peers said hello.
     ready_since: Option<Instant>,
@@ -84,17 +85,17 @@ impl Swarm {
             Hello { version: VERSION, capabilities: Capabilities::default(), info_hash, peer_id };
         own.capabilities = capabilities(upload);
         Self {
-            peers: BTreeMap::new(),
+            peers: OrderedMap::new(),
             outbox: VecDeque::new(),
             own,
-            requested: BTreeSet::new(),
-            changed: BTreeSet::new(),
+            requested: OrderedSet::new(),
+            changed: OrderedSet::new(),
             news_at: None,
-            interests: BTreeMap::new(),
+            interests: OrderedMap::new(),
             interest_sent: None,
             interest_due: false,
-            edges: BTreeMap::new(),
-            claims: BTreeMap::new(),
+            edges: OrderedMap::new(),
+            claims: OrderedMap::new(),
             uploads: uploads::Uploads::default(),
             ready_since: None,
             lost_at: None,
@@ -295,7 +296,7 @@ impl Swarm {
 
     /// Tells peers how far a live playlist has grown.
     pub(crate) fn set_edge(&mut self, segment: SegmentId) {
-        let known = self.edges.entry(segment.rendition).or_default();
+        let known = self.edges.get_or_insert_with(segment.rendition, Default::default);
         if segment.sequence > *known {
             *known = segment.sequence;
             self.broadcast(&Message::Edge { segment });
@@ -418,9 +419,11 @@ impl Swarm {
         }
         peer.id = Some(hello.peer_id);
         self.ready_since.get_or_insert(now);
-        let mut lists: BTreeMap<RenditionId, Vec<HaveEntry>> = BTreeMap::new();
+        let mut lists: OrderedMap<RenditionId, Vec<HaveEntry>> = OrderedMap::new();
         for (id, segment) in store.iter().filter(|(_, segment)| !segment.held.is_empty()) {
-            lists.entry(id.rendition).or_default().push(have_entry(*id, Some(segment)));
+            lists
+                .get_or_insert_with(id.rendition, Default::default)
+                .push(have_entry(*id, Some(segment)));
         }
         for (rendition, entries) in lists {
             for entries in entries.chunks(MAX_HAVE_ENTRIES) {
@@ -470,9 +473,11 @@ impl Swarm {
     }
 
     fn send_news(&mut self, store: &Store) {
-        let mut lists: BTreeMap<RenditionId, Vec<HaveEntry>> = BTreeMap::new();
+        let mut lists: OrderedMap<RenditionId, Vec<HaveEntry>> = OrderedMap::new();
         for id in std::mem::take(&mut self.changed) {
-            lists.entry(id.rendition).or_default().push(have_entry(id, store.segment(id)));
+            lists
+                .get_or_insert_with(id.rendition, Default::default)
+                .push(have_entry(id, store.segment(id)));
         }
         for (rendition, entries) in lists {
             for entries in entries.chunks(MAX_HAVE_ENTRIES) {

@@ -1,6 +1,6 @@
 //! One peer: what it holds, wants, claims, and how it serves us.
 
-use std::collections::BTreeMap;
+use crate::ordered::OrderedMap;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -68,10 +68,10 @@ pub(crate) struct Peer {
     pub(crate) queued: usize,
     pub(crate) received_bytes: u64,
     pub(crate) sent_bytes: u64,
-    segments: BTreeMap<SegmentId, PeerSegment>,
-    interests: BTreeMap<RenditionId, Interest>,
-    claims: BTreeMap<SegmentId, (Instant, Duration)>,
-    asked: BTreeMap<u32, Asked>,
+    segments: OrderedMap<SegmentId, PeerSegment>,
+    interests: OrderedMap<RenditionId, Interest>,
+    claims: OrderedMap<SegmentId, (Instant, Duration)>,
+    asked: OrderedMap<u32, Asked>,
     next_request: u32,
     last_progress: Instant,
     /// Byte/s, smoothed.
@@ -91,10 +91,10 @@ impl Peer {
             queued: 0,
             received_bytes: 0,
             sent_bytes: 0,
-            segments: BTreeMap::new(),
-            interests: BTreeMap::new(),
-            claims: BTreeMap::new(),
-            asked: BTreeMap::new(),
+            segments: OrderedMap::new(),
+            interests: OrderedMap::new(),
+            claims: OrderedMap::new(),
+            asked: OrderedMap::new(),
             next_request: 0,
             last_progress: now,
             rate: INITIAL_RATE,

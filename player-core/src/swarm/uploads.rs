@@ -1,6 +1,7 @@
 //! What is given: requests in the order they came, a few peers at a time, within the limit.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use crate::ordered::{OrderedMap, OrderedSet};
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::Peer;
@@ -80,7 +81,7 @@ impl Uploads {
     pub(super) fn run(
         &mut self,
         now: Instant,
-        peers: &mut BTreeMap<ConnectionId, Peer>,
+        peers: &mut OrderedMap<ConnectionId, Peer>,
         store: &Store,
         high: usize,
         low: usize,
@@ -88,7 +89,7 @@ impl Uploads {
     ) -> u64 {
         self.refill(now);
         let mut sent = 0;
-        let mut slots: BTreeSet<ConnectionId> = peers
+        let mut slots: OrderedSet<ConnectionId> = peers
             .iter()
             .filter(|(_, peer)| peer.queued > 0)
             .map(|(connection, _)| *connection)

@@ -5,7 +5,8 @@
 //! Offers cost a browser a connection each: they are gathered a few at a time, kept in a pool, and taken
 //! back when a response shows that nobody was there to get them.
 
-use std::collections::{BTreeMap, VecDeque};
+use crate::ordered::OrderedMap;
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::binary::OfferId;
@@ -165,11 +166,11 @@ pub struct Signaling {
     peer_id: PeerId,
     offers: usize,
     rng: fastrand::Rng,
-    links: BTreeMap<TrackerId, Link>,
+    links: OrderedMap<TrackerId, Link>,
     bad_urls: Vec<String>,
-    connections: BTreeMap<ConnectionId, Stage>,
+    connections: OrderedMap<ConnectionId, Stage>,
     /// Connections by the other side, once that is known.
-    peers: BTreeMap<PeerId, ConnectionId>,
+    peers: OrderedMap<PeerId, ConnectionId>,
     next_connection: u32,
     wanted: usize,
     downloaded: u64,
@@ -193,7 +194,7 @@ impl Signaling {
         offers: usize,
         seed: u64,
     ) -> Self {
-        let mut links = BTreeMap::new();
+        let mut links = OrderedMap::new();
         let mut bad_urls = Vec::new();
         for (index, url) in (0..).zip(trackers.iter().take(MAX_PENDING)) {
             if is_websocket_url(url) {
@@ -210,8 +211,8 @@ impl Signaling {
             rng: fastrand::Rng::with_seed(seed),
             links,
             bad_urls,
-            connections: BTreeMap::new(),
-            peers: BTreeMap::new(),
+            connections: OrderedMap::new(),
+            peers: OrderedMap::new(),
             next_connection: 0,
             wanted: MAX_PENDING,
             downloaded: 0,

@@ -131,7 +131,7 @@ fn of_two_crossing_connections_both_sides_keep_the_one_of_the_smaller_id() {
         assert_eq!(world.viewers[1].peers(), [peer(0)], "{seconds_apart} s apart");
         let offered = |viewer: &Viewer| {
             let connection = viewer.open.keys().next().unwrap();
-            viewer.introduced[connection].1
+            viewer.introduced.get(connection).expect("known").1
         };
         assert_ne!(offered(&world.viewers[0]), offered(&world.viewers[1]));
         let crossed = world.viewers[0].introduced.len() + world.viewers[1].introduced.len() > 2;
@@ -261,7 +261,7 @@ fn connections_that_never_open_are_closed_and_tried_again() {
     world.join();
     world.run(1.0);
     world.join();
-    world.blocked = [peer(0), peer(1)].into();
+    world.blocked = [peer(0), peer(1)].into_iter().collect();
     world.run(60.0);
     let tries = world.viewers[1].introduced.len();
     assert!((2..=8).contains(&tries), "{tries} tries");
@@ -301,10 +301,12 @@ fn a_tracker_that_is_down_is_tried_again_more_and_more_seldom() {
     world.join();
     let mut opened = Vec::new();
     for tenth in 0..3000 {
-        let was =
-            matches!(world.viewers[0].signaling.links[&TrackerId(0)].socket, Socket::Closed { .. });
+        let was = matches!(
+            world.viewers[0].signaling.links.get(&TrackerId(0)).expect("known").socket,
+            Socket::Closed { .. }
+        );
         world.run(0.1);
-        let link = &world.viewers[0].signaling.links[&TrackerId(0)];
+        let link = &world.viewers[0].signaling.links.get(&TrackerId(0)).expect("known");
         if was && matches!(link.socket, Socket::Opening { .. }) || tenth == 0 {
             opened.push(world.now.as_secs_f64());
         }

@@ -1,6 +1,6 @@
 //! Viewers with browsers that take their time, on trackers that forward as `bittorrent-tracker` does.
 
-use std::collections::{BTreeMap, BTreeSet};
+use crate::ordered::{OrderedMap, OrderedSet};
 
 use super::*;
 use crate::tracker::{Failure, Scrape};
@@ -33,9 +33,9 @@ pub(super) enum Note {
 pub(super) struct Viewer {
     pub(super) signaling: Signaling,
     /// Connections that the browser holds.
-    pub(super) held: BTreeSet<ConnectionId>,
-    pub(super) open: BTreeMap<ConnectionId, PeerId>,
-    pub(super) introduced: BTreeMap<ConnectionId, (PeerId, bool)>,
+    pub(super) held: OrderedSet<ConnectionId>,
+    pub(super) open: OrderedMap<ConnectionId, PeerId>,
+    pub(super) introduced: OrderedMap<ConnectionId, (PeerId, bool)>,
     pub(super) sent: Vec<(Instant, TrackerId, ClientMessage)>,
     pub(super) most_gathering: usize,
     gathering: usize,
@@ -71,10 +71,10 @@ pub(super) struct World {
     pub(super) viewers: Vec<Viewer>,
     pub(super) trackers: Vec<Tracker>,
     /// By time, then in the order of sending: to which viewer.
-    notes: BTreeMap<(Instant, u64), (usize, Note)>,
+    notes: OrderedMap<(Instant, u64), (usize, Note)>,
     pub(super) sent: u64,
     /// Peers between whom no connection ever opens.
-    pub(super) blocked: BTreeSet<PeerId>,
+    pub(super) blocked: OrderedSet<PeerId>,
 }
 
 impl World {
@@ -83,9 +83,9 @@ impl World {
             now: Instant::default(),
             viewers: Vec::new(),
             trackers: (0..trackers).map(|_| Tracker::default()).collect(),
-            notes: BTreeMap::new(),
+            notes: OrderedMap::new(),
             sent: 0,
-            blocked: BTreeSet::new(),
+            blocked: OrderedSet::new(),
         }
     }
 
@@ -100,9 +100,9 @@ impl World {
         signaling.start(self.now);
         self.viewers.push(Viewer {
             signaling,
-            held: BTreeSet::new(),
-            open: BTreeMap::new(),
-            introduced: BTreeMap::new(),
+            held: OrderedSet::new(),
+            open: OrderedMap::new(),
+            introduced: OrderedMap::new(),
             sent: Vec::new(),
             most_gathering: 0,
             gathering: 0,
@@ -203,7 +203,7 @@ impl World {
             }
             Note::ConnectionOpened(connection) => {
                 if viewer.held.contains(&connection) {
-                    let other = viewer.introduced[&connection].0;
+                    let other = viewer.introduced.get(&connection).expect("known").0;
                     viewer.open.insert(connection, other);
                     self.tell(to, |signaling, now| signaling.connection_opened(now, connection));
                 }
