@@ -124,7 +124,7 @@ fn media(playlist: &MediaPlaylist, complete: bool) -> Value {
     let end_cc = playlist
         .open_segment
         .map(|open| open.discontinuity_sequence)
-        .or(segments.last().map(|last| last.discontinuity_sequence))
+        .or_else(|| segments.last().map(|last| last.discontinuity_sequence))
         .unwrap_or(playlist.discontinuity_sequence);
     out.put("endDiscontinuitySequence", end_cc);
     out.put("segmentCount", segments.len());
@@ -242,7 +242,8 @@ fn segment(playlist: &MediaPlaylist, segment: &Segment) -> Value {
     out.number("duration", segment.duration);
     out.number("start", segment.start);
     // The oracle writes the word `undefined` where `EXTINF` has no comma.
-    let titled = playlist.title(segment).or(playlist.is_timed(segment).then_some("undefined"));
+    let titled =
+        playlist.title(segment).or_else(|| playlist.is_timed(segment).then_some("undefined"));
     out.text("title", titled.unwrap_or_default());
     out.text("uri", playlist.segment_uri(segment));
     out.text("url", &playlist.segment_url(segment));
@@ -438,7 +439,7 @@ fn rendition(playlist: &MultivariantPlaylist, rendition: &Rendition) -> Value {
         // The codec of the first variant with this group; a group that none has: the first variant's.
         let group = Some(rendition.group_id.as_str());
         let owner = playlist.variants.iter().find(|variant| variant.audio.as_deref() == group);
-        let owner = owner.or(playlist.variants.first());
+        let owner = owner.or_else(|| playlist.variants.first());
         out.text(
             "audioCodec",
             &owner.map(|variant| codecs(variant, CodecKind::Audio)).unwrap_or_default(),

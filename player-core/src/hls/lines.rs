@@ -28,11 +28,6 @@ impl<'a> Lines<'a> {
     pub(super) const fn from(text: &'a str, position: usize) -> Self {
         Self { text, position, number: 0 }
     }
-
-    /// Where the next line begins.
-    pub(super) const fn position(&self) -> usize {
-        self.position
-    }
 }
 
 impl<'a> Iterator for Lines<'a> {

@@ -427,8 +427,7 @@ impl MediaPlaylist {
     #[must_use]
     pub fn segment_at(&self, time: f64) -> Option<&Segment> {
         let first = self.segments.first()?;
-        // Written so that NaN finds nothing.
-        if !(time >= first.start) {
+        if time.is_nan() || time < first.start {
             return None;
         }
         let index = self.segments.partition_point(|segment| segment.end() <= time);

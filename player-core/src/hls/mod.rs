@@ -38,6 +38,7 @@ use lines::Lines;
 
 /// A playlist of either kind.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "it is taken apart where it is made")]
 pub enum Playlist {
     /// A list of variants and renditions (RFC 8216 §4.3.4).
     Multivariant(MultivariantPlaylist),

@@ -2,25 +2,30 @@
 
 /// The leading decimal integer; `None` without a digit. Too large becomes the largest (RFC 8216 §4.2 allows 64 bits).
 pub(super) fn integer(text: &str) -> Option<u64> {
-    integer_prefix(text.trim_start()).map(|(value, _)| value)
+    integer_prefix(text.trim_ascii_start()).map(|(value, _)| value)
 }
 
 /// The leading decimal integer and what follows it.
 pub(super) fn integer_prefix(text: &str) -> Option<(u64, &str)> {
-    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-    if digits == 0 {
-        return None;
+    let bytes = text.as_bytes();
+    let mut value = 0_u64;
+    let mut end = 0;
+    while let Some(digit @ b'0'..=b'9') = bytes.get(end) {
+        let digit = u64::from(digit - b'0');
+        value = if value < u64::MAX / 10 {
+            value * 10 + digit
+        } else {
+            value.saturating_mul(10).saturating_add(digit)
+        };
+        end += 1;
     }
-    let value = text.as_bytes()[..digits].iter().fold(0_u64, |value, digit| {
-        value.saturating_mul(10).saturating_add(u64::from(digit - b'0'))
-    });
-    Some((value, &text[digits..]))
+    (end > 0).then(|| (value, &text[end..]))
 }
 
 /// The leading decimal number with its sign and fraction, as `decimal-floating-point` and
 /// `signed-decimal-floating-point`; `None` without a digit. Always finite.
 pub(super) fn float(text: &str) -> Option<f64> {
-    let text = text.trim_start();
+    let text = text.trim_ascii_start();
     let (negative, unsigned) = match text.as_bytes().first() {
         Some(b'-') => (true, &text[1..]),
         Some(b'+') => (false, &text[1..]),
@@ -66,8 +71,8 @@ pub(super) fn decimal(text: &str) -> Option<(f64, &str)> {
 
 /// `n[@o]`, a length and maybe an offset (RFC 8216 §4.3.2.2).
 pub(super) fn byte_range(text: &str) -> Option<(u64, Option<u64>)> {
-    let (length, rest) = integer_prefix(text.trim_start())?;
-    let offset = rest.trim_start().strip_prefix('@').and_then(integer);
+    let (length, rest) = integer_prefix(text.trim_ascii_start())?;
+    let offset = rest.trim_ascii_start().strip_prefix('@').and_then(integer);
     Some((length, offset))
 }
 

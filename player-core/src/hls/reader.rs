@@ -147,16 +147,13 @@ impl<'a> Reader<'a> {
     pub(super) fn read_line(&mut self, line: Line<'a>) {
         self.line = line.number;
         self.offset = line.offset;
-        let text = line.text.trim_start();
-        if let Some(tag) = text.strip_prefix('#') {
-            if let Some(tag) = tag.strip_prefix("EXT") {
-                self.read_tag(tag);
-            }
-        } else {
+        // Bytes, not characters: most of the time of reading a playlist is spent here.
+        let text = line.text.trim_ascii_start();
+        match text.as_bytes() {
+            [b'#', b'E', b'X', b'T', ..] => self.read_tag(&text[4..]),
+            [b'#', ..] | [] => {}
             // White space behind it belongs to the URI as written; resolving it drops it.
-            if !text.is_empty() {
-                self.read_uri(text);
-            }
+            _ => self.read_uri(text),
         }
         if self.variables.missing {
             self.variables.missing = false;
@@ -166,15 +163,16 @@ impl<'a> Reader<'a> {
 
     /// Everything behind `#EXT`. The tags of each segment come first.
     fn read_tag(&mut self, tag: &'a str) {
-        if let Some(value) = tag.strip_prefix("INF:") {
-            self.read_duration(value);
-            return;
-        }
-        let Some(tag) = tag.strip_prefix("-X-") else {
-            return;
+        let name = match tag.as_bytes() {
+            [b'I', b'N', b'F', b':', ..] => return self.read_duration(&tag[4..]),
+            [b'-', b'X', b'-', ..] => &tag[3..],
+            _ => return,
         };
-        let (name, value) = tag.split_once(':').unwrap_or((tag, ""));
-        match name.trim_end() {
+        let (name, value) = match position(name, b':') {
+            Some(colon) => (&name[..colon], &name[colon + 1..]),
+            None => (name, ""),
+        };
+        match name.trim_ascii_end() {
             "PROGRAM-DATE-TIME" => self.read_date(value),
             "BYTERANGE" => {
                 self.pending.begun = true;
@@ -385,10 +383,10 @@ impl<'a> Reader<'a> {
 
     fn read_duration(&mut self, value: &'a str) {
         self.pending.begun = true;
-        let value = value.trim_start();
+        let value = value.trim_ascii_start();
         if let Some((duration, rest)) = number::decimal(value) {
             self.pending.duration = Some(duration.min(MAX_DURATION));
-            let title = rest.split_once(',').map_or(&rest[..0], |(_, title)| title);
+            let title = position(rest, b',').map_or(&rest[..0], |comma| &rest[comma + 1..]);
             self.pending.title = self.range_of(title);
         } else {
             self.pending.duration = Some(0.0);
@@ -668,6 +666,11 @@ impl<'a> Reader<'a> {
         }
         playlist
     }
+}
+
+/// Where an ASCII byte is first.
+fn position(text: &str, byte: u8) -> Option<usize> {
+    text.as_bytes().iter().position(|other| *other == byte)
 }
 
 /// In an I-frame playlist without `EXT-X-MAP`, the init section is what a resource has before its first I-frame

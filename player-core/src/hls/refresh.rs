@@ -126,6 +126,14 @@ impl MediaPlaylist {
             .rev()
             .find_map(|new| self.position_of(new.sequence).map(|old| (old, new)));
         let same = common.is_some_and(|(old, new)| self.same_content(old, newer, new));
+        if forward {
+            // Names may change at each load, with tokens in them. With another date too, it is another segment.
+            let date = |(old, new)| self.program_date_time(old).zip(newer.program_date_time(new));
+            let redated = common
+                .and_then(date)
+                .is_some_and(|(old, new)| (old - new).abs() > 1000.0 * self.target_duration);
+            return if redated && !same { Relation::Restarted } else { Relation::Continues };
+        }
         if !same && (common.is_some() || newer.next_sequence() <= self.media_sequence) {
             return Relation::Restarted;
         }
@@ -142,20 +150,20 @@ impl MediaPlaylist {
             .iter()
             .find_map(|new| self.position_of(new.sequence).map(|old| old.start - new.start));
         let shift = common.or_else(|| {
-            let first = newer.segments.first()?;
+            // Without any segment, what is still being made has to be placed.
+            let open = newer.open_segment.map(|open| (open.sequence, open.start, None));
+            let first = newer.segments.first();
+            let first = first.map(|one| (one.sequence, one.start, newer.program_date_time(one)));
+            let (sequence, start, date) = first.or(open)?;
             let last = self.segments.last()?;
-            let gap = first.sequence.saturating_sub(last.sequence).saturating_sub(1);
-            let stepped = last.end() + gap as f64 * newer.target_duration - first.start;
-            let dated = newer
-                .program_date_time(first)
+            let gap = sequence.saturating_sub(last.sequence).saturating_sub(1);
+            let stepped = last.end() + gap as f64 * newer.target_duration;
+            let dated = date
                 .zip(self.program_date_time(last))
-                .map(|(new, old)| last.start + (new - old) / 1000.0 - first.start);
-            // A date that puts the segment before the end that is known is a wrong clock.
-            Some(
-                dated
-                    .filter(|dated| first.start + dated >= last.end() - 0.5 && gap > 0)
-                    .unwrap_or(stepped),
-            )
+                .map(|(new, old)| last.start + (new - old) / 1000.0)
+                // A date that puts the segment before the end that is known is a wrong clock.
+                .filter(|dated| gap > 0 && *dated >= last.end() - 0.5);
+            Some(dated.unwrap_or(stepped) - start)
         });
         newer.shift(shift.unwrap_or(0.0));
     }
@@ -346,4 +354,159 @@ enum Relation {
     Stale,
     /// Another stream, or the encoder began again.
     Restarted,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const URL: &str = "https://a.example/live/index.m3u8";
+
+    fn read(text: &str) -> MediaPlaylist {
+        parse_media(text, URL, &BTreeMap::new()).expect("a playlist")
+    }
+
+    fn live(first: u64, names: &[&str]) -> MediaPlaylist {
+        let mut text = format!("#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXT-X-MEDIA-SEQUENCE:{first}\n");
+        for name in names {
+            text += &format!("#EXTINF:4,\n{name}\n");
+        }
+        read(&text)
+    }
+
+    fn starts(playlist: &MediaPlaylist) -> Vec<(u64, f64)> {
+        playlist.segments.iter().map(|segment| (segment.sequence, segment.start)).collect()
+    }
+
+    #[test]
+    fn a_sliding_window_keeps_its_timeline() {
+        let mut playlist = live(10, &["a", "b", "c"]);
+        let refresh = playlist.refresh(live(12, &["c", "d"]));
+        assert_eq!(refresh, Refresh { added: 1, removed: 2, changed: true, reset: false });
+        assert_eq!(starts(&playlist), [(12, 8.0), (13, 12.0)]);
+    }
+
+    #[test]
+    fn a_window_that_was_missed_is_placed_by_distance_or_by_date() {
+        let mut playlist = live(10, &["a", "b"]);
+        playlist.refresh(live(15, &["f"]));
+        assert_eq!(starts(&playlist), [(15, 20.0)]);
+
+        let dated = |sequence: u64, second: u32| {
+            read(&format!(
+                "#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXT-X-MEDIA-SEQUENCE:{sequence}\n\
+                 #EXT-X-PROGRAM-DATE-TIME:2026-01-01T00:00:{second:02}Z\n#EXTINF:4,\n{sequence}.ts\n"
+            ))
+        };
+        let mut playlist = dated(10, 0);
+        playlist.refresh(dated(15, 18));
+        assert_eq!(starts(&playlist), [(15, 18.0)]);
+        // A clock that went back is not believed.
+        playlist.refresh(dated(17, 3));
+        assert_eq!(starts(&playlist), [(17, 26.0)]);
+    }
+
+    #[test]
+    fn an_older_playlist_of_the_same_stream_is_ignored() {
+        let mut playlist = live(10, &["a", "b", "c"]);
+        let before = playlist.clone();
+        assert_eq!(playlist.refresh(live(9, &["z", "a?other=token"])), Refresh::default());
+        assert_eq!(playlist, before);
+    }
+
+    #[test]
+    fn numbers_that_begin_again_are_a_reset() {
+        let mut playlist = live(100, &["a", "b"]);
+        let refresh = playlist.refresh(live(0, &["x"]));
+        assert_eq!(refresh, Refresh { added: 1, removed: 2, changed: true, reset: true });
+        assert_eq!(starts(&playlist), [(0, 0.0)]);
+        // Also when the numbers overlap.
+        let mut playlist = live(1, &["a", "b", "c"]);
+        assert!(playlist.refresh(live(0, &["x", "y"])).reset);
+    }
+
+    #[test]
+    fn a_server_that_forgets_its_discontinuities_does_not_confuse_the_count() {
+        let text = |first: u64, seam: &str, rest: &str| {
+            format!(
+                "#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXT-X-MEDIA-SEQUENCE:{first}\n\
+                 #EXTINF:4,\n{first}.ts\n{seam}{rest}"
+            )
+        };
+        let mut playlist =
+            read(&text(0, "#EXT-X-DISCONTINUITY\n", "#EXTINF:4,\n1.ts\n#EXTINF:4,\n2.ts\n"));
+        playlist.refresh(read(&text(
+            1,
+            "",
+            "#EXTINF:4,\n2.ts\n#EXT-X-DISCONTINUITY\n#EXTINF:4,\n3.ts\n",
+        )));
+        let counts: Vec<u64> =
+            playlist.segments.iter().map(|segment| segment.discontinuity_sequence).collect();
+        assert_eq!(counts, [1, 1, 2]);
+    }
+
+    const FULL: &str = "#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXT-X-MEDIA-SEQUENCE:10\n\
+        #EXT-X-PROGRAM-DATE-TIME:2026-01-01T00:00:00Z\n#EXT-X-MAP:URI=\"init.mp4\"\n\
+        #EXT-X-KEY:METHOD=AES-128,URI=\"key\"\n#EXT-X-DATERANGE:ID=\"old\",START-DATE=\"2026-01-01\"\n\
+        #EXT-X-DATERANGE:ID=\"kept\",START-DATE=\"2026-01-01\"\n\
+        #EXTINF:4,ten\n10.mp4\n#EXTINF:4,\n11.mp4\n#EXT-X-DISCONTINUITY\n#EXTINF:4,\n12.mp4\n";
+
+    #[test]
+    fn a_delta_update_is_completed_from_what_is_known() {
+        let mut playlist = read(FULL);
+        let delta = "#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXT-X-MEDIA-SEQUENCE:11\n\
+            #EXT-X-SKIP:SKIPPED-SEGMENTS=2,RECENTLY-REMOVED-DATERANGES=\"old\"\n#EXTINF:4,\n13.mp4\n\
+            #EXT-X-DATERANGE:ID=\"kept\",DURATION=9\n#EXT-X-PART:DURATION=1,URI=\"14.0.mp4\"\n";
+        let refresh = playlist.refresh_text(delta, URL, &BTreeMap::new()).expect("a playlist");
+        assert_eq!(refresh, Refresh { added: 1, removed: 1, changed: true, reset: false });
+        assert_eq!(starts(&playlist), [(11, 4.0), (12, 8.0), (13, 12.0)]);
+        assert_eq!(playlist.skipped_segments, 0);
+        let last = playlist.segments[2];
+        assert_eq!(last.discontinuity_sequence, 1);
+        assert_eq!(playlist.keys_of(&last)[0].uri, "https://a.example/live/key");
+        assert_eq!(
+            playlist.init_of(&last).map(|init| init.url.as_str()),
+            Some("https://a.example/live/init.mp4")
+        );
+        assert_eq!(playlist.segment_url(&playlist.segments[0]), "https://a.example/live/11.mp4");
+        assert_eq!(
+            playlist.program_date_time(&last),
+            playlist.program_date_time(&playlist.segments[0]).map(|d| d + 8000.0)
+        );
+        assert_eq!(playlist.open_segment.map(|open| open.start), Some(16.0));
+        let ranges: Vec<_> =
+            playlist.date_ranges.iter().map(|range| (range.id.as_str(), range.duration)).collect();
+        assert_eq!(ranges, [("kept", Some(9.0))]);
+        // The next one, delta on delta, does not pile up what is no longer used.
+        for sequence in 14..40_u64 {
+            let first = sequence - 2;
+            let delta = format!(
+                "#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXT-X-MEDIA-SEQUENCE:{first}\n\
+                 #EXT-X-SKIP:SKIPPED-SEGMENTS=2\n#EXTINF:4,\n{sequence}.mp4\n"
+            );
+            playlist.refresh_text(&delta, URL, &BTreeMap::new()).expect("a playlist");
+        }
+        assert_eq!(
+            (playlist.inits.len(), playlist.key_sets.len(), playlist.segments.len()),
+            (1, 1, 3)
+        );
+        assert_eq!(playlist.end(), 120.0);
+    }
+
+    #[test]
+    fn a_delta_update_of_what_is_not_known_says_that_it_is_incomplete() {
+        let mut playlist = read(FULL);
+        let delta = "#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXT-X-MEDIA-SEQUENCE:40\n\
+            #EXT-X-SKIP:SKIPPED-SEGMENTS=2\n#EXTINF:4,\n42.mp4\n";
+        playlist.refresh_text(delta, URL, &BTreeMap::new()).expect("a playlist");
+        assert_eq!(playlist.skipped_segments, 2);
+    }
+
+    #[test]
+    fn a_window_past_its_only_date_keeps_the_date() {
+        let mut playlist = read(FULL);
+        playlist.refresh(live(11, &["11.mp4", "12.mp4", "13.mp4"]));
+        let date = playlist.program_date_time(&playlist.segments[0]);
+        assert_eq!(date, super::super::parse_date("2026-01-01T00:00:04Z"));
+    }
 }

@@ -111,16 +111,15 @@ mod tests {
              #EXT-X-DISCONTINUITY-SEQUENCE:{}\n#EXT-X-BITRATE:900\n",
             first.div_ceil(7)
         );
-        let last_of = |step: u64| first.saturating_sub(1) / step * step;
-        if first % 9 != 0 {
-            text += &format!("#EXT-X-KEY:METHOD=AES-128,URI=\"key{}\"\n", last_of(9));
-        }
-        if first % 5 != 0 {
-            text += &format!("#EXT-X-MAP:URI=\"init{}.mp4\"\n", last_of(5));
+        // What held before the window: a key, the map that was read under it, the key since.
+        let key = |of: u64| format!("#EXT-X-KEY:METHOD=AES-128,URI=\"key{}\"\n", of / 9 * 9);
+        if first > 0 {
+            let map = (first - 1) / 5 * 5;
+            text += &format!("{}#EXT-X-MAP:URI=\"init{map}.mp4\"\n{}", key(map), key(first - 1));
         }
         for sequence in first..first + count {
             if sequence % 9 == 0 {
-                text += &format!("#EXT-X-KEY:METHOD=AES-128,URI=\"key{sequence}\"\n");
+                text += &key(sequence);
             }
             if sequence % 5 == 0 {
                 text += &format!("#EXT-X-MAP:URI=\"init{sequence}.mp4\"\n");
@@ -176,12 +175,14 @@ mod tests {
         for (first, next) in [(0, 0), (0, 1), (3, 8), (10, 15), (14, 21), (18, 36), (1, 40)] {
             let old = parse_media(&window(first, 50), URL, &none).expect("a playlist");
             let text = window(next, 52) + "#EXT-X-PART:DURATION=1,URI=\"p\"\n";
-            let resumed = resume(&old, &text, URL, &none).expect("it overlaps");
+            let resumed =
+                resume(&old, &text, URL, &none).unwrap_or_else(|| panic!("{first} to {next}"));
             let whole = parse_media(&text, URL, &none).expect("a playlist");
             assert_eq!(view(&resumed), view(&whole), "{first} to {next}");
             // And once more, from a resumed playlist.
             let again = window(next + 2, 55);
-            let resumed = resume(&resumed, &again, URL, &none).expect("it overlaps");
+            let resumed =
+                resume(&resumed, &again, URL, &none).unwrap_or_else(|| panic!("again from {next}"));
             assert_eq!(view(&resumed), view(&parse_media(&again, URL, &none).expect("a playlist")));
         }
     }

@@ -160,8 +160,11 @@ fn join(base: &Parts<'_>, reference: &Parts<'_>, special: bool) -> String {
     } else {
         // Without the base's last segment; a base that is only a host has the path `/`.
         let end = base.path.rfind(if special { &['/', '\\'][..] } else { &['/'][..] });
-        let folder =
-            end.map_or(if authority.is_some() { "/" } else { "" }, |end| &base.path[..=end]);
+        let folder = match end {
+            Some(end) => &base.path[..=end],
+            None if authority.is_some() => "/",
+            None => "",
+        };
         Cow::Owned([folder, path].concat())
     };
     push_path(&mut out, &merged, special, authority.is_some());
@@ -209,7 +212,7 @@ fn push_authority(out: &mut String, authority: &str, scheme: &str, special: bool
 
 /// The path without `.` and `..` (RFC 3986 §5.2.4), percent-encoded where browsers do.
 fn push_path(out: &mut String, path: &str, special: bool, authority: bool) {
-    const ENCODED: &str = " \"#<>?^`{}";
+    const ENCODED: &str = " \"#<>?`{}";
     let is_slash = |c: char| c == '/' || (special && c == '\\');
     let root = out.len();
     let rooted = path.starts_with(is_slash);
