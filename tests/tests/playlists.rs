@@ -171,8 +171,8 @@ fn same_media(name: &str, text: &str, read: &hls::MediaPlaylist) {
             (range.start().expect("explicit or continued") as u64, range.end() as u64)
         });
         assert_eq!(range, other_range, "{place}");
-        let keys = other.keys.iter().filter_map(|key| key.as_ref()).map(|key| key.uri().to_owned());
-        let mut keys: Vec<String> = keys.map(|uri| hls::resolve(URL, &uri)).collect();
+        let keys = other.keys.iter().filter_map(|key| key.as_ref());
+        let mut keys: Vec<String> = keys.map(|key| hls::resolve(URL, key.uri())).collect();
         let mut own: Vec<String> =
             read.keys_of(segment).iter().map(|key| key.uri.clone()).collect();
         keys.sort();

@@ -20,9 +20,9 @@ struct Parts<'a> {
 pub fn resolve(base: &str, reference: &str) -> String {
     let reference = clean(reference);
     let base = clean(base);
-    let base = split(&base);
+    let base = split(&base, false);
     let base_special = base.scheme.is_some_and(is_special);
-    let mut parts = split(&reference);
+    let mut parts = split(&reference, base_special);
     // `http:part.ts` is relative to a base of the same special scheme.
     if let Some(scheme) = parts.scheme
         && is_special(scheme)
@@ -106,7 +106,8 @@ fn scheme_length(text: &str) -> Option<usize> {
     valid.then_some(length)
 }
 
-fn split(text: &str) -> Parts<'_> {
+/// `special`: whether a URL without a scheme is of a special one, where any number of slashes precedes the host.
+fn split(text: &str, special: bool) -> Parts<'_> {
     let mut parts = Parts::default();
     let mut rest = text;
     if let Some(length) = scheme_length(rest) {
@@ -125,10 +126,8 @@ fn split(text: &str) -> Parts<'_> {
     let bytes = rest.as_bytes();
     if slash(bytes.first()) && slash(bytes.get(1)) {
         let mut after = &rest[2..];
-        if parts
-            .scheme
-            .is_some_and(|scheme| is_special(scheme) && !scheme.eq_ignore_ascii_case("file"))
-        {
+        let file = |scheme: &str| scheme.eq_ignore_ascii_case("file");
+        if parts.scheme.map_or(special, |scheme| is_special(scheme) && !file(scheme)) {
             after = after.trim_start_matches(['/', '\\']);
         }
         let end = after.find(['/', '\\']).unwrap_or(after.len());
@@ -348,6 +347,7 @@ mod tests {
             ("http://h/a:b", "c:d/e", "c:d/e"),
             ("http://h/p", "1:2.ts", "http://h/1:2.ts"),
             ("https://h/p", "//c/d", "https://c/d"),
+            ("https://h/p", "///c/d", "https://c/d"),
             ("blob:http://h/1", "a.ts", "a.ts"),
             ("file:///a/b.m3u8", "c.ts", "file:///a/c.ts"),
             ("a/b.m3u8?x", "c.ts", "a/c.ts"),
