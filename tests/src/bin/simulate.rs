@@ -93,6 +93,9 @@ struct Options {
     /// Connections of each viewer at most.
     #[arg(long)]
     neighbours: Option<usize>,
+    /// Offers that wait at the tracker at once.
+    #[arg(long)]
+    offers: Option<usize>,
     /// Bytes that may wait in a data channel's send buffer, in KiB.
     #[arg(long)]
     send_buffer: Option<usize>,
@@ -158,6 +161,9 @@ impl Options {
         };
         if let Some(neighbours) = self.neighbours {
             world.config.max_peers = neighbours;
+        }
+        if let Some(offers) = self.offers {
+            world.config.offers = offers;
         }
         if let Some(kibibytes) = self.send_buffer {
             world.config.send_buffer_high = kibibytes << 10;

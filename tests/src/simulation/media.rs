@@ -59,6 +59,9 @@ pub(super) struct Watched {
     pub(super) ended: bool,
 }
 
+/// How a command ended, and what is buffered then, in seconds.
+pub(super) type Finished = (Result<(), MediaFailure>, Vec<Range<f64>>);
+
 /// A media element and its source buffers.
 pub(super) struct Element {
     tracks: Vec<Track>,
@@ -237,7 +240,7 @@ impl Element {
     }
 
     /// How the command in progress on `track` ended, and the track's buffered ranges.
-    pub(super) fn finish(&mut self) -> Option<(Result<(), MediaFailure>, Vec<Range<f64>>)> {
+    pub(super) fn finish(&mut self) -> Option<Finished> {
         let outcome = if self.opening > 0 {
             self.opening -= 1;
             Ok(())

@@ -93,7 +93,7 @@ impl<'w, E: Engine> Run<'w, E> {
     }
 
     /// Runs until the world's end.
-    pub(super) fn to_end(mut self, mut progress: impl FnMut(u64, usize)) -> Report {
+    pub(super) fn complete(mut self, mut progress: impl FnMut(u64, usize)) -> Report {
         let end = micros(self.world.seconds);
         let mut second = 0;
         while let Some((at, event)) = self.events.pop_until(end) {
@@ -164,7 +164,9 @@ impl<'w, E: Engine> Run<'w, E> {
                     self.tell(viewer, Input::TrackerClosed(TrackerId(tracker)));
                 }
             }
-            Event::ToTracker { viewer, tracker, text } => self.to_tracker(viewer, tracker, &text),
+            Event::ToTracker { viewer, tracker, text } => {
+                self.tracker_receives(viewer, tracker, &text)
+            }
             Event::Uplink(viewer) => {
                 if let Some(state) = self.viewer(viewer) {
                     state.uplink.awaited = false;
@@ -359,7 +361,7 @@ impl<'w, E: Engine> Run<'w, E> {
         self.tell(viewer, Input::Playhead(playhead));
     }
 
-    fn to_tracker(&mut self, viewer: u32, tracker: u32, text: &str) {
+    fn tracker_receives(&mut self, viewer: u32, tracker: u32, text: &str) {
         if !self.tracker_up || self.viewer(viewer).is_none() {
             return;
         }

@@ -195,12 +195,10 @@ impl Engine for Sequential {
                 self.busy = false;
                 self.append();
             }
-            Input::Tick => {
-                if self.retry.take().is_some() {
-                    let again = self.current.take().map(|(_, url)| url);
-                    let url = again.unwrap_or_else(|| format!("{BASE}index.m3u8"));
-                    self.get(url, FetchKind::Segment);
-                }
+            Input::Tick if self.retry.take().is_some() => {
+                let again = self.current.take().map(|(_, url)| url);
+                let url = again.unwrap_or_else(|| format!("{BASE}index.m3u8"));
+                self.get(url, FetchKind::Segment);
             }
             Input::TrackerOpened(_) => {
                 for _ in 0..3 {

@@ -53,7 +53,7 @@ impl Title {
     /// A film of `seconds`, or a channel.
     #[must_use]
     pub fn new(bitrates: Vec<u64>, segment_seconds: f64, seconds: Option<f64>) -> Self {
-        let mut rng = fastrand::Rng::with_seed(0x706f_746c_7563_6b);
+        let mut rng = fastrand::Rng::with_seed(0x0070_6f74_6c75_636b);
         let filler: Vec<u8> = (0..BLOCK + SHIFT * PATTERNS as usize).map(|_| rng.u8(..)).collect();
         Self {
             bitrates,

@@ -201,7 +201,7 @@ impl World {
     /// Runs the world; `progress` is told each virtual second and the number of viewers.
     #[must_use]
     pub fn run_with<E: Engine>(&self, progress: impl FnMut(u64, usize)) -> Report {
-        Run::<E>::new(self).to_end(progress)
+        Run::<E>::new(self).complete(progress)
     }
 
     /// What a report repeats of it.
