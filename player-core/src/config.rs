@@ -65,8 +65,8 @@ impl Default for Config {
             back_buffer: 30.0,
             store_bytes: 96 << 20,
             max_peers: 30,
-            offers: 5,
-            send_buffer_high: 64 << 10,
+            offers: 10,
+            send_buffer_high: 48 << 10,
             send_buffer_low: 8 << 10,
             max_playlist_bytes: 8 << 20,
         }

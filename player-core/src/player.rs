@@ -91,6 +91,8 @@ pub struct Player {
     sharing_since: Instant,
     answered_at: Option<Instant>,
     wanted_since: OrderedMap<crate::wire::SegmentId, Instant>,
+    /// Blocks known of segments that spread, and when the last one turned up.
+    spreading: OrderedMap<crate::wire::SegmentId, (u16, Instant)>,
 
     playhead: Playhead,
     playhead_at: Instant,
@@ -140,6 +142,7 @@ impl Player {
             sharing_since: Instant::default(),
             answered_at: None,
             wanted_since: OrderedMap::new(),
+            spreading: OrderedMap::new(),
             playhead: Playhead { rate: 1.0, paused: true, ..Playhead::default() },
             playhead_at: Instant::default(),
             started: false,

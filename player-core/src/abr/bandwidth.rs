@@ -68,6 +68,11 @@ impl BandwidthEstimator {
         }
     }
 
+    /// Whether anything has been measured.
+    pub(crate) const fn is_measured(&self) -> bool {
+        self.fast.weight > 0.0
+    }
+
     /// Seconds from a request to its response's head.
     pub(crate) const fn latency(&self) -> f64 {
         self.latency

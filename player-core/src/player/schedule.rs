@@ -13,7 +13,9 @@ use crate::wire::{BLOCK_BYTES, Interest, SegmentId, block_count};
 /// Requests to the origin for segments at once.
 const PARALLEL: usize = 2;
 /// Time between two places of the election's order: longer than news takes through the mesh.
-const ELECTION_STEP: Duration = Duration::from_millis(400);
+const ELECTION_STEP: Duration = Duration::from_millis(600);
+/// A segment of which blocks turn up at peers is left to whoever fetches it until none has turned up for this long.
+const SPREAD_PATIENCE: Duration = Duration::from_millis(2500);
 /// With nothing buffered, how long peers that hold a segment are given to bring it before the origin is asked.
 const START_GRACE: Duration = Duration::from_millis(1000);
 /// While bytes are missing the plan is looked at this often.
@@ -92,6 +94,7 @@ impl Player {
         let current: crate::ordered::OrderedSet<SegmentId> =
             wants.iter().map(|want| want.id).collect();
         self.wanted_since.retain(|id, _| current.contains(id));
+        self.spreading.retain(|id, _| current.contains(id));
     }
 
     /// The segments between the cursors and the horizon, of every track.
@@ -211,16 +214,15 @@ impl Player {
         });
         let count = block_count(offer.size);
         let slack = want.deadline.since(now);
-        // Urgent bytes are asked for in playing order; others each viewer asks for in an order of its own.
-        let start = (slack > Duration::from_secs(6)).then(|| self.rng.u64(..));
+        let urgent = slack < Duration::from_secs(4);
         let blocks = Blocks {
             segment: want.id,
             tag: want.tag,
             size: offer.size,
-            start,
+            urgent,
             deadline: want.deadline,
         };
-        swarm.request_blocks(now, &blocks, |block| {
+        swarm.request_blocks(now, &blocks, &mut self.rng, |block| {
             if stored.held.has(block) {
                 return false;
             }
@@ -255,6 +257,10 @@ impl Player {
     /// The origin is asked at the last moment that is safe.
     fn fetch_if_due(&mut self, now: Instant, want: &Want, missing: u64) -> bool {
         let Some(swarm) = &self.swarm else { return false };
+        if !want.first && !self.bandwidth.is_measured() {
+            // The guess says nothing of when it is too late; the first segment will.
+            return false;
+        }
         let held = self.store.segment(want.id);
         let offer = swarm.offer(want.id, want.tag, held);
         let covered = offer.is_some_and(|offer| offer.covered);
@@ -308,9 +314,23 @@ impl Player {
             return;
         }
         let held = self.store.segment(want.id);
-        if swarm.offer(want.id, want.tag, held).is_some_and(|offer| offer.covered) {
-            self.wanted_since.remove(&want.id);
-            return;
+        if let Some(offer) = swarm.offer(want.id, want.tag, held) {
+            if offer.covered {
+                self.wanted_since.remove(&want.id);
+                return;
+            }
+            // Part of it is out there: somebody fetches it, be it out of earshot. While more of it turns up it is
+            // left to them.
+            let (known, since) = self.spreading.get_or_insert_with(want.id, || (0, now));
+            if offer.known > *known {
+                (*known, *since) = (offer.known, now);
+            }
+            let patience = *since + SPREAD_PATIENCE;
+            if patience > now {
+                self.wanted_since.insert(want.id, patience);
+                self.wake_at(patience);
+                return;
+            }
         }
         let rank = swarm.rank(want.id, want.playhead, want.live);
         let since = *self.wanted_since.get_or_insert_with(want.id, || now);

@@ -5,7 +5,10 @@ use super::Swarm;
 use crate::time::Instant;
 use crate::wire::{Capabilities, PeerId, SegmentId};
 
-/// Place of this peer in the order: how many known candidates come before it.
+/// A live peer whose window ends this many segments before one will want it too: news of its window is on the way, or
+/// it has not looked at the playlist yet.
+const LAG: u64 = 3;
+
 impl Swarm {
     /// How many peers are to fetch `segment` from the origin before this one does.
     ///
@@ -15,7 +18,7 @@ impl Swarm {
     pub(crate) fn rank(&self, segment: SegmentId, playhead: u64, live: bool) -> usize {
         let both = Capabilities::UPLOAD.with(Capabilities::ORIGIN);
         let own = key(&self.own.peer_id, segment, playhead, live);
-        let early = u64::from(live);
+        let early = if live { LAG } else { 0 };
         self.peers
             .values()
             .filter(|peer| {

@@ -111,6 +111,28 @@ impl Peer {
         self.segments.get(&id).filter(|segment| segment.tag == tag)
     }
 
+    /// Whether it holds a block of the file with this tag and size.
+    pub(super) fn holds(&self, id: SegmentId, tag: u32, size: u32, block: u16) -> bool {
+        self.segment(id, tag).is_some_and(|of| of.size == size && of.blocks.has(block))
+    }
+
+    /// Whether a request for this block has waited in its queue for longer than `patience`.
+    pub(super) fn waits(
+        &self,
+        now: Instant,
+        segment: SegmentId,
+        block: u16,
+        patience: Duration,
+    ) -> bool {
+        self.asked.values().any(|asked| {
+            asked.segment == segment
+                && asked.block == block
+                && asked.data.is_empty()
+                && now.since(asked.sent_at)
+                    > patience.max(Duration::from_secs_f64(2.0 * self.rtt.min(5.0)))
+        })
+    }
+
     pub(super) fn holds_any(&self, id: SegmentId) -> bool {
         self.segments.contains_key(&id)
     }

@@ -3,9 +3,13 @@
 use std::time::Duration;
 
 use super::Swarm;
+use crate::io::ConnectionId;
 use crate::store::StoredSegment;
 use crate::time::Instant;
 use crate::wire::{Message, SegmentId, block_count};
+
+/// A request that waits this long in a peer's queue may be asked of another.
+const QUEUE_PATIENCE: Duration = Duration::from_millis(700);
 
 /// What the swarm offers of a segment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,6 +18,8 @@ pub(crate) struct Offer {
     pub(crate) size: u32,
     /// Whether every block is held by some peer that gives.
     pub(crate) covered: bool,
+    /// How many blocks are held, here or by such a peer.
+    pub(crate) known: u16,
 }
 
 /// A segment whose blocks are asked of peers.
@@ -23,9 +29,8 @@ pub(crate) struct Blocks {
     pub(crate) tag: u32,
     /// Its size in bytes.
     pub(crate) size: u32,
-    /// Turns the order, so that viewers who fetch the same segment ask for different blocks and can trade them;
-    /// `None` asks in playing order.
-    pub(crate) start: Option<u64>,
+    /// It is due soon.
+    pub(crate) urgent: bool,
     /// When it is due: a peer that would bring a block later is not asked, unless it is too late everywhere.
     pub(crate) deadline: Instant,
 }
@@ -41,43 +46,63 @@ impl Swarm {
         let holders = || self.holders(segment, tag, held);
         let size = held.map(|held| held.size).or_else(|| holders().map(|(_, of)| of.size).max())?;
         holders().next()?;
-        let covered = (0..block_count(size)).all(|block| {
-            held.is_some_and(|held| held.held.has(block))
-                || holders().any(|(_, of)| of.size == size && of.blocks.has(block))
-        });
-        Some(Offer { size, covered })
+        let missing =
+            (0..block_count(size)).filter(|block| !held.is_some_and(|held| held.held.has(*block)));
+        let (mut reachable, mut covered) = (0, true);
+        for block in missing {
+            if holders().any(|(_, of)| of.size == size && of.blocks.has(block)) {
+                reachable += 1;
+            } else {
+                covered = false;
+            }
+        }
+        let known = reachable + held.map_or(0, |held| held.held.count());
+        Some(Offer { size, covered, known })
     }
 
-    /// Asks peers for blocks of a segment that are neither held nor asked for nor refused by `wanted`.
-    /// Returns how many were asked for.
+    /// Asks peers for blocks of a segment that are neither held nor asked for nor refused by `wanted`: those that the
+    /// fewest peers hold first, so that viewers fetch different ones and can trade them. A request that waits in a
+    /// peer's queue moves to another that holds the block by now. Returns how many were asked for.
     pub(crate) fn request_blocks(
         &mut self,
         now: Instant,
         what: &Blocks,
+        rng: &mut fastrand::Rng,
         wanted: impl Fn(u16) -> bool,
     ) -> usize {
-        let Blocks { segment, tag, size, start, deadline } = *what;
-        let count = block_count(size);
-        let turn = start.map_or(0, |start| (start % u64::from(count.max(1))) as u16);
-        let mut asked = 0;
-        for step in 0..count {
-            let block = (step + turn) % count;
-            if !wanted(block) || self.requested.contains(&(segment, block)) {
-                continue;
+        let Blocks { segment, tag, size, urgent, deadline } = *what;
+        let mut order: Vec<(usize, u32, u16)> = Vec::new();
+        for block in (0..block_count(size)).filter(|block| wanted(*block)) {
+            let holders =
+                self.peers.values().filter(|peer| peer.holds(segment, tag, size, block)).count();
+            if holders > 0 {
+                // What is due now is asked for in playing order.
+                order.push(if urgent { (0, 0, block) } else { (holders, rng.u32(..), block) });
             }
+        }
+        order.sort_unstable();
+        let mut asked = 0;
+        for (.., block) in order {
+            let waiting = self.requested.contains(&(segment, block));
+            let from = if waiting {
+                let Some(from) = self.waiting_at(now, segment, block) else { continue };
+                Some(from)
+            } else {
+                None
+            };
             let supplier = self
                 .peers
                 .iter()
-                .filter(|(_, peer)| peer.can_be_asked(now))
-                .filter(|(_, peer)| {
-                    peer.segment(segment, tag)
-                        .is_some_and(|of| of.size == size && of.blocks.has(block))
-                })
-                .map(|(connection, peer)| (peer.eta(), *connection))
+                .filter(|(connection, peer)| Some(**connection) != from && peer.can_be_asked(now))
+                .filter(|(_, peer)| peer.holds(segment, tag, size, block))
+                .map(|(connection, peer)| (peer.eta() * (1.0 + 0.5 * rng.f64()), *connection))
                 .min_by(|a, b| a.0.total_cmp(&b.0));
             let Some((eta, connection)) = supplier else { continue };
             if now < deadline && now + Duration::from_secs_f64(eta.min(3600.0)) > deadline {
                 continue;
+            }
+            if waiting {
+                self.cancel(|asked, which| asked == segment && which == block);
             }
             let Some(peer) = self.peers.get_mut(&connection) else { continue };
             let id = peer.ask(now, segment, block, size);
@@ -86,6 +111,13 @@ impl Swarm {
             asked += 1;
         }
         asked
+    }
+
+    /// The peer in whose queue a request for this block has waited so long that another may be quicker.
+    fn waiting_at(&self, now: Instant, segment: SegmentId, block: u16) -> Option<ConnectionId> {
+        let found =
+            self.peers.iter().find(|(_, peer)| peer.waits(now, segment, block, QUEUE_PATIENCE));
+        found.map(|(connection, _)| *connection)
     }
 
     /// When a block that was asked of a peer will be here.

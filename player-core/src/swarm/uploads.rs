@@ -1,6 +1,6 @@
 //! What is given: requests in the order they came, a few peers at a time, within the limit.
 
-use crate::ordered::{OrderedMap, OrderedSet};
+use crate::ordered::OrderedMap;
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -12,8 +12,11 @@ use crate::wire::{BLOCK_BYTES, Message, PIECE_BYTES, RejectReason, SegmentId};
 
 /// Requests of one peer that wait at once.
 const MAX_WAITING: usize = 32;
-/// Peers that are served at once: a few finish sooner than many, and can serve others then.
-const SLOTS: usize = 4;
+/// Bytes in all send buffers together: a block that is sent to one peer at full speed can be passed on by it sooner
+/// than several that are sent to several peers at once; and news does not wait long behind it.
+const MAX_QUEUED: usize = 48 << 10;
+/// Most blocks of which it is remembered how often they were sent.
+const MAX_SENT: usize = 2048;
 
 #[derive(Debug)]
 struct Upload {
@@ -27,7 +30,9 @@ struct Upload {
 /// Requests that wait, and the limit.
 #[derive(Debug, Default)]
 pub(super) struct Uploads {
-    waiting: VecDeque<Upload>,
+    waiting: Vec<Upload>,
+    /// How often each block was sent.
+    sent: OrderedMap<(SegmentId, u16), u32>,
     limit_bps: Option<u64>,
     /// Bytes that may be sent now, when there is a limit.
     budget: f64,
@@ -65,7 +70,7 @@ impl Uploads {
         {
             return Some(RejectReason::TooMany);
         }
-        self.waiting.push_back(Upload { connection, id, segment, block, offset: 0 });
+        self.waiting.push(Upload { connection, id, segment, block, offset: 0 });
         None
     }
 
@@ -77,7 +82,8 @@ impl Uploads {
         self.waiting.retain(|upload| upload.connection != connection);
     }
 
-    /// Sends pieces; the bytes of media sent.
+    /// Sends pieces; the bytes of media sent. What was begun is finished first; then the block that was sent the fewest
+    /// times, so that every block is out there once before any goes out twice; then the request that came first.
     pub(super) fn run(
         &mut self,
         now: Instant,
@@ -89,56 +95,59 @@ impl Uploads {
     ) -> u64 {
         self.refill(now);
         let mut sent = 0;
-        let mut slots: OrderedSet<ConnectionId> = peers
-            .iter()
-            .filter(|(_, peer)| peer.queued > 0)
-            .map(|(connection, _)| *connection)
-            .collect();
-        let mut kept = VecDeque::with_capacity(self.waiting.len());
-        while let Some(mut upload) = self.waiting.pop_front() {
-            let Some(peer) = peers.get_mut(&upload.connection) else { continue };
-            let slot = slots.contains(&upload.connection) || slots.len() < SLOTS;
-            let Some(block) =
-                store.segment(upload.segment).and_then(|held| held.block(upload.block))
-            else {
-                outbox.push_back((
-                    upload.connection,
-                    Message::Reject { id: upload.id, reason: RejectReason::NotHeld },
-                ));
+        let mut queued: usize = peers.values().map(|peer| peer.queued).sum();
+        self.next_refill = None;
+        while queued < MAX_QUEUED {
+            if self.limit_bps.is_some() && self.budget <= 0.0 {
+                self.next_refill =
+                    (!self.waiting.is_empty()).then(|| now + Duration::from_millis(50));
+                break;
+            }
+            let next = (0..self.waiting.len())
+                .filter(|at| {
+                    peers.get(&self.waiting[*at].connection).is_some_and(|peer| peer.queued < high)
+                })
+                .min_by_key(|at| {
+                    let upload = &self.waiting[*at];
+                    let times =
+                        self.sent.get(&(upload.segment, upload.block)).copied().unwrap_or(0);
+                    (upload.offset == 0, times, *at)
+                });
+            let Some(at) = next else { break };
+            let upload = &mut self.waiting[at];
+            let (connection, id) = (upload.connection, upload.id);
+            let block = store.segment(upload.segment).and_then(|held| held.block(upload.block));
+            let (Some(block), Some(peer)) = (block, peers.get_mut(&connection)) else {
+                outbox
+                    .push_back((connection, Message::Reject { id, reason: RejectReason::NotHeld }));
+                self.waiting.remove(at);
                 continue;
             };
-            let mut whole = false;
-            while slot && peer.queued < high && (self.limit_bps.is_none() || self.budget > 0.0) {
-                let from = upload.offset as usize;
-                let to = (from + PIECE_BYTES as usize).min(block.len());
-                let data = block.slice(from..to);
-                let len = data.len();
-                slots.insert(upload.connection);
-                // The send buffer tells when it has drained to the low mark; a piece below that says nothing.
-                if len > low {
-                    peer.queued += len;
-                }
-                peer.sent_bytes += len as u64;
-                sent += len as u64;
-                self.budget -= len as f64;
-                outbox.push_back((
-                    upload.connection,
-                    Message::Piece { id: upload.id, offset: upload.offset, data },
-                ));
-                upload.offset = to as u32;
-                if to == block.len() {
-                    whole = true;
-                    break;
+            let from = upload.offset;
+            let to = (from as usize + PIECE_BYTES as usize).min(block.len());
+            let data = block.slice(from as usize..to);
+            let len = data.len();
+            // The send buffer tells when it has drained to the low mark; a piece below that says nothing.
+            if len > low {
+                peer.queued += len;
+                queued += len;
+            }
+            peer.sent_bytes += len as u64;
+            sent += len as u64;
+            self.budget -= len as f64;
+            upload.offset = to as u32;
+            let whole = to == block.len();
+            if from == 0 {
+                *self.sent.get_or_insert_with((upload.segment, upload.block), || 0) += 1;
+                if self.sent.len() > MAX_SENT {
+                    self.sent.pop_first();
                 }
             }
-            if !whole {
-                kept.push_back(upload);
+            outbox.push_back((connection, Message::Piece { id, offset: from, data }));
+            if whole {
+                self.waiting.remove(at);
             }
         }
-        self.waiting = kept;
-        self.next_refill =
-            (self.limit_bps.is_some() && self.budget <= 0.0 && !self.waiting.is_empty())
-                .then(|| now + Duration::from_millis(50));
         sent
     }
 

@@ -33,8 +33,9 @@ const OFFER_PATIENCE: Duration = Duration::from_secs(10);
 const READY_LIFETIME: Duration = Duration::from_secs(300);
 /// How long a ready offer waits for those that are still gathering.
 const GATHER_PATIENCE: Duration = Duration::from_millis(500);
-/// With fewer peers than this, offers go out ahead of the tracker's interval.
-const FEW_PEERS: usize = 4;
+/// With fewer peers than this (or than the swarm has), offers go out ahead of the tracker's interval: news of who fetches
+/// what travels one hop, so a small swarm is to be a full mesh.
+const FEW_PEERS: usize = 30;
 
 /// What [`Signaling`] wants done. See the [`Output`](crate::io::Output) of the same name.
 #[derive(Debug, Clone, PartialEq, Eq)]
