@@ -66,7 +66,7 @@ impl Default for Config {
             store_bytes: 96 << 20,
             max_peers: 30,
             offers: 10,
-            send_buffer_high: 48 << 10,
+            send_buffer_high: 32 << 10,
             send_buffer_low: 8 << 10,
             max_playlist_bytes: 8 << 20,
         }

@@ -91,9 +91,12 @@ pub struct Player {
     sharing_since: Instant,
     answered_at: Option<Instant>,
     wanted_since: OrderedMap<crate::wire::SegmentId, Instant>,
+    /// Since when a segment whose time has come is waited for.
+    overdue_since: OrderedMap<crate::wire::SegmentId, Instant>,
     /// Blocks known of segments that spread, and when the last one turned up.
     spreading: OrderedMap<crate::wire::SegmentId, (u16, Instant)>,
 
+    start_at: f64,
     playhead: Playhead,
     playhead_at: Instant,
     started: bool,
@@ -142,7 +145,9 @@ impl Player {
             sharing_since: Instant::default(),
             answered_at: None,
             wanted_since: OrderedMap::new(),
+            overdue_since: OrderedMap::new(),
             spreading: OrderedMap::new(),
+            start_at: 0.0,
             playhead: Playhead { rate: 1.0, paused: true, ..Playhead::default() },
             playhead_at: Instant::default(),
             started: false,

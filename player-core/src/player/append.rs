@@ -51,6 +51,7 @@ impl Player {
         }
         self.cancel_far_transfers(now, position);
         self.wanted_since.clear();
+        self.overdue_since.clear();
     }
 
     /// Gives each source buffer its next command.

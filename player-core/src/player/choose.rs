@@ -60,9 +60,7 @@ impl Player {
         self.playhead.position = position;
         self.playhead_at = now;
         self.update_timeline(now);
-        if position > 0.0 {
-            self.outputs.push_back(Output::Media(MediaCommand::Seek(position)));
-        }
+        self.start_at = position;
         self.open_tracks();
     }
 
@@ -81,6 +79,9 @@ impl Player {
         }
         if let Some(timeline) = self.timeline {
             self.tell_duration(&timeline);
+        }
+        if self.start_at > 0.0 {
+            self.outputs.push_back(Output::Media(MediaCommand::Seek(self.start_at)));
         }
     }
 

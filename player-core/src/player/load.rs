@@ -172,6 +172,7 @@ impl Player {
             }
             let url = list.url.clone();
             self.title.lists[index].reload_at = None;
+            self.title.lists[index].requested_at = now;
             let id = RequestId(self.next_request);
             self.fetch_document(now, Purpose::List(index), url, None);
             self.title.lists[index].request = Some(id);
@@ -378,7 +379,7 @@ impl Player {
         // RFC 8216 §6.3.4: after the target duration, after half of it when nothing had changed.
         let target = playlist.target_duration.clamp(0.5, 60.0);
         let wait = Duration::from_secs_f64(if changed { target } else { target / 2.0 });
-        list.reload_at = (!playlist.end_list).then(|| now + wait);
+        list.reload_at = (!playlist.end_list).then(|| (list.requested_at + wait).max(now));
         let newest = playlist.segments.last().map(|segment| segment.sequence);
         let (id, live) = (list.id, !playlist.end_list);
         if let (Some(sequence), true, Some(swarm)) = (newest, live && changed, &mut self.swarm) {

@@ -13,7 +13,7 @@ use crate::wire::{BLOCK_BYTES, Interest, SegmentId, block_count};
 /// Requests to the origin for segments at once.
 const PARALLEL: usize = 2;
 /// Time between two places of the election's order: longer than news takes through the mesh.
-const ELECTION_STEP: Duration = Duration::from_millis(600);
+const ELECTION_STEP: Duration = Duration::from_millis(800);
 /// A segment of which blocks turn up at peers is left to whoever fetches it until none has turned up for this long.
 const SPREAD_PATIENCE: Duration = Duration::from_millis(2500);
 /// With nothing buffered, how long peers that hold a segment are given to bring it before the origin is asked.
@@ -95,6 +95,7 @@ impl Player {
             wants.iter().map(|want| want.id).collect();
         self.wanted_since.retain(|id, _| current.contains(id));
         self.spreading.retain(|id, _| current.contains(id));
+        self.overdue_since.retain(|id, _| current.contains(id));
     }
 
     /// The segments between the cursors and the horizon, of every track.
@@ -144,7 +145,7 @@ impl Player {
                         tag: lists[list].tag(segment),
                         deadline: now + Duration::from_secs_f64(due.min(3600.0)),
                         estimate,
-                        near: ahead <= near || first,
+                        near: ahead <= near,
                         first,
                         live: lists[list].is_live(),
                         playhead: playhead.unwrap_or(sequence).min(sequence),
@@ -214,7 +215,7 @@ impl Player {
         });
         let count = block_count(offer.size);
         let slack = want.deadline.since(now);
-        let urgent = slack < Duration::from_secs(4);
+        let urgent = slack < Duration::from_millis(2500);
         let blocks = Blocks {
             segment: want.id,
             tag: want.tag,
@@ -276,8 +277,7 @@ impl Player {
         );
         if want.deadline <= now && covered {
             // Nothing is buffered here. Peers that hold it all may be as quick as the origin.
-            let since = *self.wanted_since.get_or_insert_with(want.id, || now);
-            at = since + START_GRACE;
+            at = *self.overdue_since.get_or_insert_with(want.id, || now) + START_GRACE;
         }
         if at > now {
             self.wake_at(at);

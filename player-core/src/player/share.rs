@@ -92,6 +92,7 @@ impl Player {
         }
         self.introduced.clear();
         self.wanted_since.clear();
+        self.overdue_since.clear();
     }
 
     pub(super) fn webrtc_unavailable(&mut self, now: Instant) {

@@ -32,6 +32,8 @@ pub(super) struct List {
     pub(super) playlist: Option<MediaPlaylist>,
     /// Its request under way.
     pub(super) request: Option<RequestId>,
+    /// When its last load began.
+    pub(super) requested_at: Instant,
     /// When its last load ended, well or not.
     pub(super) loaded_at: Option<Instant>,
     /// When it last had something new.
@@ -53,6 +55,7 @@ impl List {
             url,
             playlist: None,
             request: None,
+            requested_at: Instant::from_micros(0),
             loaded_at: None,
             changed_at: Instant::from_micros(0),
             reload_at: None,

@@ -226,8 +226,8 @@ impl Swarm {
                 return self.piece(now, connection, id, offset, data);
             }
             Message::Cancel { id } => self.uploads.cancel(connection, id),
-            Message::Reject { id, .. } => {
-                if let Some(asked) = peer.rejected(now, id) {
+            Message::Reject { id, reason } => {
+                if let Some(asked) = peer.rejected(now, id, reason) {
                     self.requested.remove(&asked);
                 }
                 return vec![SwarmEvent::Changed];

@@ -7,8 +7,8 @@ use bytes::{Bytes, BytesMut};
 
 use crate::time::Instant;
 use crate::wire::{
-    BLOCK_BYTES, Bitfield, Capabilities, HaveEntry, Interest, PeerId, RenditionId, SegmentId,
-    block_len,
+    BLOCK_BYTES, Bitfield, Capabilities, HaveEntry, Interest, PeerId, RejectReason, RenditionId,
+    SegmentId, block_len,
 };
 
 /// Most segments remembered of one peer; the lowest sequences go first.
@@ -19,8 +19,11 @@ const MAX_INTERESTS: usize = 8;
 const MAX_CLAIMS: usize = 64;
 /// A claim holds no longer than this, whatever it says.
 const MAX_CLAIM: Duration = Duration::from_secs(15);
-/// Blocks asked of one peer at once, at least and at most.
-const PIPELINE: (usize, usize) = (2, 16);
+/// Most blocks asked of one peer at once. One is enough where the line, and not the distance, is the limit: a block that
+/// waits in a queue there cannot be asked of a peer that has it sooner.
+const MAX_PIPELINE: usize = 8;
+/// A peer that gives nothing now is left alone this long.
+const REJECT_PAUSE: Duration = Duration::from_secs(1);
 /// First guess of a peer's throughput, in byte/s.
 const INITIAL_RATE: f64 = 250_000.0;
 
@@ -78,6 +81,8 @@ pub(crate) struct Peer {
     rate: f64,
     /// Seconds from request to first piece, smoothed; 0 when unknown.
     rtt: f64,
+    /// The shortest of them: without anybody else's bytes in the queue.
+    min_rtt: f64,
 }
 
 impl Peer {
@@ -99,6 +104,7 @@ impl Peer {
             last_progress: now,
             rate: INITIAL_RATE,
             rtt: 0.0,
+            min_rtt: 0.0,
         }
     }
 
@@ -186,12 +192,11 @@ impl Peer {
 
     /// Whether it can be asked for one more block.
     pub(super) fn can_be_asked(&self, now: Instant) -> bool {
-        let pipeline =
-            (self.rate * (2.0 * self.rtt).max(0.4) / f64::from(BLOCK_BYTES)).ceil() as usize;
+        let pipeline = (self.rate * self.min_rtt / f64::from(BLOCK_BYTES)).ceil() as usize;
         self.ready
             && self.capabilities.contains(Capabilities::UPLOAD)
             && now >= self.slow_until
-            && self.asked.len() < pipeline.clamp(PIPELINE.0, PIPELINE.1)
+            && self.asked.len() < pipeline.clamp(1, MAX_PIPELINE)
     }
 
     /// Seconds until one more block of it would be here.
@@ -242,6 +247,7 @@ impl Peer {
         }
         let waited = now.since(asked.sent_at).as_secs_f64();
         if offset == 0 {
+            self.min_rtt = if self.min_rtt == 0.0 { waited } else { self.min_rtt.min(waited) };
             if self.asked.len() == 1 || self.rtt == 0.0 {
                 self.rtt =
                     if self.rtt == 0.0 { waited } else { self.rtt + (waited - self.rtt) * 0.3 };
@@ -268,11 +274,20 @@ impl Peer {
         Piece::Whole { segment: asked.segment, block: asked.block, data: asked.data.freeze() }
     }
 
-    /// It will not answer this request: what it was for. It is asked for the block again only after news of it.
-    pub(super) fn rejected(&mut self, now: Instant, id: u32) -> Option<(SegmentId, u16)> {
+    /// It will not answer this request: what it was for.
+    pub(super) fn rejected(
+        &mut self,
+        now: Instant,
+        id: u32,
+        reason: RejectReason,
+    ) -> Option<(SegmentId, u16)> {
         let asked = self.asked.remove(&id)?;
-        self.segments.remove(&asked.segment);
         self.last_progress = now;
+        match reason {
+            // It is asked for this segment again only after news of it.
+            RejectReason::NotHeld => _ = self.segments.remove(&asked.segment),
+            RejectReason::Choked | RejectReason::TooMany => self.slow_until = now + REJECT_PAUSE,
+        }
         Some((asked.segment, asked.block))
     }
 

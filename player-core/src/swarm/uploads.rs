@@ -14,7 +14,7 @@ use crate::wire::{BLOCK_BYTES, Message, PIECE_BYTES, RejectReason, SegmentId};
 const MAX_WAITING: usize = 32;
 /// Bytes in all send buffers together: a block that is sent to one peer at full speed can be passed on by it sooner
 /// than several that are sent to several peers at once; and news does not wait long behind it.
-const MAX_QUEUED: usize = 48 << 10;
+const MAX_QUEUED: usize = 32 << 10;
 /// Most blocks of which it is remembered how often they were sent.
 const MAX_SENT: usize = 2048;
 
