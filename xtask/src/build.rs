@@ -24,6 +24,21 @@ const FEATURES: [&str; 6] = [
     "--enable-multivalue",
 ];
 
+/// How the engine is made small. These are options of nightly compilers, which [`BOOTSTRAP`] lets a stable
+/// one take: a panic is a trap without words, nothing prints source places or `Debug`, and SHA-256 is a loop.
+const SMALL: [&str; 5] = [
+    "-Zunstable-options",
+    "-Cpanic=immediate-abort",
+    "-Zlocation-detail=none",
+    "-Zfmt-debug=none",
+    "--cfg=sha2_backend_soft=\"compact\"",
+];
+/// The standard library is compiled along with the engine, for size and without what it does not use.
+const SMALL_STD: [&str; 4] =
+    ["-Z", "build-std=std,panic_abort", "-Z", "build-std-features=optimize_for_size"];
+/// The variable that makes a stable compiler take the options of nightly ones.
+const BOOTSTRAP: &str = "RUSTC_BOOTSTRAP";
+
 /// Builds everything a page needs into `www/dist`.
 pub(crate) fn player(root: &Path) -> Result<(), String> {
     step("set up", || set_up(root))?;
@@ -86,15 +101,42 @@ pub(crate) fn target_folder(root: &Path) -> PathBuf {
 fn compile(root: &Path) -> Result<(), String> {
     let mut command = cargo(root);
     command.args(["build", "-p", "player-wasm", "--target", TARGET, "--profile", "wasm"]);
+    let mut flags: Vec<String> = Vec::new();
     // Panic messages name source files: without the builder's home in them the module is
     // the same wherever it is built.
     if let Some(home) = cargo_home() {
-        command.arg("--config").arg(format!(
-            "target.{TARGET}.rustflags=[\"--remap-path-prefix={}=cargo\"]",
-            home.display().to_string().replace('\\', "\\\\")
-        ));
+        flags.push(format!("--remap-path-prefix={}=cargo", home.display()));
     }
+    match smaller(root) {
+        Ok(()) => {
+            command.env(BOOTSTRAP, "1").args(SMALL_STD);
+            flags.extend(SMALL.map(str::to_owned));
+        }
+        Err(reason) => {
+            println!("    the engine will be a quarter larger than it could be: {reason}");
+        }
+    }
+    // A list of TOML strings, which quotes as Rust does.
+    command.arg("--config").arg(format!("target.{TARGET}.rustflags={flags:?}"));
     run(&mut command, "the compiler's messages above say why")
+}
+
+/// Whether the engine can be compiled with [`SMALL`]: if the compiler knows the options, and the standard
+/// library's source is there or can be fetched.
+fn smaller(root: &Path) -> Result<(), String> {
+    let mut rustc = Command::new("rustc");
+    rustc.current_dir(root).env(BOOTSTRAP, "1").args(SMALL);
+    rustc.args(["--print", "sysroot", "--target", TARGET]);
+    let folder = capture(&mut rustc, "")
+        .map_err(|_| "this compiler does not know the options for it: update Rust".to_owned())?;
+    if Path::new(folder.trim()).join("lib/rustlib/src/rust/library/std").is_dir() {
+        return Ok(());
+    }
+    let mut rustup = Command::new("rustup");
+    rustup.current_dir(root).args(["component", "add", "rust-src"]);
+    run(&mut rustup, "").map_err(|_| {
+        "the standard library's source is missing: rustup component add rust-src".to_owned()
+    })
 }
 
 fn cargo_home() -> Option<PathBuf> {
@@ -142,7 +184,7 @@ fn bind(root: &Path) -> Result<(), String> {
     shrink
         .current_dir(root.join("www"))
         .arg("node_modules/binaryen/bin/wasm-opt")
-        .arg("-Oz")
+        .args(["-Oz", "--converge"])
         .args(FEATURES)
         .arg(unbound.join("potluck_bg.wasm"))
         .arg("-o")
