@@ -285,10 +285,10 @@ impl Player {
         }
         let deadline = want.deadline.max(now + Duration::from_millis(500));
         let late = |block: u16| {
-            self.swarm
+            !self
+                .swarm
                 .as_ref()
-                .and_then(|swarm| swarm.arrival(now, want.id, block))
-                .is_none_or(|at| at > deadline)
+                .is_some_and(|swarm| swarm.arrives_by(now, want.id, block, deadline))
         };
         let late_blocks: Vec<u16> = match held {
             Some(held) => (0..held.held.len())

@@ -214,11 +214,11 @@ impl Swarm {
                 return events;
             }
             Message::Interest(interest) => peer.set_interest(interest),
-            Message::Request { id, segment, block } => {
+            Message::Request { id, segment, block, due_ms } => {
                 let upload = self.own.capabilities.contains(Capabilities::UPLOAD);
-                if let Some(reason) =
-                    self.uploads.request(connection, id, segment, block, upload, store)
-                {
+                let due = now + Duration::from_millis(due_ms.into());
+                let request = uploads::Upload::new(connection, id, segment, block, due);
+                if let Some(reason) = self.uploads.request(request, upload, store) {
                     self.outbox.push_back((connection, Message::Reject { id, reason }));
                 }
             }

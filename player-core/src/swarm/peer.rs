@@ -206,18 +206,14 @@ impl Peer {
         self.rtt.max(0.02) + (queued + f64::from(BLOCK_BYTES)) / self.rate
     }
 
-    /// When a block that was asked of it will be here, at its present rate; `None` when it was not asked.
+    /// When a block that has begun to come will be here whole, at its present rate.
     pub(super) fn arrival(&self, now: Instant, segment: SegmentId, block: u16) -> Option<Instant> {
-        let mut ahead = 0.0;
-        for asked in self.asked.values() {
-            ahead += f64::from(asked.len) - asked.data.len() as f64;
-            if asked.segment == segment && asked.block == block {
-                return Some(
-                    now + Duration::from_secs_f64((self.rtt + ahead / self.rate).min(3600.0)),
-                );
-            }
-        }
-        None
+        let coming = |asked: &&Asked| {
+            asked.segment == segment && asked.block == block && !asked.data.is_empty()
+        };
+        let asked = self.asked.values().find(coming)?;
+        let left = f64::from(asked.len) - asked.data.len() as f64;
+        Some(now + Duration::from_secs_f64((left / self.rate).min(3600.0)))
     }
 
     /// Notes a request; the id to send.

@@ -81,6 +81,7 @@ impl Swarm {
             }
         }
         order.sort_unstable();
+        let due_ms = u32::try_from(deadline.since(now).as_millis()).unwrap_or(u32::MAX);
         let mut asked = 0;
         for (.., block) in order {
             let waiting = self.requested.contains(&(segment, block));
@@ -107,7 +108,7 @@ impl Swarm {
             let Some(peer) = self.peers.get_mut(&connection) else { continue };
             let id = peer.ask(now, segment, block, size);
             self.requested.insert((segment, block));
-            self.outbox.push_back((connection, Message::Request { id, segment, block }));
+            self.outbox.push_back((connection, Message::Request { id, segment, block, due_ms }));
             asked += 1;
         }
         asked
@@ -120,12 +121,19 @@ impl Swarm {
         found.map(|(connection, _)| *connection)
     }
 
-    /// When a block that was asked of a peer will be here.
-    pub(crate) fn arrival(&self, now: Instant, segment: SegmentId, block: u16) -> Option<Instant> {
-        if !self.requested.contains(&(segment, block)) {
-            return None;
-        }
-        self.peers.values().filter_map(|peer| peer.arrival(now, segment, block)).min()
+    /// Whether a block that was asked of a peer is coming in, and will be here in time. What still waits in a queue is
+    /// not counted on.
+    pub(crate) fn arrives_by(
+        &self,
+        now: Instant,
+        segment: SegmentId,
+        block: u16,
+        deadline: Instant,
+    ) -> bool {
+        self.requested.contains(&(segment, block))
+            && self.peers.values().any(|peer| {
+                peer.arrival(now, segment, block).is_some_and(|arrival| arrival <= deadline)
+            })
     }
 
     /// Takes back the requests that `which` names.

@@ -15,16 +15,33 @@ const MAX_WAITING: usize = 32;
 /// Bytes in all send buffers together: a block that is sent to one peer at full speed can be passed on by it sooner
 /// than several that are sent to several peers at once; and news does not wait long behind it.
 const MAX_QUEUED: usize = 32 << 10;
+/// A request that is due so soon goes before others.
+const URGENT: Duration = Duration::from_millis(2500);
 /// Most blocks of which it is remembered how often they were sent.
 const MAX_SENT: usize = 2048;
 
+/// A request that waits, or is being answered.
 #[derive(Debug)]
-struct Upload {
+pub(super) struct Upload {
     connection: ConnectionId,
     id: u32,
     segment: SegmentId,
     block: u16,
+    /// When the other side needs it.
+    due: Instant,
     offset: u32,
+}
+
+impl Upload {
+    pub(super) const fn new(
+        connection: ConnectionId,
+        id: u32,
+        segment: SegmentId,
+        block: u16,
+        due: Instant,
+    ) -> Self {
+        Self { connection, id, segment, block, due, offset: 0 }
+    }
 }
 
 /// Requests that wait, and the limit.
@@ -52,25 +69,22 @@ impl Uploads {
     /// Takes a request; why not, if not.
     pub(super) fn request(
         &mut self,
-        connection: ConnectionId,
-        id: u32,
-        segment: SegmentId,
-        block: u16,
+        request: Upload,
         upload: bool,
         store: &Store,
     ) -> Option<RejectReason> {
         if !upload {
             return Some(RejectReason::Choked);
         }
-        if store.segment(segment).and_then(|held| held.block(block)).is_none() {
+        if store.segment(request.segment).and_then(|held| held.block(request.block)).is_none() {
             return Some(RejectReason::NotHeld);
         }
-        if self.waiting.iter().filter(|upload| upload.connection == connection).count()
+        if self.waiting.iter().filter(|upload| upload.connection == request.connection).count()
             >= MAX_WAITING
         {
             return Some(RejectReason::TooMany);
         }
-        self.waiting.push(Upload { connection, id, segment, block, offset: 0 });
+        self.waiting.push(request);
         None
     }
 
@@ -82,8 +96,8 @@ impl Uploads {
         self.waiting.retain(|upload| upload.connection != connection);
     }
 
-    /// Sends pieces; the bytes of media sent. What was begun is finished first; then the block that was sent the fewest
-    /// times, so that every block is out there once before any goes out twice; then the request that came first.
+    /// Sends pieces; the bytes of media sent. What was begun is finished first; then what is
+    /// due soon; then the block that was sent the fewest times, so that every block is out there once before any goes out twice; then the request that came first.
     pub(super) fn run(
         &mut self,
         now: Instant,
@@ -111,7 +125,9 @@ impl Uploads {
                     let upload = &self.waiting[*at];
                     let times =
                         self.sent.get(&(upload.segment, upload.block)).copied().unwrap_or(0);
-                    (upload.offset == 0, times, *at)
+                    let urgent = upload.due < now + URGENT;
+                    let due = if urgent { upload.due } else { Instant::default() };
+                    (upload.offset == 0, !urgent, due, times, *at)
                 });
             let Some(at) = next else { break };
             let upload = &mut self.waiting[at];

@@ -6,7 +6,7 @@
 //! | `0x00` | hello    | version `u8` (not 0), capabilities `v32`, info hash `20`, peer id `20`       |
 //! | `0x01` | have     | rendition `f32`, number of entries `v32` (0 to 256), the entries             |
 //! | `0x02` | interest | rendition `f32`, playhead `v64`, last `v64`                                  |
-//! | `0x03` | request  | id `v32`, rendition `f32`, sequence `v64`, block `v16`                       |
+//! | `0x03` | request  | id `v32`, rendition `f32`, sequence `v64`, block `v16`, due in ms `v32`       |
 //! | `0x04` | piece    | id `v32`, offset in the block `v32`, data: the rest, 1 to 16384 bytes        |
 //! | `0x05` | cancel   | id `v32`                                                                     |
 //! | `0x06` | reject   | id `v32`, reason `u8`: 0 not held, 1 choked, 2 too many                      |
@@ -133,11 +133,12 @@ impl Message {
                 put_number(&mut out, interest.playhead);
                 put_number(&mut out, interest.last);
             }
-            Self::Request { id, segment, block } => {
+            Self::Request { id, segment, block, due_ms } => {
                 out.push(REQUEST);
                 put_number(&mut out, (*id).into());
                 put_segment(&mut out, *segment);
                 put_number(&mut out, (*block).into());
+                put_number(&mut out, (*due_ms).into());
             }
             Self::Piece { id, offset, data } => {
                 out.push(PIECE);
@@ -198,6 +199,7 @@ impl Message {
                 id: input.number32()?,
                 segment: input.segment()?,
                 block: u16::try_from(input.number()?).map_err(|_| WireError::Number)?,
+                due_ms: input.number32()?,
             },
             PIECE => {
                 let (id, offset) = (input.number32()?, input.number32()?);

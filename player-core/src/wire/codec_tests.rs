@@ -53,11 +53,9 @@ fn message() -> impl Strategy<Value = Message> {
         (any::<u32>(), any::<u64>(), any::<u64>()).prop_map(|(rendition, playhead, last)| {
             Message::Interest(Interest { rendition: RenditionId(rendition), playhead, last })
         }),
-        (any::<u32>(), segment(), any::<u16>()).prop_map(|(id, segment, block)| Message::Request {
-            id,
-            segment,
-            block
-        }),
+        (any::<u32>(), segment(), any::<u16>(), any::<u32>()).prop_map(
+            |(id, segment, block, due_ms)| Message::Request { due_ms, id, segment, block }
+        ),
         (any::<u32>(), 0..BLOCK_BYTES - 200, data).prop_map(|(id, offset, data)| Message::Piece {
             id,
             offset,
@@ -146,8 +144,8 @@ fn decode(frame: &[u8]) -> Result<Message, WireError> {
 #[test]
 fn frames_look_as_the_table_says() {
     let segment = SegmentId { rendition: RenditionId(0x0403_0201), sequence: 300 };
-    let request = Message::Request { id: 5, segment, block: 7 };
-    assert_eq!(request.encode(), [3, 5, 1, 2, 3, 4, 0xac, 2, 7]);
+    let request = Message::Request { id: 5, segment, block: 7, due_ms: 200 };
+    assert_eq!(request.encode(), [3, 5, 1, 2, 3, 4, 0xac, 2, 7, 0xc8, 1]);
     let mut some = Bitfield::empty(9);
     some.set(0);
     some.set(8);

@@ -58,6 +58,8 @@ pub enum Message {
         segment: SegmentId,
         /// Index of the block in the segment.
         block: u16,
+        /// In how many milliseconds the sender needs it.
+        due_ms: u32,
     },
     /// Bytes of a requested block. The pieces of a block come in order.
     Piece {

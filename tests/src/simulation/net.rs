@@ -198,8 +198,8 @@ pub(super) fn encoded_len(message: &Message) -> u32 {
             len
         }
         Message::Interest(interest) => 4 + number(interest.playhead) + number(interest.last),
-        Message::Request { id, segment, block } => {
-            small(*id) + 4 + number(segment.sequence) + small(u32::from(*block))
+        Message::Request { id, segment, block, due_ms } => {
+            small(*id) + 4 + number(segment.sequence) + small(u32::from(*block)) + small(*due_ms)
         }
         Message::Piece { id, offset, data } => small(*id) + small(*offset) + data.len() as u32,
         Message::Cancel { id } => small(*id),
@@ -285,7 +285,7 @@ mod tests {
             Message::Have { rendition, entries: entries.to_vec() },
             Message::Have { rendition, entries: Vec::new() },
             Message::Interest(Interest { rendition, playhead: 127, last: 128 }),
-            Message::Request { id, segment: segment(1 << 40), block: 300 },
+            Message::Request { id, segment: segment(1 << 40), block: 300, due_ms: 9000 },
             Message::Piece { id, offset: 16_384, data: Bytes::from_static(&[5; 100]) },
             Message::Cancel { id: 0 },
             Message::Reject { id, reason: RejectReason::Choked },

@@ -61,7 +61,8 @@ impl Trace {
                         self.word(u64::from(*id) << 32 | u64::from(*offset));
                         self.media(data);
                     }
-                    Message::Request { id, segment, block } => {
+                    Message::Request { id, segment, block, due_ms } => {
+                        self.word(u64::from(*due_ms));
                         self.word(u64::from(*id) << 32 | u64::from(*block));
                         self.word(u64::from(segment.rendition.0));
                         self.word(segment.sequence);
