@@ -16,6 +16,8 @@ const PARALLEL: usize = 2;
 const ELECTION_STEP: Duration = Duration::from_millis(800);
 /// A segment of which blocks turn up at peers is left to whoever fetches it until none has turned up for this long.
 const SPREAD_PATIENCE: Duration = Duration::from_millis(2500);
+/// Among strangers, only what is due within this time is fetched by election.
+const STRANGER_HORIZON: Duration = Duration::from_secs(8);
 /// With nothing buffered, how long peers that hold a segment are given to bring it before the origin is asked.
 const START_GRACE: Duration = Duration::from_millis(1000);
 /// While bytes are missing the plan is looked at this often.
@@ -304,8 +306,15 @@ impl Player {
 
     /// The origin is asked when it is this viewer's turn.
     fn fetch_if_elected(&mut self, now: Instant, want: &Want) {
-        let Some(swarm) = &self.swarm else { return };
+        let (Some(swarm), Some(signaling)) = (&self.swarm, &self.signaling) else { return };
         if !want.near {
+            return;
+        }
+        // While most members are not met yet, one of them may hold or fetch what seems to be nobody's.
+        let others =
+            (signaling.status().swarm_size as usize).saturating_sub(1).min(self.config.max_peers);
+        if swarm.ready_peers() * 2 < others && want.deadline > now + STRANGER_HORIZON {
+            self.wake_at(want.deadline - STRANGER_HORIZON);
             return;
         }
         if let Some(until) = swarm.claimed_until(now, want.id) {

@@ -26,9 +26,9 @@ const MAX_GATHERING: usize = 3;
 /// How long a browser may take to gather candidates, and how long a connection to open.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 /// An offer that was handed out and has no answer is closed after this long.
-const OFFER_LIFETIME: Duration = Duration::from_secs(50);
+const OFFER_LIFETIME: Duration = Duration::from_secs(25);
 /// A viewer without peers makes another offer beside one that has had no answer for this long.
-const OFFER_PATIENCE: Duration = Duration::from_secs(10);
+const OFFER_PATIENCE: Duration = Duration::from_secs(5);
 /// An offer that waits for longer is gathered anew: addresses and NAT mappings change.
 const READY_LIFETIME: Duration = Duration::from_secs(300);
 /// How long a ready offer waits for those that are still gathering.
@@ -575,11 +575,10 @@ impl Signaling {
 
     /// Whether another offer should be gathered now.
     fn pool_lacks(&self, census: &Census) -> bool {
-        let waiting = if census.open == 0 { census.fresh } else { census.announced };
         let outstanding = census.gathering + census.ready + census.announced;
         !self.links.is_empty()
             && census.gathering < MAX_GATHERING
-            && census.gathering + census.ready + waiting < self.offers.min(self.free(census))
+            && census.gathering + census.ready + census.fresh < self.offers.min(self.free(census))
             && outstanding < 2 * self.offers
     }
 
@@ -673,7 +672,6 @@ impl Signaling {
         for stage in self.connections.values() {
             stage.deadline().into_iter().for_each(&mut sooner);
             if let Stage::Announced { at, .. } = stage
-                && census.open == 0
                 && *at + OFFER_PATIENCE > now
             {
                 sooner(*at + OFFER_PATIENCE);

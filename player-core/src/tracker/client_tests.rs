@@ -111,7 +111,7 @@ fn a_swarm_finds_itself() {
         peers.sort();
         peers.dedup();
         assert_eq!(peers.len(), viewer.open.len(), "two connections to one peer");
-        assert_eq!(peers.len(), 11, "a small swarm is a full mesh: {peers:?}");
+        assert!(peers.len() >= 5, "{peers:?}");
         assert!(viewer.held.len() <= viewer.open.len() + 10);
     }
 }
@@ -227,7 +227,7 @@ fn offers_without_an_answer_are_replaced_and_announced_sooner_while_there_are_no
         .map(|(at, _)| *at)
         .collect();
     assert!((4..=8).contains(&times.len()), "{times:?}");
-    assert!((5.0..=8.5).contains(&(times[1] - times[0])), "{times:?}");
+    assert!((1.5..=3.0).contains(&(times[1] - times[0])), "{times:?}");
     assert!(world.viewers[second].held.len() <= 10);
     assert!(world.viewers[0].announces().iter().skip(2).all(|(_, a)| a.offers.is_empty()));
     // Then there is room again, and the two meet.

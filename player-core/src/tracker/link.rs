@@ -176,7 +176,7 @@ impl Link {
 
     /// Lets offers go out ahead of the interval, in a while that grows each time.
     pub(super) fn hurry(&mut self, now: Instant, rng: &mut fastrand::Rng) {
-        let delay = spread(5.0, 8.0, rng) * f64::from(1_u32 << self.hungry.min(5));
+        let delay = spread(1.5, 2.5, rng) * f64::from(1_u32 << self.hungry.min(5));
         self.hungry = self.hungry.saturating_add(1);
         let delay = Duration::from_secs_f64(delay).min(self.interval).max(self.min_interval);
         self.offers_at = Some(now + delay);
