@@ -10,9 +10,12 @@ type Send = (message: ToWorker, transfer?: Transferable[]) => void;
 const GATHERING_MS = 2000;
 /** A connection without a path this long is given up, in ms; browsers take up to half a minute to call it failed. */
 const DISCONNECTED_MS = 8000;
-/** Same as `Config::send_buffer_low` in the core. */
-const BUFFERED_LOW = 64 << 10;
+/** Same as `Config::send_buffer_low` in the core: above it the engine is not told that the channel takes more. */
+const BUFFERED_LOW = 8 << 10;
 const LABEL = 'potluck';
+/** Both sides make the channel, before there is a path: one that is announced by the other side may have received messages before it can be
+ * transferred, and those would be lost. */
+const CHANNEL: RTCDataChannelInit = { ordered: true, negotiated: true, id: 0 };
 
 /** Whether channels can be transferred; null until the first was tried. One answer for the whole page. */
 let transferable: boolean | null = null;
@@ -75,7 +78,6 @@ export class RtcBridge {
 
   async #createOffer(id: number): Promise<void> {
     const { connection } = this.#connect(id);
-    this.#handOver(id, connection.createDataChannel(LABEL, { ordered: true }));
     await connection.setLocalDescription(await connection.createOffer());
     const sdp = await this.#gathered(id, connection);
     if (sdp !== null) this.#send({ type: 'offer-ready', connection: id, sdp });
@@ -83,11 +85,6 @@ export class RtcBridge {
 
   async #createAnswer(id: number, offer: string): Promise<void> {
     const { connection } = this.#connect(id);
-    connection.addEventListener('datachannel', ({ channel }) => {
-      // One channel per connection; a peer that opens more is no peer of ours.
-      if (channel.label === LABEL && !this.#peers.get(id)?.channel) this.#handOver(id, channel);
-      else channel.close();
-    });
     await connection.setRemoteDescription({ type: 'offer', sdp: offer });
     await connection.setLocalDescription(await connection.createAnswer());
     const sdp = await this.#gathered(id, connection);
@@ -111,6 +108,11 @@ export class RtcBridge {
         this.#lost(id, peer);
       }, DISCONNECTED_MS);
     });
+    connection.addEventListener('datachannel', ({ channel }) => {
+      // One channel per connection; a peer that opens more is no peer of ours.
+      channel.close();
+    });
+    this.#handOver(id, connection.createDataChannel(LABEL, CHANNEL));
     return peer;
   }
 
