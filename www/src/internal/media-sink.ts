@@ -120,6 +120,8 @@ class OpenSource {
   enqueue(command: TrackCommand): void {
     // Bytes after the end reopen the source by themselves; an end that still waits would cut them off.
     if (command.type === 'media-append') this.#ending = false;
+    // A removal reopens the source too, and the end holds all the same.
+    else if (command.type === 'media-remove' && this.#source.readyState === 'ended') this.#ending = true;
     const buffer = this.#tracks.get(command.track);
     if (buffer && this.#state !== 'closed') {
       buffer.enqueue(command);
