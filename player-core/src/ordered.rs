@@ -2,6 +2,7 @@
 //! costs several KB of WebAssembly: with them the engine was half as large again.
 
 use std::fmt;
+use std::ops::Index;
 
 /// A map sorted by key, with the API of [`BTreeMap`](std::collections::BTreeMap) as far as the core uses it.
 /// Looking up takes O(log n), inserting and removing O(n).
@@ -147,6 +148,13 @@ impl<K: Ord, V> OrderedMap<K, V> {
 
     fn place(&self, key: &K) -> Result<usize, usize> {
         self.entries.binary_search_by(|(other, _)| other.cmp(key))
+    }
+}
+
+impl<K: Ord, V> Index<&K> for OrderedMap<K, V> {
+    type Output = V;
+    fn index(&self, key: &K) -> &V {
+        self.get(key).expect("no entry of this key")
     }
 }
 

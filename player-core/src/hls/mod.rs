@@ -11,7 +11,7 @@ mod date_range;
 mod lines;
 mod media;
 mod multivariant;
-mod number;
+pub(crate) mod number;
 mod reader;
 mod refresh;
 mod resume;

@@ -1,7 +1,7 @@
 //! Numbers as they are written in playlists, read leniently: a leading number counts, what follows is ignored.
 
 /// The leading decimal integer; `None` without a digit. Too large becomes the largest (RFC 8216 §4.2 allows 64 bits).
-pub(super) fn integer(text: &str) -> Option<u64> {
+pub(crate) fn integer(text: &str) -> Option<u64> {
     integer_prefix(text.trim_ascii_start()).map(|(value, _)| value)
 }
 
@@ -24,7 +24,7 @@ pub(super) fn integer_prefix(text: &str) -> Option<(u64, &str)> {
 
 /// The leading decimal number with its sign and fraction, as `decimal-floating-point` and
 /// `signed-decimal-floating-point`; `None` without a digit. Always finite.
-pub(super) fn float(text: &str) -> Option<f64> {
+pub(crate) fn float(text: &str) -> Option<f64> {
     let text = text.trim_ascii_start();
     let (negative, unsigned) = match text.as_bytes().first() {
         Some(b'-') => (true, &text[1..]),

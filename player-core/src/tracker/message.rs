@@ -4,13 +4,9 @@
 //! Reading is tolerant: unknown fields are skipped, and fields that servers and clients leave out may
 //! be missing. It is bounded too: see [`MAX_MESSAGE_BYTES`], [`MAX_SDP_BYTES`] and [`MAX_OFFERS`].
 
-use serde::de::{Deserializer, Error, IntoDeserializer, SeqAccess, Visitor};
-use serde::ser::{SerializeStruct, Serializer};
-use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
-use std::fmt;
-
-use super::binary::OfferId;
+use super::binary::{OfferId, from_latin1, to_latin1};
+use super::json::{self, Fields, Object, Value};
+use crate::ordered::OrderedMap;
 use crate::wire::{InfoHash, PeerId};
 
 /// Longest text message that is read, in bytes.
@@ -21,20 +17,18 @@ pub const MAX_SDP_BYTES: usize = 32 << 10;
 pub const MAX_OFFERS: usize = 64;
 
 /// What a client says.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(tag = "action", rename_all = "lowercase")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ClientMessage {
     /// "I am here", possibly with offers for others.
     Announce(Announce),
     /// An answer to someone's offer; it is an `announce` on the wire too.
-    #[serde(rename = "announce")]
     Answer(Answer),
     /// Asks for a swarm's size.
     Scrape(Scrape),
 }
 
 /// "I am here."
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Announce {
     /// The swarm.
     pub info_hash: InfoHash,
@@ -45,22 +39,17 @@ pub struct Announce {
     /// Bytes taken since `started`.
     pub downloaded: u64,
     /// Bytes that the sender lacks; 0 makes it count as complete. `None`: unknown.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub left: Option<u64>,
     /// Why it announces now; `None` at the regular interval.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub event: Option<AnnounceEvent>,
     /// How many others are to get an offer each.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub numwant: Option<u32>,
     /// The offers, one for each of up to `numwant` others, in this order.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub offers: Vec<Offer>,
 }
 
 /// Why a client announces out of turn.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AnnounceEvent {
     /// It has come.
     Started,
@@ -71,17 +60,16 @@ pub enum AnnounceEvent {
 }
 
 /// One offer, for whomever the tracker gives it to.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Offer {
     /// Names the offer in its answer.
     pub offer_id: OfferId,
     /// The session description.
-    #[serde(rename = "offer", serialize_with = "offer_sdp")]
     pub sdp: String,
 }
 
 /// An answer to an offer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
     /// The swarm.
     pub info_hash: InfoHash,
@@ -92,59 +80,47 @@ pub struct Answer {
     /// The offer.
     pub offer_id: OfferId,
     /// The session description.
-    #[serde(rename = "answer", serialize_with = "answer_sdp")]
     pub sdp: String,
 }
 
 /// Asks for the size of swarms.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Scrape {
     /// Which; none means all that the tracker likes to tell.
-    #[serde(rename = "info_hash", skip_serializing_if = "Vec::is_empty")]
     pub info_hashes: Vec<InfoHash>,
 }
 
 /// What a tracker says.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(tag = "action", rename_all = "lowercase")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ServerMessage {
     /// Response to an announce.
     Announce(AnnounceResponse),
     /// Another peer's offer.
-    #[serde(rename = "announce")]
     Offer(OfferRelay),
     /// Another peer's answer to an offer of ours.
-    #[serde(rename = "announce")]
     Answer(AnswerRelay),
     /// Response to a scrape.
     Scrape(ScrapeResponse),
     /// The request was refused.
-    #[serde(rename = "announce")]
     Failure(Failure),
     /// The request was served, but.
-    #[serde(rename = "announce")]
     Warning(Warning),
 }
 
 /// Response to an announce.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct AnnounceResponse {
     /// The swarm.
     pub info_hash: InfoHash,
     /// Seconds until the next announce.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub interval: Option<u32>,
     /// Seconds that have to pass before the next announce at least.
-    #[serde(rename = "min interval", skip_serializing_if = "Option::is_none")]
     pub min_interval: Option<u32>,
     /// Members that lack nothing.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub complete: Option<u32>,
     /// The other members, the receiver included.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub incomplete: Option<u32>,
     /// Words for a human.
-    #[serde(rename = "warning message", skip_serializing_if = "Option::is_none")]
     pub warning: Option<String>,
 }
 
@@ -162,7 +138,7 @@ impl AnnounceResponse {
 }
 
 /// Another peer's offer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OfferRelay {
     /// The swarm.
     pub info_hash: InfoHash,
@@ -171,12 +147,11 @@ pub struct OfferRelay {
     /// Names the offer; goes back with the answer.
     pub offer_id: OfferId,
     /// The session description.
-    #[serde(rename = "offer", serialize_with = "offer_sdp")]
     pub sdp: String,
 }
 
 /// Another peer's answer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AnswerRelay {
     /// The swarm.
     pub info_hash: InfoHash,
@@ -185,47 +160,40 @@ pub struct AnswerRelay {
     /// The offer that it answers.
     pub offer_id: OfferId,
     /// The session description.
-    #[serde(rename = "answer", serialize_with = "answer_sdp")]
     pub sdp: String,
 }
 
 /// Response to a scrape.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ScrapeResponse {
     /// Each swarm's size.
-    pub files: BTreeMap<InfoHash, ScrapeFile>,
+    pub files: OrderedMap<InfoHash, ScrapeFile>,
 }
 
 /// A swarm's size.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ScrapeFile {
     /// Members that lack nothing.
-    #[serde(default)]
     pub complete: u32,
     /// The other members.
-    #[serde(default)]
     pub incomplete: u32,
     /// How many have said `completed` so far.
-    #[serde(default)]
     pub downloaded: u32,
 }
 
 /// The request was refused.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
     /// The swarm, when the failure has to do with one.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub info_hash: Option<InfoHash>,
     /// Words for a human.
-    #[serde(rename = "failure reason")]
     pub reason: String,
 }
 
 /// A warning that comes alone, not in a response.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Warning {
     /// Words for a human.
-    #[serde(rename = "warning message")]
     pub message: String,
 }
 
@@ -238,9 +206,12 @@ pub enum TrackerMessageError {
         /// Its length in bytes.
         len: usize,
     },
-    /// It is not JSON, or a field has a wrong type.
-    #[error("the message is not one of the tracker protocol: {0}")]
-    Json(String),
+    /// It is no JSON object.
+    #[error("the message is not a JSON object")]
+    Json,
+    /// A field has a wrong type, or an id a wrong length.
+    #[error("the message has something else than expected in {0}")]
+    WrongType(&'static str),
     /// The action is none that the protocol has.
     #[error("the message has an unknown action, or none")]
     UnknownAction,
@@ -256,59 +227,119 @@ impl ClientMessage {
     /// The message as JSON.
     #[must_use]
     pub fn to_json(&self) -> String {
-        serde_json::to_string(self).unwrap_or_default()
+        match self {
+            Self::Announce(announce) => announce.to_json(),
+            Self::Answer(answer) => {
+                let mut object = Object::new("announce");
+                object.id("info_hash", &answer.info_hash.0);
+                object.id("peer_id", &answer.peer_id.0);
+                object.id("to_peer_id", &answer.to_peer_id.0);
+                object.id("offer_id", &answer.offer_id.0);
+                object.description("answer", &answer.sdp);
+                object.finish()
+            }
+            Self::Scrape(scrape) => {
+                let mut object = Object::new("scrape");
+                if !scrape.info_hashes.is_empty() {
+                    object.name("info_hash");
+                    object.list(&scrape.info_hashes, |object, info_hash| {
+                        object.string(&to_latin1(&info_hash.0));
+                    });
+                }
+                object.finish()
+            }
+        }
     }
 
     /// Reads a client's message.
+    ///
+    /// # Errors
+    /// When it is none.
     pub fn from_json(text: &str) -> Result<Self, TrackerMessageError> {
-        let raw: RawClient = parse(text)?;
-        match raw.action.as_deref() {
+        let value = json::read(text)?;
+        let fields = Fields::of(&value).ok_or(TrackerMessageError::Json)?;
+        match fields.text("action")? {
             Some("announce") => {}
             Some("scrape") => {
-                let info_hashes = match raw.info_hash {
-                    None => Vec::new(),
-                    Some(OneOrMany::One(info_hash)) => vec![info_hash],
-                    Some(OneOrMany::Many(many)) => many,
+                let info_hashes = match fields.list("info_hash") {
+                    Some(list) => {
+                        limit(list.len(), MAX_OFFERS, "info_hash")?;
+                        list.iter().map(info_hash).collect::<Result<_, _>>()?
+                    }
+                    None => fields.id("info_hash")?.map(InfoHash).into_iter().collect(),
                 };
-                limit(info_hashes.len(), MAX_OFFERS, "info_hash")?;
                 return Ok(Self::Scrape(Scrape { info_hashes }));
             }
             _ => return Err(TrackerMessageError::UnknownAction),
         }
-        let Some(OneOrMany::One(info_hash)) = raw.info_hash else {
-            return Err(TrackerMessageError::Missing("info_hash"));
-        };
-        let peer_id = raw.peer_id.ok_or(TrackerMessageError::Missing("peer_id"))?;
-        if let Some(answer) = raw.answer {
+        let info_hash = InfoHash(fields.needed_id("info_hash")?);
+        let peer_id = PeerId(fields.needed_id("peer_id")?);
+        if let Some(sdp) = fields.description("answer")? {
             return Ok(Self::Answer(Answer {
                 info_hash,
                 peer_id,
-                to_peer_id: raw.to_peer_id.ok_or(TrackerMessageError::Missing("to_peer_id"))?,
-                offer_id: raw.offer_id.ok_or(TrackerMessageError::Missing("offer_id"))?,
-                sdp: answer.bounded("answer")?,
+                to_peer_id: PeerId(fields.needed_id("to_peer_id")?),
+                offer_id: OfferId(fields.needed_id("offer_id")?),
+                sdp,
             }));
         }
-        let raw_offers = raw.offers.unwrap_or_default();
-        limit(raw_offers.len(), MAX_OFFERS, "offers")?;
-        let mut offers = Vec::with_capacity(raw_offers.len());
-        for offer in raw_offers {
-            offers.push(Offer { offer_id: offer.offer_id, sdp: offer.offer.bounded("offer")? });
+        let list = fields.list("offers").unwrap_or_default();
+        limit(list.len(), MAX_OFFERS, "offers")?;
+        let mut offers = Vec::with_capacity(list.len());
+        for offer in list {
+            let offer = Fields::of(offer).ok_or(TrackerMessageError::WrongType("offers"))?;
+            let sdp = offer.description("offer")?.ok_or(TrackerMessageError::Missing("offer"))?;
+            offers.push(Offer { offer_id: OfferId(offer.needed_id("offer_id")?), sdp });
         }
         Ok(Self::Announce(Announce {
             info_hash,
             peer_id,
-            uploaded: raw.uploaded.unwrap_or(0),
-            downloaded: raw.downloaded.unwrap_or(0),
-            left: raw.left,
-            event: match raw.event.as_deref() {
-                Some("started") => Some(AnnounceEvent::Started),
-                Some("stopped") => Some(AnnounceEvent::Stopped),
-                Some("completed") => Some(AnnounceEvent::Completed),
-                _ => None,
-            },
-            numwant: raw.numwant.map(saturate),
+            uploaded: fields.number("uploaded")?.unwrap_or(0),
+            downloaded: fields.number("downloaded")?.unwrap_or(0),
+            left: fields.number("left")?,
+            event: fields.text("event")?.and_then(AnnounceEvent::from_name),
+            numwant: fields.count("numwant")?,
             offers,
         }))
+    }
+}
+
+impl Announce {
+    fn to_json(&self) -> String {
+        let mut object = Object::new("announce");
+        object.id("info_hash", &self.info_hash.0);
+        object.id("peer_id", &self.peer_id.0);
+        object.number("uploaded", Some(self.uploaded));
+        object.number("downloaded", Some(self.downloaded));
+        object.number("left", self.left);
+        object.text("event", self.event.map(AnnounceEvent::name));
+        object.number("numwant", self.numwant.map(u64::from));
+        if !self.offers.is_empty() {
+            object.name("offers");
+            object.list(&self.offers, |object, offer| {
+                object.begin();
+                object.id("offer_id", &offer.offer_id.0);
+                object.description("offer", &offer.sdp);
+                object.end();
+            });
+        }
+        object.finish()
+    }
+}
+
+impl AnnounceEvent {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Started => "started",
+            Self::Stopped => "stopped",
+            Self::Completed => "completed",
+        }
+    }
+
+    fn from_name(name: &str) -> Option<Self> {
+        [Self::Started, Self::Stopped, Self::Completed]
+            .into_iter()
+            .find(|event| event.name() == name)
     }
 }
 
@@ -316,200 +347,129 @@ impl ServerMessage {
     /// The message as JSON.
     #[must_use]
     pub fn to_json(&self) -> String {
-        serde_json::to_string(self).unwrap_or_default()
+        let action = if matches!(self, Self::Scrape(_)) { "scrape" } else { "announce" };
+        let mut object = Object::new(action);
+        match self {
+            Self::Announce(response) => {
+                object.id("info_hash", &response.info_hash.0);
+                object.number("interval", response.interval.map(u64::from));
+                object.number("min interval", response.min_interval.map(u64::from));
+                object.number("complete", response.complete.map(u64::from));
+                object.number("incomplete", response.incomplete.map(u64::from));
+                object.text("warning message", response.warning.as_deref());
+            }
+            Self::Offer(offer) => {
+                object.id("info_hash", &offer.info_hash.0);
+                object.id("peer_id", &offer.peer_id.0);
+                object.id("offer_id", &offer.offer_id.0);
+                object.description("offer", &offer.sdp);
+            }
+            Self::Answer(answer) => {
+                object.id("info_hash", &answer.info_hash.0);
+                object.id("peer_id", &answer.peer_id.0);
+                object.id("offer_id", &answer.offer_id.0);
+                object.description("answer", &answer.sdp);
+            }
+            Self::Scrape(response) => {
+                object.name("files");
+                object.begin();
+                for (info_hash, file) in &response.files {
+                    object.id_name(&info_hash.0);
+                    object.begin();
+                    object.number("complete", Some(file.complete.into()));
+                    object.number("incomplete", Some(file.incomplete.into()));
+                    object.number("downloaded", Some(file.downloaded.into()));
+                    object.end();
+                }
+                object.end();
+            }
+            Self::Failure(failure) => {
+                if let Some(info_hash) = failure.info_hash {
+                    object.id("info_hash", &info_hash.0);
+                }
+                object.text("failure reason", Some(&failure.reason));
+            }
+            Self::Warning(warning) => object.text("warning message", Some(&warning.message)),
+        }
+        object.finish()
     }
 
     /// Reads a tracker's message.
+    ///
+    /// # Errors
+    /// When it is none.
     pub fn from_json(text: &str) -> Result<Self, TrackerMessageError> {
-        let raw: RawServer = parse(text)?;
-        if let Some(reason) = raw.failure {
-            return Ok(Self::Failure(Failure { info_hash: raw.info_hash, reason }));
+        let value = json::read(text)?;
+        let fields = Fields::of(&value).ok_or(TrackerMessageError::Json)?;
+        let info_hash = fields.id("info_hash")?.map(InfoHash);
+        if let Some(reason) = fields.text("failure reason")? {
+            return Ok(Self::Failure(Failure { info_hash, reason: reason.to_owned() }));
         }
-        match raw.action.as_deref() {
+        match fields.text("action")? {
             Some("scrape") => {
-                let files = raw.files.ok_or(TrackerMessageError::Missing("files"))?;
+                let files = fields.object("files").ok_or(TrackerMessageError::Missing("files"))?;
+                let files = files.entries().map(scrape_file).collect::<Result<_, _>>()?;
                 return Ok(Self::Scrape(ScrapeResponse { files }));
             }
             Some("announce") | None => {}
             Some(_) => return Err(TrackerMessageError::UnknownAction),
         }
-        let Some(info_hash) = raw.info_hash else {
+        let warning = fields.text("warning message")?.map(str::to_owned);
+        let Some(info_hash) = info_hash else {
             // A warning may concern the connection as a whole.
-            let message = raw.warning.ok_or(TrackerMessageError::Missing("info_hash"))?;
+            let message = warning.ok_or(TrackerMessageError::Missing("info_hash"))?;
             return Ok(Self::Warning(Warning { message }));
         };
-        if raw.offer.is_none() && raw.answer.is_none() {
+        let offer = fields.description("offer")?;
+        let Some((sdp, answers)) =
+            offer.map(|sdp| (sdp, false)).or(fields.description("answer")?.map(|sdp| (sdp, true)))
+        else {
             return Ok(Self::Announce(AnnounceResponse {
                 info_hash,
-                interval: raw.interval.map(saturate),
-                min_interval: raw.min_interval.map(saturate),
-                complete: raw.complete.map(saturate),
-                incomplete: raw.incomplete.map(saturate),
-                warning: raw.warning,
+                interval: fields.count("interval")?,
+                min_interval: fields.count("min interval")?,
+                complete: fields.count("complete")?,
+                incomplete: fields.count("incomplete")?,
+                warning,
             }));
-        }
-        let peer_id = raw.peer_id.ok_or(TrackerMessageError::Missing("peer_id"))?;
-        let offer_id = raw.offer_id.ok_or(TrackerMessageError::Missing("offer_id"))?;
-        if let Some(offer) = raw.offer {
-            let sdp = offer.bounded("offer")?;
-            return Ok(Self::Offer(OfferRelay { info_hash, peer_id, offer_id, sdp }));
-        }
-        let answer = raw.answer.ok_or(TrackerMessageError::Missing("answer"))?;
-        let sdp = answer.bounded("answer")?;
-        Ok(Self::Answer(AnswerRelay { info_hash, peer_id, offer_id, sdp }))
+        };
+        let peer_id = PeerId(fields.needed_id("peer_id")?);
+        let offer_id = OfferId(fields.needed_id("offer_id")?);
+        Ok(if answers {
+            Self::Answer(AnswerRelay { info_hash, peer_id, offer_id, sdp })
+        } else {
+            Self::Offer(OfferRelay { info_hash, peer_id, offer_id, sdp })
+        })
     }
 }
 
-fn parse<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, TrackerMessageError> {
-    if text.len() > MAX_MESSAGE_BYTES {
-        return Err(TrackerMessageError::TooLarge { len: text.len() });
-    }
-    serde_json::from_str(text).map_err(|error| TrackerMessageError::Json(error.to_string()))
+/// An info hash in a list.
+fn info_hash(value: &Value<'_>) -> Result<InfoHash, TrackerMessageError> {
+    json::id(value).map(InfoHash).ok_or(TrackerMessageError::WrongType("info_hash"))
 }
 
-fn limit(len: usize, most: usize, what: &'static str) -> Result<(), TrackerMessageError> {
+/// One swarm of a scrape's response.
+fn scrape_file(
+    (name, value): (&str, &Value<'_>),
+) -> Result<(InfoHash, ScrapeFile), TrackerMessageError> {
+    let info_hash = from_latin1(name).map(InfoHash);
+    let (Some(info_hash), Some(fields)) = (info_hash, Fields::of(value)) else {
+        return Err(TrackerMessageError::WrongType("files"));
+    };
+    let file = ScrapeFile {
+        complete: fields.count("complete")?.unwrap_or(0),
+        incomplete: fields.count("incomplete")?.unwrap_or(0),
+        downloaded: fields.count("downloaded")?.unwrap_or(0),
+    };
+    Ok((info_hash, file))
+}
+
+pub(super) fn limit(
+    len: usize,
+    most: usize,
+    what: &'static str,
+) -> Result<(), TrackerMessageError> {
     if len > most { Err(TrackerMessageError::TooMuch(what)) } else { Ok(()) }
-}
-
-fn saturate(number: u64) -> u32 {
-    u32::try_from(number).unwrap_or(u32::MAX)
-}
-
-fn offer_sdp<S: Serializer>(sdp: &str, serializer: S) -> Result<S::Ok, S::Error> {
-    description("offer", sdp, serializer)
-}
-
-fn answer_sdp<S: Serializer>(sdp: &str, serializer: S) -> Result<S::Ok, S::Error> {
-    description("answer", sdp, serializer)
-}
-
-/// `RTCSessionDescription` as JSON.
-fn description<S: Serializer>(kind: &str, sdp: &str, serializer: S) -> Result<S::Ok, S::Error> {
-    let mut object = serializer.serialize_struct("description", 2)?;
-    object.serialize_field("type", kind)?;
-    object.serialize_field("sdp", sdp)?;
-    object.end()
-}
-
-/// Every field that a client's message may have.
-#[derive(Deserialize)]
-struct RawClient {
-    action: Option<String>,
-    info_hash: Option<OneOrMany>,
-    peer_id: Option<PeerId>,
-    #[serde(default, deserialize_with = "number")]
-    uploaded: Option<u64>,
-    #[serde(default, deserialize_with = "number")]
-    downloaded: Option<u64>,
-    #[serde(default, deserialize_with = "number")]
-    left: Option<u64>,
-    event: Option<String>,
-    #[serde(default, deserialize_with = "number")]
-    numwant: Option<u64>,
-    offers: Option<Vec<RawOffer>>,
-    answer: Option<RawDescription>,
-    to_peer_id: Option<PeerId>,
-    offer_id: Option<OfferId>,
-}
-
-/// Every field that a tracker's message may have.
-#[derive(Deserialize)]
-struct RawServer {
-    action: Option<String>,
-    info_hash: Option<InfoHash>,
-    #[serde(default, deserialize_with = "number")]
-    interval: Option<u64>,
-    #[serde(rename = "min interval", default, deserialize_with = "number")]
-    min_interval: Option<u64>,
-    #[serde(default, deserialize_with = "number")]
-    complete: Option<u64>,
-    #[serde(default, deserialize_with = "number")]
-    incomplete: Option<u64>,
-    #[serde(rename = "failure reason")]
-    failure: Option<String>,
-    #[serde(rename = "warning message")]
-    warning: Option<String>,
-    peer_id: Option<PeerId>,
-    offer_id: Option<OfferId>,
-    offer: Option<RawDescription>,
-    answer: Option<RawDescription>,
-    files: Option<BTreeMap<InfoHash, ScrapeFile>>,
-}
-
-/// `info_hash` of a scrape is one string, or a list.
-enum OneOrMany {
-    One(InfoHash),
-    Many(Vec<InfoHash>),
-}
-
-impl<'de> Deserialize<'de> for OneOrMany {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Either;
-        impl<'de> Visitor<'de> for Either {
-            type Value = OneOrMany;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an info hash or a list of them")
-            }
-            fn visit_str<E: Error>(self, text: &str) -> Result<OneOrMany, E> {
-                InfoHash::deserialize(text.into_deserializer()).map(OneOrMany::One)
-            }
-            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<OneOrMany, A::Error> {
-                let mut many = Vec::new();
-                while let Some(info_hash) = list.next_element()? {
-                    many.push(info_hash);
-                }
-                Ok(OneOrMany::Many(many))
-            }
-        }
-        deserializer.deserialize_any(Either)
-    }
-}
-
-#[derive(Deserialize)]
-struct RawOffer {
-    offer_id: OfferId,
-    offer: RawDescription,
-}
-
-/// `type` is not read: the field that holds the description says as much.
-#[derive(Deserialize)]
-struct RawDescription {
-    sdp: String,
-}
-
-impl RawDescription {
-    fn bounded(self, what: &'static str) -> Result<String, TrackerMessageError> {
-        limit(self.sdp.len(), MAX_SDP_BYTES, what)?;
-        Ok(self.sdp)
-    }
-}
-
-/// A count, however it is written: JavaScript's `Infinity` comes as `null`, and some write fractions
-/// or strings.
-fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
-    struct Number;
-    impl Visitor<'_> for Number {
-        type Value = Option<u64>;
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("a number")
-        }
-        fn visit_u64<E: Error>(self, number: u64) -> Result<Option<u64>, E> {
-            Ok(Some(number))
-        }
-        fn visit_i64<E: Error>(self, number: i64) -> Result<Option<u64>, E> {
-            Ok(Some(u64::try_from(number).unwrap_or(0)))
-        }
-        fn visit_f64<E: Error>(self, number: f64) -> Result<Option<u64>, E> {
-            Ok(Some(number as u64))
-        }
-        fn visit_str<E: Error>(self, text: &str) -> Result<Option<u64>, E> {
-            Ok(text.parse().ok())
-        }
-        fn visit_unit<E: Error>(self) -> Result<Option<u64>, E> {
-            Ok(None)
-        }
-    }
-    deserializer.deserialize_any(Number)
 }
 
 #[cfg(test)]

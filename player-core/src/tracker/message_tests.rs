@@ -76,6 +76,7 @@ fn server_message() -> impl Strategy<Value = ServerMessage> {
             ServerMessage::Answer(AnswerRelay { info_hash, peer_id, offer_id, sdp })
         }),
         prop::collection::btree_map(id().prop_map(InfoHash), file, 0..4)
+            .prop_map(|files| files.into_iter().collect())
             .prop_map(|files| ServerMessage::Scrape(ScrapeResponse { files })),
         (prop::option::of(id()), any::<String>()).prop_map(|(hash, reason)| {
             ServerMessage::Failure(Failure { info_hash: hash.map(InfoHash), reason })

@@ -4,6 +4,7 @@
 
 mod binary;
 mod client;
+mod json;
 mod link;
 mod message;
 

@@ -1,0 +1,301 @@
+//! JSON for the tracker protocol: read field by field, written piece by piece. Derived serializers come to
+//! several times the code, which each page would download.
+
+use std::borrow::Cow;
+
+use hifijson::token::Lex;
+use hifijson::{SliceLexer, value};
+
+use super::binary::{from_latin1, to_latin1};
+use super::message::{MAX_MESSAGE_BYTES, MAX_SDP_BYTES, TrackerMessageError, limit};
+use crate::hls::number;
+
+/// Deepest nesting that is read; the protocol has 4.
+const MAX_DEPTH: usize = 64;
+
+/// A value as it was read: strings are borrowed from the text unless they have escapes, numbers are as written.
+pub(super) type Value<'a> = value::Value<&'a str, Cow<'a, str>>;
+
+/// Reads a text that is one value.
+pub(super) fn read(text: &str) -> Result<Value<'_>, TrackerMessageError> {
+    if text.len() > MAX_MESSAGE_BYTES {
+        return Err(TrackerMessageError::TooLarge { len: text.len() });
+    }
+    SliceLexer::new(text.as_bytes())
+        .exactly_one(Lex::ws_peek, |next, lexer| value::parse_bounded(MAX_DEPTH, next, lexer))
+        .map_err(|_| TrackerMessageError::Json)
+}
+
+/// A 20-byte id.
+pub(super) fn id(value: &Value<'_>) -> Option<[u8; 20]> {
+    match value {
+        Value::String(text) => from_latin1(text),
+        _ => None,
+    }
+}
+
+/// The fields of an object. One that is `null` counts as missing.
+#[derive(Clone, Copy)]
+pub(super) struct Fields<'a>(&'a [(Cow<'a, str>, Value<'a>)]);
+
+impl<'a> Fields<'a> {
+    /// `None` when the value is no object.
+    pub(super) fn of(value: &'a Value<'a>) -> Option<Self> {
+        match value {
+            Value::Object(fields) => Some(Self(fields)),
+            _ => None,
+        }
+    }
+
+    /// Names and values.
+    pub(super) fn entries(self) -> impl Iterator<Item = (&'a str, &'a Value<'a>)> {
+        self.0.iter().map(|(name, value)| (name.as_ref(), value))
+    }
+
+    fn value(self, name: &str) -> Option<&'a Value<'a>> {
+        let (_, value) = self.0.iter().find(|(other, _)| other == name)?;
+        Some(value).filter(|value| !matches!(value, Value::Null))
+    }
+
+    /// A string.
+    pub(super) fn text(self, name: &'static str) -> Result<Option<&'a str>, TrackerMessageError> {
+        match self.value(name) {
+            None => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text)),
+            Some(_) => Err(TrackerMessageError::WrongType(name)),
+        }
+    }
+
+    /// An id that may be missing.
+    pub(super) fn id(self, name: &'static str) -> Result<Option<[u8; 20]>, TrackerMessageError> {
+        let Some(value) = self.value(name) else { return Ok(None) };
+        id(value).map(Some).ok_or(TrackerMessageError::WrongType(name))
+    }
+
+    /// An id that may not.
+    pub(super) fn needed_id(self, name: &'static str) -> Result<[u8; 20], TrackerMessageError> {
+        self.id(name)?.ok_or(TrackerMessageError::Missing(name))
+    }
+
+    /// A count, however it is written: JavaScript's `Infinity` comes as `null`, and some write fractions or strings.
+    pub(super) fn number(self, name: &'static str) -> Result<Option<u64>, TrackerMessageError> {
+        match self.value(name) {
+            None => Ok(None),
+            Some(Value::Number((text, _))) => Ok(Some(count(text))),
+            Some(Value::String(text)) => Ok(text.parse().ok()),
+            Some(_) => Err(TrackerMessageError::WrongType(name)),
+        }
+    }
+
+    /// A count; a larger one than fits becomes the largest.
+    pub(super) fn count(self, name: &'static str) -> Result<Option<u32>, TrackerMessageError> {
+        let number = self.number(name)?;
+        Ok(number.map(|number| u32::try_from(number).unwrap_or(u32::MAX)))
+    }
+
+    /// A list; anything else counts as missing.
+    pub(super) fn list(self, name: &str) -> Option<&'a [Value<'a>]> {
+        match self.value(name) {
+            Some(Value::Array(list)) => Some(list),
+            _ => None,
+        }
+    }
+
+    /// An object; anything else counts as missing.
+    pub(super) fn object(self, name: &str) -> Option<Self> {
+        self.value(name).and_then(Self::of)
+    }
+
+    /// The `sdp` of an `RTCSessionDescription`. Its `type` is not read: the field's name says as much.
+    pub(super) fn description(
+        self,
+        name: &'static str,
+    ) -> Result<Option<String>, TrackerMessageError> {
+        let Some(value) = self.value(name) else { return Ok(None) };
+        let sdp = match Self::of(value) {
+            Some(description) => description.text("sdp")?,
+            None => None,
+        };
+        let sdp = sdp.ok_or(TrackerMessageError::WrongType(name))?;
+        limit(sdp.len(), MAX_SDP_BYTES, name)?;
+        Ok(Some(sdp.to_owned()))
+    }
+}
+
+/// A number as JSON has it, as a count: no less than 0, without its fraction, and no more than fits.
+fn count(text: &str) -> u64 {
+    match text.split_once(['e', 'E']) {
+        None => number::integer(text).unwrap_or(0),
+        Some((mantissa, exponent)) => {
+            let mantissa = number::float(mantissa).unwrap_or(0.0);
+            // An exponent that does not fit, and a mantissa whose zeros make up for it, is no count of anything.
+            let exponent = exponent.trim_start_matches('+').parse().unwrap_or(0);
+            (mantissa * 10_f64.powi(exponent)) as u64
+        }
+    }
+}
+
+/// A message under construction: an object, inside which others may be begun and ended.
+pub(super) struct Object {
+    json: String,
+}
+
+impl Object {
+    /// A message with this `action`.
+    pub(super) fn new(action: &str) -> Self {
+        let mut object = Self { json: String::new() };
+        object.begin();
+        object.text("action", Some(action));
+        object
+    }
+
+    /// The message.
+    pub(super) fn finish(mut self) -> String {
+        self.end();
+        self.json
+    }
+
+    /// Begins an object as the value of the last name, or as an item of a list.
+    pub(super) fn begin(&mut self) {
+        self.json.push('{');
+    }
+
+    /// Ends the object that was begun last.
+    pub(super) fn end(&mut self) {
+        self.json.push('}');
+    }
+
+    /// The name of the value that comes next.
+    pub(super) fn name(&mut self, name: &str) {
+        self.separate();
+        self.string(name);
+        self.json.push(':');
+    }
+
+    /// The same, for a name that is an id.
+    pub(super) fn id_name(&mut self, id: &[u8; 20]) {
+        self.name(&to_latin1(id));
+    }
+
+    /// A string, if there is one.
+    pub(super) fn text(&mut self, name: &str, text: Option<&str>) {
+        if let Some(text) = text {
+            self.name(name);
+            self.string(text);
+        }
+    }
+
+    /// A number, if there is one.
+    pub(super) fn number(&mut self, name: &str, number: Option<u64>) {
+        if let Some(number) = number {
+            self.name(name);
+            self.json.push_str(&number.to_string());
+        }
+    }
+
+    /// An id.
+    pub(super) fn id(&mut self, name: &str, id: &[u8; 20]) {
+        self.text(name, Some(&to_latin1(id)));
+    }
+
+    /// An `RTCSessionDescription` in the field named as its type.
+    pub(super) fn description(&mut self, kind: &str, sdp: &str) {
+        self.name(kind);
+        self.begin();
+        self.text("type", Some(kind));
+        self.text("sdp", Some(sdp));
+        self.end();
+    }
+
+    /// A list as the value of the last name; `write` writes an item.
+    pub(super) fn list<T>(&mut self, items: &[T], write: impl Fn(&mut Self, &T)) {
+        self.json.push('[');
+        for item in items {
+            self.separate();
+            write(self, item);
+        }
+        self.json.push(']');
+    }
+
+    /// A string as the value of the last name, or as an item of a list.
+    pub(super) fn string(&mut self, text: &str) {
+        const HEX: &[u8; 16] = b"0123456789abcdef";
+        self.json.push('"');
+        for character in text.chars() {
+            match character {
+                '"' | '\\' => self.json.extend(['\\', character]),
+                '\n' => self.json.push_str("\\n"),
+                '\r' => self.json.push_str("\\r"),
+                // RFC 8259 §7: no others have to be escaped.
+                '\0'..='\u{1f}' => {
+                    let code = character as usize;
+                    self.json.push_str("\\u00");
+                    self.json.extend([char::from(HEX[code >> 4]), char::from(HEX[code & 15])]);
+                }
+                _ => self.json.push(character),
+            }
+        }
+        self.json.push('"');
+    }
+
+    /// A comma, unless an object or a list has just begun.
+    fn separate(&mut self) {
+        if !self.json.ends_with(['{', '[']) {
+            self.json.push(',');
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_are_read_as_they_are_written() {
+        for (text, expected) in [
+            ("0", 0),
+            ("7", 7),
+            ("-7", 0),
+            ("10.9", 10),
+            ("1.5e3", 1500),
+            ("2E+2", 200),
+            ("25e-1", 2),
+            ("18446744073709551615", u64::MAX),
+            ("1e21", u64::MAX),
+            ("-1e21", 0),
+        ] {
+            assert_eq!(count(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_number_may_be_null_or_a_string_and_nothing_else() {
+        let value = read(r#"{"a":null,"b":"12","c":"x","d":true}"#).unwrap();
+        let fields = Fields::of(&value).unwrap();
+        assert_eq!(fields.number("a"), Ok(None));
+        assert_eq!(fields.number("b"), Ok(Some(12)));
+        assert_eq!(fields.number("c"), Ok(None));
+        assert_eq!(fields.number("d"), Err(TrackerMessageError::WrongType("d")));
+        assert_eq!(fields.number("e"), Ok(None));
+    }
+
+    #[test]
+    fn other_programs_read_what_is_written() {
+        let text: String = (0..0x300).filter_map(char::from_u32).chain(['€', '😀']).collect();
+        let mut object = Object::new("x");
+        object.text("text", Some(&text));
+        object.id("id", &[0x9f; 20]);
+        object.name("list");
+        object.list(&[1, 2], |object, number| {
+            object.begin();
+            object.number("n", Some(*number));
+            object.end();
+        });
+        let json: serde_json::Value = serde_json::from_str(&object.finish()).unwrap();
+        let id = "\u{9f}".repeat(20);
+        assert_eq!(
+            json,
+            serde_json::json!({"action": "x", "text": text, "id": id, "list": [{"n": 1}, {"n": 2}]})
+        );
+    }
+}
