@@ -1,6 +1,7 @@
 //! Ordered maps and sets on sorted vectors. The core keeps dozens of small ones, and each `BTreeMap` of another type
 //! costs several KB of WebAssembly: with them the engine was half as large again.
 
+use std::borrow::Borrow;
 use std::fmt;
 use std::ops::Index;
 
@@ -102,7 +103,10 @@ impl<K, V> OrderedMap<K, V> {
 impl<K: Ord, V> OrderedMap<K, V> {
     /// The value of a key.
     #[must_use]
-    pub fn get(&self, key: &K) -> Option<&V> {
+    pub fn get<Q: Ord + ?Sized>(&self, key: &Q) -> Option<&V>
+    where
+        K: Borrow<Q>,
+    {
         self.place(key).ok().map(|at| &self.entries[at].1)
     }
 
@@ -114,7 +118,10 @@ impl<K: Ord, V> OrderedMap<K, V> {
 
     /// Whether the key is there.
     #[must_use]
-    pub fn contains_key(&self, key: &K) -> bool {
+    pub fn contains_key<Q: Ord + ?Sized>(&self, key: &Q) -> bool
+    where
+        K: Borrow<Q>,
+    {
         self.place(key).is_ok()
     }
 
@@ -146,8 +153,11 @@ impl<K: Ord, V> OrderedMap<K, V> {
         &mut self.entries[at].1
     }
 
-    fn place(&self, key: &K) -> Result<usize, usize> {
-        self.entries.binary_search_by(|(other, _)| other.cmp(key))
+    fn place<Q: Ord + ?Sized>(&self, key: &Q) -> Result<usize, usize>
+    where
+        K: Borrow<Q>,
+    {
+        self.entries.binary_search_by(|(other, _)| other.borrow().cmp(key))
     }
 }
 

@@ -3,9 +3,9 @@
 //! Conventions: absent means none; flags are written only when true; `byteRange` is start and exclusive end;
 //! `cc` is the discontinuity sequence number; dates are milliseconds since the epoch; implicit IVs are left out.
 
-use std::collections::BTreeMap;
 use std::ops::Range;
 
+use player_core::OrderedMap;
 use player_core::hls::{
     self, AttributeList, CodecKind, DateRange, InitSection, Key, MediaPlaylist,
     MultivariantPlaylist, PlaylistKind, Rendition, RenditionKind, Segment, Variant,
@@ -21,7 +21,7 @@ const TAIL: usize = 4;
 /// `playlist`, `importVariables`. The answer is what was read, or `{"error": …}`.
 pub(crate) fn inspect(case: &Value) -> Value {
     let text = |name: &str| case[name].as_str().unwrap_or_default();
-    let imports: BTreeMap<String, String> = case["importVariables"]
+    let imports: OrderedMap<String, String> = case["importVariables"]
         .as_object()
         .into_iter()
         .flatten()
@@ -91,8 +91,11 @@ fn attributes(list: &AttributeList) -> Value {
     Value::Object(list.iter().map(|(name, value)| (name.to_owned(), value.into())).collect())
 }
 
-fn variables(variables: &BTreeMap<String, String>) -> Option<Value> {
-    (!variables.is_empty()).then(|| json!(variables))
+fn variables(variables: &OrderedMap<String, String>) -> Option<Value> {
+    (!variables.is_empty()).then(|| {
+        let text = |(name, value): (&String, &String)| (name.clone(), value.as_str().into());
+        Value::Object(variables.iter().map(text).collect())
+    })
 }
 
 fn media(playlist: &MediaPlaylist, complete: bool) -> Value {

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use hls_m3u8::tags::VariantStream;
 use hls_m3u8::{MasterPlaylist, MediaPlaylist};
+use player_core::OrderedMap;
 use player_core::hls::{self, Playlist};
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -137,7 +138,7 @@ fn conforming_playlists_are_read_as_hls_m3u8_reads_them() {
     let golden: BTreeMap<String, String> = golden().into_iter().collect();
     for name in CONFORMING {
         let text = &golden[*name];
-        match hls::parse(text, URL, &BTreeMap::new()).expect(name) {
+        match hls::parse(text, URL, &OrderedMap::new()).expect(name) {
             Playlist::Media(read) => {
                 assert!(read.warnings.is_empty(), "{name}: {:?}", read.warnings);
                 same_media(name, text, &read);
@@ -214,7 +215,7 @@ fn same_multivariant(name: &str, text: &str, read: &hls::MultivariantPlaylist) {
 
 /// Everything that a player asks of a playlist; the answers do not matter here.
 fn exercise(text: &str, url: &str) {
-    let imports = BTreeMap::from([("token".to_owned(), "\u{e9}{$token}".to_owned())]);
+    let imports = OrderedMap::from_iter([("token".to_owned(), "\u{e9}{$token}".to_owned())]);
     let _ = inspect::inspect(&json!({ "baseUrl": url, "playlist": text }));
     let _ = hls::parse_multivariant(text, url);
     let Ok(playlist) = hls::parse_media(text, url, &imports) else {
@@ -308,7 +309,7 @@ proptest! {
         then in prop::collection::vec(prop::collection::vec(piece(), 0..30), 1..4),
     ) {
         let text = |pieces: &[String]| format!("#EXTM3U\n{}", pieces.join("\n"));
-        let imports = BTreeMap::new();
+        let imports = OrderedMap::new();
         let mut playlist = hls::parse_media(&text(&first), URL, &imports).expect("it has a header");
         for pieces in then {
             playlist.refresh_text(&text(&pieces), URL, &imports).expect("it has a header");

@@ -2,7 +2,7 @@
 //!
 //! The text is kept once. A [`Segment`] is 80 bytes: numbers, and ranges of that text.
 
-use std::collections::BTreeMap;
+use crate::ordered::OrderedMap;
 use std::ops::Range;
 
 use super::attributes::AttributeList;
@@ -55,7 +55,7 @@ pub struct MediaPlaylist {
     /// The segment after the last one, when the playlist has tags or parts of it but not yet its URI.
     pub open_segment: Option<OpenSegment>,
     /// `EXT-X-DEFINE`.
-    pub variables: BTreeMap<String, String>,
+    pub variables: OrderedMap<String, String>,
     /// What did not conform.
     pub warnings: Vec<Warning>,
     pub(super) has_target_duration: bool,

@@ -18,7 +18,7 @@ mod resume;
 mod url;
 mod variables;
 
-use std::collections::BTreeMap;
+use crate::ordered::OrderedMap;
 
 pub use attributes::AttributeList;
 pub use codecs::{CodecKind, codec_kind, codecs_of_kind};
@@ -93,7 +93,7 @@ pub enum ParseError {
 pub fn parse(
     text: &str,
     url: &str,
-    imports: &BTreeMap<String, String>,
+    imports: &OrderedMap<String, String>,
 ) -> Result<Playlist, ParseError> {
     let text = check_header(text)?;
     if is_media(text) {
@@ -119,7 +119,7 @@ pub fn parse(
 pub fn parse_media(
     text: &str,
     url: &str,
-    imports: &BTreeMap<String, String>,
+    imports: &OrderedMap<String, String>,
 ) -> Result<MediaPlaylist, ParseError> {
     let text = check_header(text)?;
     Ok(reader::read(text, url, imports))
@@ -206,7 +206,7 @@ mod tests {
     use super::*;
 
     fn looks_like(text: &str) -> String {
-        match parse(text, "http://a/b", &BTreeMap::new()) {
+        match parse(text, "http://a/b", &OrderedMap::new()) {
             Err(ParseError::NotAPlaylist { looks_like }) => looks_like,
             other => panic!("{other:?}"),
         }
@@ -224,23 +224,23 @@ mod tests {
 
     #[test]
     fn an_empty_text_is_its_own_error() {
-        assert_eq!(parse("\u{feff} \r\n", "", &BTreeMap::new()), Err(ParseError::Empty));
+        assert_eq!(parse("\u{feff} \r\n", "", &OrderedMap::new()), Err(ParseError::Empty));
     }
 
     #[test]
     fn an_ended_playlist_without_segments_has_nothing_to_play_and_a_live_one_is_waited_for() {
         let ended = "#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXT-X-ENDLIST\n";
-        assert_eq!(parse(ended, "", &BTreeMap::new()), Err(ParseError::NothingToPlay));
+        assert_eq!(parse(ended, "", &OrderedMap::new()), Err(ParseError::NothingToPlay));
         let live = "#EXTM3U\n#EXT-X-TARGETDURATION:4\n";
-        assert!(matches!(parse(live, "", &BTreeMap::new()), Ok(Playlist::Media(_))));
-        assert_eq!(parse("#EXTM3U\n", "", &BTreeMap::new()), Err(ParseError::NothingToPlay));
+        assert!(matches!(parse(live, "", &OrderedMap::new()), Ok(Playlist::Media(_))));
+        assert_eq!(parse("#EXTM3U\n", "", &OrderedMap::new()), Err(ParseError::NothingToPlay));
     }
 
     #[test]
     fn a_byte_order_mark_and_blank_lines_before_the_header_are_skipped() {
         let text = "\u{feff}\r\n#EXTM3U\r\n#EXTINF:4,\r\na.ts\r\n";
         assert!(
-            matches!(parse(text, "http://a/", &BTreeMap::new()), Ok(Playlist::Media(m)) if m.segments.len() == 1)
+            matches!(parse(text, "http://a/", &OrderedMap::new()), Ok(Playlist::Media(m)) if m.segments.len() == 1)
         );
     }
 }

@@ -1,6 +1,6 @@
 //! Multivariant playlists (RFC 8216 §4.3.4, bis §4.4.6).
 
-use std::collections::BTreeMap;
+use crate::ordered::OrderedMap;
 
 use super::attributes::{AttributeList, Attributes};
 use super::lines::Lines;
@@ -33,7 +33,7 @@ pub struct MultivariantPlaylist {
     /// `EXT-X-CONTENT-STEERING`.
     pub steering: Option<Steering>,
     /// `EXT-X-DEFINE`: what media playlists may import.
-    pub variables: BTreeMap<String, String>,
+    pub variables: OrderedMap<String, String>,
     /// `EXT-X-INDEPENDENT-SEGMENTS`: each segment of each variant can be decoded by itself.
     pub independent_segments: bool,
     /// What did not conform.
@@ -245,7 +245,7 @@ impl Reader {
                 let attributes = Attributes::read(value, &mut self.variables);
                 // A multivariant playlist has nothing to import from.
                 let defined =
-                    self.variables.define(&attributes, &self.playlist.url, &BTreeMap::new());
+                    self.variables.define(&attributes, &self.playlist.url, &OrderedMap::new());
                 if let Err(message) = defined {
                     self.warn(message);
                 }

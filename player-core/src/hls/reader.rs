@@ -1,7 +1,7 @@
 //! Reads the text of a media playlist, line by line, in one pass.
 
+use crate::ordered::OrderedMap;
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 
 use super::attributes::Attributes;
 use super::date::parse_date;
@@ -25,7 +25,7 @@ const MAX_DURATION: f64 = 1e9;
 const MAX_SKIPPED: u64 = 1 << 32;
 
 /// Reads a whole media playlist.
-pub(super) fn read(text: &str, url: &str, imports: &BTreeMap<String, String>) -> MediaPlaylist {
+pub(super) fn read(text: &str, url: &str, imports: &OrderedMap<String, String>) -> MediaPlaylist {
     let mut reader = Reader::new(text, url, imports);
     for line in Lines::new(text) {
         reader.read_line(line);
@@ -95,7 +95,7 @@ struct Pending {
 pub(super) struct Reader<'a> {
     pub(super) playlist: MediaPlaylist,
     text: &'a str,
-    imports: &'a BTreeMap<String, String>,
+    imports: &'a OrderedMap<String, String>,
     variables: Variables,
     pending: Pending,
     /// Number of the segment that comes next.
@@ -108,7 +108,7 @@ pub(super) struct Reader<'a> {
     init: u32,
     keys: u32,
     bitrate_kbps: u32,
-    date_range_index: BTreeMap<String, usize>,
+    date_range_index: OrderedMap<String, usize>,
     line: u32,
     /// Where the line begins.
     offset: usize,
@@ -117,7 +117,7 @@ pub(super) struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    pub(super) fn new(text: &'a str, url: &str, imports: &'a BTreeMap<String, String>) -> Self {
+    pub(super) fn new(text: &'a str, url: &str, imports: &'a OrderedMap<String, String>) -> Self {
         Self {
             playlist: MediaPlaylist {
                 url: url.to_owned(),
@@ -137,7 +137,7 @@ impl<'a> Reader<'a> {
             init: 0,
             keys: 0,
             bitrate_kbps: 0,
-            date_range_index: BTreeMap::new(),
+            date_range_index: OrderedMap::new(),
             line: 0,
             offset: 0,
             made: String::new(),
@@ -333,20 +333,20 @@ impl<'a> Reader<'a> {
     ) {
         let time = first.start - known.start;
         // Numbers of init sections and key sets: those of the old playlist, and here.
-        let mut inits = BTreeMap::from([(known.init, first.init)]);
-        let mut key_sets = BTreeMap::from([(known.keys, first.keys)]);
+        let mut inits = OrderedMap::from_iter([(known.init, first.init)]);
+        let mut key_sets = OrderedMap::from_iter([(known.keys, first.keys)]);
         let (mut init, mut keys) = ((known.init, first.init), (known.keys, first.keys));
         self.playlist.segments.reserve(segments.len());
         for segment in segments {
             if segment.init != init.0 {
-                let number = *inits.entry(segment.init).or_insert_with(|| {
+                let number = *inits.get_or_insert_with(segment.init, || {
                     self.playlist.inits.extend(old.init_number(segment.init).cloned());
                     self.playlist.inits.len() as u32
                 });
                 init = (segment.init, number);
             }
             if segment.keys != keys.0 {
-                let number = *key_sets.entry(segment.keys).or_insert_with(|| {
+                let number = *key_sets.get_or_insert_with(segment.keys, || {
                     self.playlist.key_sets.push(old.key_set(segment.keys).to_vec());
                     self.playlist.key_sets.len() as u32
                 });
@@ -676,7 +676,7 @@ fn position(text: &str, byte: u8) -> Option<usize> {
 /// In an I-frame playlist without `EXT-X-MAP`, the init section is what a resource has before its first I-frame
 /// (RFC 8216 §4.3.3.6).
 fn find_init_sections(playlist: &mut MediaPlaylist) {
-    let mut known: BTreeMap<String, u32> = BTreeMap::new();
+    let mut known: OrderedMap<String, u32> = OrderedMap::new();
     for index in 0..playlist.segments.len() {
         let segment = playlist.segments[index];
         let Some(range) = playlist.byte_range(&segment) else {

@@ -1,7 +1,7 @@
 //! The live refresh: a newly loaded playlist takes the place of the old one and keeps its timeline
 //! (RFC 8216 §6.3.4, §6.2.2; delta updates: bis §6.2.5.1).
 
-use std::collections::BTreeMap;
+use crate::ordered::OrderedMap;
 
 use super::media::{DateAnchor, MediaPlaylist, Segment};
 use super::resume::{Marks, resume};
@@ -29,7 +29,7 @@ impl MediaPlaylist {
         &mut self,
         text: &str,
         url: &str,
-        imports: &BTreeMap<String, String>,
+        imports: &OrderedMap<String, String>,
     ) -> Result<Refresh, ParseError> {
         if text.len() == self.loaded
             && self.text.as_bytes().starts_with(text.as_bytes())
@@ -249,8 +249,8 @@ impl MediaPlaylist {
         let same_base = self.url == newer.url;
         let mut filled = Vec::with_capacity(kept.len() + newer.segments.len());
         // The old playlist's init sections and key sets that are still used, by their old numbers.
-        let mut inits = BTreeMap::new();
-        let mut key_sets = BTreeMap::new();
+        let mut inits = OrderedMap::new();
+        let mut key_sets = OrderedMap::new();
         for segment in kept {
             let uri = if same_base {
                 newer.intern(self.segment_uri(segment))
@@ -261,10 +261,10 @@ impl MediaPlaylist {
             newer.intern(if self.title(segment).is_some() { "," } else { " " });
             let title = newer.intern(self.title(segment).unwrap_or_default());
             let title = if self.is_timed(segment) { title } else { (0, 0) };
-            let init = *inits.entry(segment.init).or_insert_with(|| {
+            let init = *inits.get_or_insert_with(segment.init, || {
                 self.init_number(segment.init).map_or(0, |init| push_new(&mut newer.inits, init))
             });
-            let keys = *key_sets.entry(segment.keys).or_insert_with(|| {
+            let keys = *key_sets.get_or_insert_with(segment.keys, || {
                 let index = (segment.keys as usize).checked_sub(1);
                 let set = index.and_then(|index| self.key_sets.get(index));
                 set.map_or(0, |set| push_new(&mut newer.key_sets, set))
@@ -321,7 +321,7 @@ impl MediaPlaylist {
         }
         let mut ranges = self.date_ranges.clone();
         ranges.retain(|range| !newer.removed_date_ranges.contains(&range.id));
-        let index: BTreeMap<String, usize> =
+        let index: OrderedMap<String, usize> =
             ranges.iter().enumerate().map(|(index, range)| (range.id.clone(), index)).collect();
         for range in std::mem::take(&mut newer.date_ranges) {
             if let Some(known) = index.get(&range.id).and_then(|index| ranges.get_mut(*index)) {
@@ -363,7 +363,7 @@ mod tests {
     const URL: &str = "https://a.example/live/index.m3u8";
 
     fn read(text: &str) -> MediaPlaylist {
-        parse_media(text, URL, &BTreeMap::new()).expect("a playlist")
+        parse_media(text, URL, &OrderedMap::new()).expect("a playlist")
     }
 
     fn live(first: u64, names: &[&str]) -> MediaPlaylist {
@@ -457,7 +457,7 @@ mod tests {
         let delta = "#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXT-X-MEDIA-SEQUENCE:11\n\
             #EXT-X-SKIP:SKIPPED-SEGMENTS=2,RECENTLY-REMOVED-DATERANGES=\"old\"\n#EXTINF:4,\n13.mp4\n\
             #EXT-X-DATERANGE:ID=\"kept\",DURATION=9\n#EXT-X-PART:DURATION=1,URI=\"14.0.mp4\"\n";
-        let refresh = playlist.refresh_text(delta, URL, &BTreeMap::new()).expect("a playlist");
+        let refresh = playlist.refresh_text(delta, URL, &OrderedMap::new()).expect("a playlist");
         assert_eq!(refresh, Refresh { added: 1, removed: 1, changed: true, reset: false });
         assert_eq!(starts(&playlist), [(11, 4.0), (12, 8.0), (13, 12.0)]);
         assert_eq!(playlist.skipped_segments, 0);
@@ -484,7 +484,7 @@ mod tests {
                 "#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXT-X-MEDIA-SEQUENCE:{first}\n\
                  #EXT-X-SKIP:SKIPPED-SEGMENTS=2\n#EXTINF:4,\n{sequence}.mp4\n"
             );
-            playlist.refresh_text(&delta, URL, &BTreeMap::new()).expect("a playlist");
+            playlist.refresh_text(&delta, URL, &OrderedMap::new()).expect("a playlist");
         }
         assert_eq!(
             (playlist.inits.len(), playlist.key_sets.len(), playlist.segments.len()),
@@ -498,7 +498,7 @@ mod tests {
         let mut playlist = read(FULL);
         let delta = "#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXT-X-MEDIA-SEQUENCE:40\n\
             #EXT-X-SKIP:SKIPPED-SEGMENTS=2\n#EXTINF:4,\n42.mp4\n";
-        playlist.refresh_text(delta, URL, &BTreeMap::new()).expect("a playlist");
+        playlist.refresh_text(delta, URL, &OrderedMap::new()).expect("a playlist");
         assert_eq!(playlist.skipped_segments, 2);
     }
 

@@ -3,7 +3,7 @@
 //! A live playlist of hours changes by one segment at a reload. The text between the URI of its first segment and the
 //! end of the common part is compared as bytes, and the segments of that part are copied with their ranges moved.
 
-use std::collections::BTreeMap;
+use crate::ordered::OrderedMap;
 
 use super::lines::Lines;
 use super::media::{DateAnchor, MediaPlaylist, Segment};
@@ -23,7 +23,7 @@ pub(super) fn resume(
     old: &MediaPlaylist,
     text: &str,
     url: &str,
-    imports: &BTreeMap<String, String>,
+    imports: &OrderedMap<String, String>,
 ) -> Option<MediaPlaylist> {
     if old.url != url || !old.variables.is_empty() {
         return None;
@@ -171,7 +171,7 @@ mod tests {
 
     #[test]
     fn a_resumed_playlist_is_the_one_that_is_read_whole() {
-        let none = BTreeMap::new();
+        let none = OrderedMap::new();
         for (first, next) in [(0, 0), (0, 1), (3, 8), (10, 15), (14, 21), (18, 36), (1, 40)] {
             let old = parse_media(&window(first, 50), URL, &none).expect("a playlist");
             let text = window(next, 52) + "#EXT-X-PART:DURATION=1,URI=\"p\"\n";
@@ -189,7 +189,7 @@ mod tests {
 
     #[test]
     fn refreshing_with_a_text_is_refreshing_with_its_playlist() {
-        let none = BTreeMap::new();
+        let none = OrderedMap::new();
         let mut by_text = parse_media(&window(5, 40), URL, &none).expect("a playlist");
         let mut by_playlist = by_text.clone();
         for first in [5, 6, 9, 20, 21, 70, 2] {
@@ -203,7 +203,7 @@ mod tests {
 
     #[test]
     fn what_changed_before_the_common_part_is_seen() {
-        let none = BTreeMap::new();
+        let none = OrderedMap::new();
         let old = parse_media(&window(1, 30), URL, &none).expect("a playlist");
         let other_key = window(1, 31).replacen("\"key0\"", "\"other\"", 1);
         assert!(resume(&old, &other_key, URL, &none).is_none());
@@ -218,7 +218,7 @@ mod tests {
 
     #[test]
     fn a_playlist_that_did_not_change_says_so() {
-        let none = BTreeMap::new();
+        let none = OrderedMap::new();
         let text = window(1, 30);
         let mut playlist = parse_media(&text, URL, &none).expect("a playlist");
         let refresh = playlist.refresh_text(&text, URL, &none);

@@ -1,7 +1,7 @@
 //! `EXT-X-DEFINE` and variable references (bis §4.4.2.3 and §4.3).
 
+use crate::ordered::OrderedMap;
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 
 use super::attributes::Attributes;
 use super::url;
@@ -9,7 +9,7 @@ use super::url;
 /// The variables that are defined so far.
 #[derive(Debug, Default)]
 pub(super) struct Variables {
-    pub(super) map: BTreeMap<String, String>,
+    pub(super) map: OrderedMap<String, String>,
     /// Set when a reference to an undefined variable is met.
     pub(super) missing: bool,
 }
@@ -52,7 +52,7 @@ impl Variables {
         &mut self,
         attributes: &Attributes<'_>,
         url: &str,
-        imports: &BTreeMap<String, String>,
+        imports: &OrderedMap<String, String>,
     ) -> Result<(), &'static str> {
         let mut result = Ok(());
         let (name, value) = if let Some(name) = attributes.text("IMPORT") {

@@ -1,7 +1,5 @@
 //! Loading and reloading playlists.
 
-use std::collections::BTreeMap;
-
 use crate::ordered::OrderedMap;
 use std::time::Duration;
 
@@ -212,7 +210,7 @@ impl Player {
     }
 
     fn main_done(&mut self, now: Instant, body: &[u8], url: String) {
-        let playlist = match parse(body, &url, &BTreeMap::new()) {
+        let playlist = match parse(body, &url, &OrderedMap::new()) {
             Ok(playlist) => playlist,
             Err(error) => return self.fail(now, error),
         };
@@ -441,7 +439,7 @@ fn not_utf8(url: &str) -> PlayerError {
 fn parse(
     body: &[u8],
     url: &str,
-    variables: &BTreeMap<String, String>,
+    variables: &OrderedMap<String, String>,
 ) -> Result<Playlist, PlayerError> {
     let text = std::str::from_utf8(body).map_err(|_| not_utf8(url))?;
     hls::parse(text, url, variables).map_err(|error| playlist_error(error, url))
