@@ -117,6 +117,11 @@ impl Peer {
         self.segments.get(&id).filter(|segment| segment.tag == tag)
     }
 
+    /// Whether it holds a block of a segment, of whatever file.
+    pub(super) fn holds_block(&self, id: SegmentId, block: u16) -> bool {
+        self.segments.get(&id).is_some_and(|of| of.blocks.has(block))
+    }
+
     /// Whether it holds a block of the file with this tag and size.
     pub(super) fn holds(&self, id: SegmentId, tag: u32, size: u32, block: u16) -> bool {
         self.segment(id, tag).is_some_and(|of| of.size == size && of.blocks.has(block))

@@ -96,8 +96,8 @@ impl Uploads {
         self.waiting.retain(|upload| upload.connection != connection);
     }
 
-    /// Sends pieces; the bytes of media sent. What was begun is finished first; then what is
-    /// due soon; then the block that was sent the fewest times, so that every block is out there once before any goes out twice; then the request that came first.
+    /// Sends pieces; the bytes of media sent. What was begun is finished first; then what nobody
+    /// else holds; then what is due soon; then the block that was sent the fewest times, so that every block is out there once before any goes out twice; then the request that came first.
     pub(super) fn run(
         &mut self,
         now: Instant,
@@ -127,7 +127,12 @@ impl Uploads {
                         self.sent.get(&(upload.segment, upload.block)).copied().unwrap_or(0);
                     let urgent = upload.due < now + URGENT;
                     let due = if urgent { upload.due } else { Instant::default() };
-                    (upload.offset == 0, !urgent, due, times, *at)
+                    // What nobody else holds has to go out once, before anything else: only then can others help.
+                    let seed = times == 0
+                        && !peers
+                            .values()
+                            .any(|peer| peer.holds_block(upload.segment, upload.block));
+                    (upload.offset == 0, !seed, !urgent, due, times, *at)
                 });
             let Some(at) = next else { break };
             let upload = &mut self.waiting[at];

@@ -22,7 +22,7 @@ use crate::wire::{InfoHash, PeerId};
 /// Most trackers, and most connections in any one stage before they are open.
 const MAX_PENDING: usize = 64;
 /// Offers whose candidates are gathered at the same time.
-const MAX_GATHERING: usize = 3;
+const MAX_GATHERING: usize = 4;
 /// How long a browser may take to gather candidates, and how long a connection to open.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 /// An offer that was handed out and has no answer is closed after this long.
