@@ -36,6 +36,8 @@ pub struct Config {
     pub forward_buffer_bytes: u64,
     /// Seconds of back buffer kept in the media element.
     pub back_buffer: f64,
+    /// Bytes of back buffer at most.
+    pub back_buffer_bytes: u64,
     /// Bytes of segments kept in memory to share, the forward buffer included.
     pub store_bytes: u64,
     /// Peer connections at most.
@@ -63,6 +65,7 @@ impl Default for Config {
             peer_buffer: 60.0,
             forward_buffer_bytes: 48 << 20,
             back_buffer: 30.0,
+            back_buffer_bytes: 24 << 20,
             store_bytes: 96 << 20,
             max_peers: 30,
             offers: 10,

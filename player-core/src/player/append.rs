@@ -333,19 +333,25 @@ impl Player {
             let until = position - 3.0;
             return (until > first).then_some(until);
         }
-        let until = position - self.config.back_buffer;
+        let behind = self.within_bytes(self.config.back_buffer, self.config.back_buffer_bytes);
+        let until = position - behind;
         (until > first + TRIM_STEP).then_some(until)
     }
 
     /// Seconds of forward buffer in the media element, bounded in bytes too.
     fn append_ahead(&self, playlist: &MediaPlaylist) -> f64 {
-        let bitrate = self.tracks.first().and_then(|track| self.title.variants.get(track.list));
-        let bytes_per_second = bitrate.map_or(0.0, |variant| variant.bitrate_bps as f64 / 8.0);
-        let mut ahead = self.config.forward_buffer.max(self.config.peer_buffer);
-        if bytes_per_second > 0.0 {
-            ahead = ahead.min(self.config.forward_buffer_bytes as f64 / bytes_per_second);
-        }
+        let ahead = self.config.forward_buffer.max(self.config.peer_buffer);
+        let ahead = self.within_bytes(ahead, self.config.forward_buffer_bytes);
         (ahead * self.quota_factor).max(playlist.target_duration.min(4.0))
+    }
+
+    /// So many seconds, but no more than `bytes` hold at the variant's bit rate.
+    fn within_bytes(&self, seconds: f64, bytes: u64) -> f64 {
+        let variant = self.tracks.first().and_then(|track| self.title.variants.get(track.list));
+        match variant.map_or(0, |variant| variant.bitrate_bps) {
+            0 => seconds,
+            bitrate => seconds.min(bytes as f64 * 8.0 / bitrate as f64),
+        }
     }
 
     /// A segment that came whole but is no media that can be placed.
