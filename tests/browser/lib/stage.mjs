@@ -20,7 +20,7 @@ export async function startStage(routes) {
       send(response, typeof route === 'string' ? { body: route } : route, pathname);
     }
   });
-  await new Promise((resolve) => server.listen(0, resolve));
+  await new Promise((resolve) => server.listen(0, 'localhost', resolve));
   const { port } = server.address();
   return {
     /** By this name its pages are of another site than the demo server's, which is 127.0.0.1. */

@@ -1,0 +1,142 @@
+// One viewer, without anybody to share with: a film to its end, seeks, renditions.
+
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { chromium, firefox } from './lib/browsers.mjs';
+import { startDemo } from './lib/demo.mjs';
+import { inWords, segmentsOf } from './lib/figures.mjs';
+import { openViewer } from './lib/viewer.mjs';
+
+const LENGTH = 64;
+const FRAMES_PER_SECOND = 24;
+/** Little enough ahead that another rendition is on the screen soon. */
+const SHORT_BUFFER = { forwardBuffer: 8 };
+
+for (const [name, launch] of [['Chromium', chromium], ['Firefox', firefox]]) {
+  describe(`one viewer in ${name}`, () => {
+    let demo;
+    let browser;
+    before(async () => {
+      [demo, browser] = await Promise.all([startDemo({ faults: true }), launch()]);
+    });
+    after(async () => {
+      await browser?.close();
+      await demo?.stop();
+    });
+
+    test('plays the film to its end', { timeout: 90_000 }, async (t) => {
+      const viewer = await openViewer(browser, demo, { src: demo.vod });
+      const start = await viewer.plays(2, { seconds: 30 });
+      await viewer.with((element) => {
+        element.playbackRate = 4;
+      });
+      const end = await viewer.until('it is at the end', (state) => state.ended, { seconds: 50 });
+      t.diagnostic(`first frame after ${start.meter.firstFrameMs.toFixed(0)} ms; ${end.frames} of ${LENGTH * FRAMES_PER_SECOND} frames at four times the speed`);
+      assert.ok(Math.abs(end.position - LENGTH) < 0.2 && Math.abs(end.duration - LENGTH) < 0.2, inWords(end));
+      assert.ok(end.frames > LENGTH * FRAMES_PER_SECOND * 0.4, `too few frames were shown: ${inWords(end)}`);
+      assert.deepEqual(end.meter.interruptions, [], inWords(end));
+      assert.equal(end.error, null);
+      // Again from the start: play() at the end begins anew, as on <video>.
+      await viewer.with(async (element) => {
+        element.playbackRate = 1;
+        await element.play();
+      });
+      await viewer.until('it plays from the start', (state) => state.position > 0.5 && state.position < 20 && !state.ended);
+      assert.deepEqual(viewer.problems, []);
+      await viewer.close();
+    });
+
+    test('seeks forward and back, and goes on', { timeout: 90_000 }, async () => {
+      const viewer = await openViewer(browser, demo, { src: demo.vod, tuning: SHORT_BUFFER });
+      await viewer.plays(1, { seconds: 30 });
+      for (const to of [41.3, 12.7, 58, 0, 30]) {
+        await viewer.with((element, position) => {
+          element.currentTime = position;
+        }, to);
+        await viewer.plays(1, { seconds: 15 });
+        const state = await viewer.state();
+        assert.ok(state.position >= to && state.position < to + 6, `after a seek to ${to}: ${inWords(state)}`);
+        assert.deepEqual(state.meter.interruptions, [], inWords(state));
+      }
+      // Many at once, as somebody who drags the bar makes them.
+      await viewer.with(async (element) => {
+        for (let n = 0; n < 20; n++) {
+          element.currentTime = (n * 17) % 60;
+          await new Promise((resolve) => setTimeout(resolve, 30));
+        }
+        element.currentTime = 57;
+      });
+      await viewer.plays(1, { seconds: 15 });
+      const end = await viewer.until('it is at the end', (state) => state.ended, { seconds: 40 });
+      assert.equal(end.stats.rebuffers, 0, inWords(end));
+      assert.deepEqual(viewer.problems, []);
+      await viewer.close();
+    });
+
+    test('pauses, and starts where it is asked to', { timeout: 60_000 }, async () => {
+      const viewer = await openViewer(browser, demo, { src: demo.vod, start: 21 });
+      const state = await viewer.plays(1, { seconds: 30 });
+      assert.ok(state.position >= 21 && state.position < 26, inWords(state));
+      assert.ok(state.buffered[0][0] > 12, `what lies before was loaded too: ${inWords(state)}`);
+      const [before, later] = await viewer.with(async (element) => {
+        element.pause();
+        const at = element.currentTime;
+        await new Promise((resolve) => setTimeout(resolve, 500));
+        return [at, element.currentTime];
+      });
+      assert.ok(later - before < 0.2, `${later} after ${before}`);
+      await viewer.with((element) => element.play());
+      await viewer.plays(1);
+      assert.deepEqual(viewer.problems, []);
+      await viewer.close();
+    });
+
+    test('switches renditions by hand', { timeout: 90_000 }, async () => {
+      const viewer = await openViewer(browser, demo, { src: demo.vod, tuning: SHORT_BUFFER });
+      await viewer.plays(1, { seconds: 30 });
+      const renditions = await viewer.with((element) => Array.from(element.videoRenditions, ({ width, height, bitrate }) => ({ width, height, bitrate })));
+      assert.deepEqual(renditions.map(({ height }) => height), [720, 480, 240]);
+      for (const [index, { height }] of [...renditions.entries()].reverse()) {
+        await viewer.with((element, selected) => {
+          element.videoRenditions.selectedIndex = selected;
+        }, index);
+        const state = await viewer.until(`${height} lines are shown`, (state) => state.height === height, { seconds: 30 });
+        assert.equal(state.stats.rendition, index);
+        await viewer.plays(0.5);
+      }
+      const state = await viewer.state();
+      assert.deepEqual(state.meter.interruptions, [], inWords(state));
+      assert.equal(await viewer.with((element) => element.videoRenditions.selectedIndex), 0);
+      assert.deepEqual(viewer.problems, []);
+      await viewer.close();
+    });
+
+    test('switches renditions by itself', { timeout: 120_000 }, async (t) => {
+      // In bytes a second: the smallest rendition takes 13,000 of them, the next 26,000, the largest 52,000.
+      await demo.break('.m4s', 'slow:20000');
+      await demo.reset();
+      const viewer = await openViewer(browser, demo, { src: demo.vod, tuning: { ...SHORT_BUFFER, initialBandwidthBps: 150_000 } });
+      try {
+        const low = await viewer.plays(2, { seconds: 40 });
+        assert.equal(low.height, 240, inWords(low));
+        await demo.mend();
+        await demo.break('.m4s', 'slow:200000');
+        const high = await viewer.until('the largest rendition is shown', (state) => state.height === 720, { seconds: 40 });
+        await demo.mend();
+        await demo.break('.m4s', 'slow:32000');
+        const down = await viewer.until('the largest rendition is given up', (state) => state.height < 720, { seconds: 40 });
+        t.diagnostic(`up at ${high.position.toFixed(1)} s, down at ${down.position.toFixed(1)} s`);
+        await viewer.plays(2);
+        const end = await viewer.state();
+        assert.deepEqual(end.meter.interruptions, [], inWords(end));
+        assert.equal(await viewer.with((element) => element.videoRenditions.selectedIndex), -1);
+        const folders = new Set(segmentsOf(await demo.stats()).map(({ path }) => path.split('/').at(-2)));
+        assert.ok(folders.has('240p') && folders.has('720p'), [...folders].join());
+        assert.deepEqual(viewer.problems, []);
+      } finally {
+        await demo.mend();
+        await viewer.close();
+      }
+    });
+  });
+}
