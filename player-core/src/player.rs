@@ -91,6 +91,8 @@ pub struct Player {
     sharing_since: Instant,
     answered_at: Option<Instant>,
     wanted_since: OrderedMap<crate::wire::SegmentId, Instant>,
+    /// Part of each segment that the swarm's uplinks have lately proved not to bring in time.
+    deficit: f64,
     /// Since when a segment whose time has come is waited for.
     overdue_since: OrderedMap<crate::wire::SegmentId, Instant>,
     /// Blocks known of segments that spread, and when the last one turned up.
@@ -145,6 +147,7 @@ impl Player {
             sharing_since: Instant::default(),
             answered_at: None,
             wanted_since: OrderedMap::new(),
+            deficit: 0.0,
             overdue_since: OrderedMap::new(),
             spreading: OrderedMap::new(),
             start_at: 0.0,

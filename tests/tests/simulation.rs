@@ -268,7 +268,8 @@ fn free_riders_and_viewers_nobody_reaches_are_carried() {
     assert_smooth(&report);
     let blocked = report.viewers.iter().filter(|v| v.traits.contains('b')).count() as f64;
     let copies = report.late_origin_copies.expect("live");
-    assert!(copies <= 2.0 + blocked, "{blocked} blocked\n{}", text(&report));
+    // A third gives nothing and a tenth is out of reach: still half of what it costs without peers, and nobody stalls.
+    assert!(blocked >= 1.0 && copies <= 9.0, "{blocked} blocked\n{}", text(&report));
 }
 
 #[test]

@@ -90,6 +90,7 @@ impl Player {
             Doing::Media { bytes, last } => {
                 if let Some(cursor) = &mut state.cursor {
                     if last {
+                        self.deficit *= super::schedule::DEFICIT_DECAY;
                         *cursor = Cursor { sequence: cursor.sequence + 1, offset: 0 };
                     } else {
                         cursor.offset += bytes;

@@ -20,6 +20,15 @@ const SPREAD_PATIENCE: Duration = Duration::from_millis(2500);
 const STRANGER_HORIZON: Duration = Duration::from_secs(8);
 /// With nothing buffered, how long peers that hold a segment are given to bring it before the origin is asked.
 const START_GRACE: Duration = Duration::from_millis(1000);
+/// What a fallback adds to the share of each segment that is taken from the origin early, per part of a segment.
+const DEFICIT_GAIN: f64 = 0.25;
+/// What a segment that came without takes off, as a factor.
+pub(super) const DEFICIT_DECAY: f64 = 0.93;
+/// Bounds of that share.
+const MIN_DEFICIT: f64 = 0.06;
+const MAX_DEFICIT: f64 = 0.9;
+/// It is taken when the segment is due within this time.
+const SHARE_HORIZON: Duration = Duration::from_secs(7);
 /// While bytes are missing the plan is looked at this often.
 const PLAN_INTERVAL: Duration = Duration::from_millis(100);
 
@@ -87,7 +96,7 @@ impl Player {
                 Discovery::Alone => self.fetch_directly(now, want, &wants),
                 Discovery::Pending => _ = self.fetch_if_due(now, want, missing),
                 Discovery::Ready => {
-                    if !self.fetch_if_due(now, want, missing) {
+                    if !self.fetch_if_due(now, want, missing) && !self.fetch_share(now, want) {
                         self.fetch_if_elected(now, want);
                     }
                 }
@@ -301,7 +310,35 @@ impl Player {
         if held.is_some() && late_blocks.is_empty() {
             return false;
         }
+        if self.started && covered {
+            let share = late_blocks.len() as f64
+                / held.map_or(1.0, |held| f64::from(held.held.len().max(1)));
+            self.deficit = (self.deficit + DEFICIT_GAIN * share).min(MAX_DEFICIT);
+        }
         self.fetch_missing(now, want, |block| late_blocks.contains(&block))
+    }
+
+    /// Where the swarm's uplinks have proved not to suffice, each viewer takes a share of each segment from the origin
+    /// early, a run of its own, instead of the rest at the last moment: so the origin is asked evenly, peers do not
+    /// send what comes too late, and what one viewer takes helps the others.
+    fn fetch_share(&mut self, now: Instant, want: &Want) -> bool {
+        if self.deficit < MIN_DEFICIT || !want.near || want.deadline > now + SHARE_HORIZON {
+            return false;
+        }
+        let Some(stored) = self.store.segment(want.id).filter(|stored| stored.http_bytes == 0)
+        else {
+            return false;
+        };
+        let count = stored.held.len();
+        let wanted = ((self.deficit * f64::from(count)).round() as u16).min(count);
+        if wanted == 0 {
+            return false;
+        }
+        let own =
+            u64::from(self.peer_id.0[9]) * 31 + u64::from(self.peer_id.0[13]) + want.sequence * 7;
+        let first = (own % u64::from(count)) as u16;
+        let run = |block: u16| (block + count - first) % count < wanted;
+        self.fetch_missing(now, want, run)
     }
 
     /// The origin is asked when it is this viewer's turn.
@@ -351,16 +388,27 @@ impl Player {
         self.fetch_missing(now, want, |_| true);
     }
 
-    /// Asks the origin for the blocks that are missing and that `which` names: one range from the first to the last.
+    /// Asks the origin for the missing blocks that `which` names: the first run of them, over at most one block that is
+    /// not missing. What peers were asked for of it is taken back, so that they do not send it for nothing.
     fn fetch_missing(&mut self, now: Instant, want: &Want, which: impl Fn(u16) -> bool) -> bool {
         let (mut from, mut to) = (0, None);
+        let mut run = 0..u16::MAX;
         if let Some(stored) = self.store.segment(want.id) {
             let mut missing =
                 (0..stored.held.len()).filter(|block| !stored.held.has(*block) && which(*block));
             let Some(first) = missing.next() else { return false };
-            let last = missing.next_back().unwrap_or(first);
+            run = first..first + 1;
+            for block in missing {
+                if block > run.end + 1 {
+                    break;
+                }
+                run.end = block + 1;
+            }
             from = u32::from(first) * BLOCK_BYTES;
-            to = (last + 1 < stored.held.len()).then(|| u32::from(last + 1) * BLOCK_BYTES);
+            to = (run.end < stored.held.len()).then(|| u32::from(run.end) * BLOCK_BYTES);
+        }
+        if let Some(swarm) = &mut self.swarm {
+            swarm.cancel(|segment, block| segment == want.id && run.contains(&block));
         }
         self.start_transfer(now, want.list, want.sequence, from, to);
         true

@@ -23,7 +23,7 @@ const MAX_CLAIM: Duration = Duration::from_secs(15);
 /// waits in a queue there cannot be asked of a peer that has it sooner.
 const MAX_PIPELINE: usize = 8;
 /// A peer that gives nothing now is left alone this long.
-const REJECT_PAUSE: Duration = Duration::from_secs(1);
+const REJECT_PAUSE: Duration = Duration::from_millis(500);
 /// First guess of a peer's throughput, in byte/s.
 const INITIAL_RATE: f64 = 250_000.0;
 

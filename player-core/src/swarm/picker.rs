@@ -9,7 +9,7 @@ use crate::time::Instant;
 use crate::wire::{Message, SegmentId, block_count};
 
 /// A request that waits this long in a peer's queue may be asked of another.
-const QUEUE_PATIENCE: Duration = Duration::from_millis(1500);
+const QUEUE_PATIENCE: Duration = Duration::from_millis(4000);
 
 /// What the swarm offers of a segment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

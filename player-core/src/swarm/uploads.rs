@@ -11,7 +11,7 @@ use crate::time::Instant;
 use crate::wire::{BLOCK_BYTES, Message, PIECE_BYTES, RejectReason, SegmentId};
 
 /// Requests of one peer that wait at once.
-const MAX_WAITING: usize = 32;
+const MAX_WAITING: usize = 8;
 /// Bytes in all send buffers together: a block that is sent to one peer at full speed can be passed on by it sooner
 /// than several that are sent to several peers at once; and news does not wait long behind it.
 const MAX_QUEUED: usize = 32 << 10;
@@ -79,9 +79,7 @@ impl Uploads {
         if store.segment(request.segment).and_then(|held| held.block(request.block)).is_none() {
             return Some(RejectReason::NotHeld);
         }
-        if self.waiting.iter().filter(|upload| upload.connection == request.connection).count()
-            >= MAX_WAITING
-        {
+        if self.waiting.len() >= MAX_WAITING {
             return Some(RejectReason::TooMany);
         }
         self.waiting.push(request);
