@@ -1,0 +1,414 @@
+//! Whatever servers, peers, trackers and pages send, in whatever order: nothing panics, nothing grows without bound.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use player_core::config::P2pMode;
+use player_core::io::{
+    ConnectionId, FetchKind, FetchRequest, Input, MediaCommand, MediaFailure, Output, Playhead,
+    Track, TrackerId,
+};
+use player_core::wire::{
+    BLOCK_BYTES, Bitfield, Capabilities, HaveEntry, Hello, InfoHash, Interest, Message, PeerId,
+    RejectReason, RenditionId, SegmentId, block_count,
+};
+use player_core::{Config, Instant, Player, swarm};
+use proptest::prelude::*;
+
+const MASTER: &str = "#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=500000\na.m3u8\n#EXT-X-STREAM-INF:BANDWIDTH=900000\nb.m3u8\n";
+const VOD: &str = "#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXT-X-MAP:URI=\"i.mp4\"\n#EXTINF:4,\n0.m4s\n#EXTINF:0,\n1.m4s\n#EXT-X-GAP\n#EXTINF:4,\n2.m4s\n#EXTINF:4,\n3.m4s\n#EXT-X-DISCONTINUITY\n#EXTINF:4,\n4.m4s\n#EXT-X-ENDLIST\n";
+const SEGMENT_BYTES: u32 = 150_000;
+
+fn live(first: u64) -> String {
+    let mut text = format!(
+        "#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXT-X-MEDIA-SEQUENCE:{first}\n#EXT-X-MAP:URI=\"i.mp4\"\n"
+    );
+    for sequence in first..first + 6 {
+        text += &format!("#EXTINF:4,\n{sequence}.m4s\n");
+    }
+    text
+}
+
+fn boxed(kind: &[u8; 4], content: &[u8]) -> Vec<u8> {
+    [&(content.len() as u32 + 8).to_be_bytes()[..], kind, content].concat()
+}
+
+/// The least of an init section: one video track of 1,000 ticks a second.
+fn init() -> Vec<u8> {
+    let tkhd = boxed(b"tkhd", &[&[0; 12][..], &1u32.to_be_bytes()].concat());
+    let mdhd = boxed(b"mdhd", &[&[0; 12][..], &1000u32.to_be_bytes()].concat());
+    let hdlr = boxed(b"hdlr", b"\0\0\0\0\0\0\0\0vide");
+    let avc1 = boxed(b"avc1", &[&[0; 78][..], &boxed(b"avcC", &[1, 0x64, 0, 0x1f])].concat());
+    let stsd = boxed(b"stsd", &[&[0; 8][..], &avc1].concat());
+    let mdia = [mdhd, hdlr, boxed(b"minf", &boxed(b"stbl", &stsd))].concat();
+    boxed(b"moov", &boxed(b"trak", &[tkhd, boxed(b"mdia", &mdia)].concat()))
+}
+
+/// A fragment that starts at 0, with filler behind it.
+fn segment() -> Vec<u8> {
+    let tfhd = boxed(b"tfhd", &[0, 0, 0, 0, 0, 0, 0, 1]);
+    let tfdt = boxed(b"tfdt", &[0; 8]);
+    let moof = boxed(b"moof", &boxed(b"traf", &[tfhd, tfdt].concat()));
+    let filler = vec![9; SEGMENT_BYTES as usize - moof.len() - 8];
+    [moof, boxed(b"mdat", &filler)].concat()
+}
+
+/// A few bytes that choose what happens next.
+type Dice = (u8, u8, u32, u16);
+
+struct World {
+    player: Player,
+    now: Instant,
+    fetches: Vec<FetchRequest>,
+    connections: Vec<ConnectionId>,
+    media: Vec<Track>,
+    info_hash: InfoHash,
+    /// What the core asked each peer for, and did not take back.
+    asked: Vec<(ConnectionId, u32, SegmentId, u16)>,
+    most_outputs: usize,
+    appended: usize,
+}
+
+impl World {
+    fn new(seed: u64) -> Self {
+        let config = Config {
+            trackers: vec!["wss://t.example/".into(), "nonsense".into()],
+            ..Config::default()
+        };
+        let mut world = Self {
+            player: Player::new(config, seed),
+            now: Instant::default(),
+            fetches: Vec::new(),
+            connections: Vec::new(),
+            media: Vec::new(),
+            info_hash: swarm::info_hash("https://o.example/m.m3u8"),
+            asked: Vec::new(),
+            most_outputs: 0,
+            appended: 0,
+        };
+        world.tell(Input::Load { url: "https://o.example/m.m3u8".into() });
+        world
+    }
+
+    fn tell(&mut self, input: Input) {
+        self.player.handle_input(self.now, input);
+        let mut outputs = 0;
+        while let Some(output) = self.player.poll_output() {
+            outputs += 1;
+            self.appended +=
+                usize::from(matches!(&output, Output::Media(MediaCommand::Append { .. })));
+            match output {
+                Output::Fetch(request) => self.fetches.push(request),
+                Output::CancelFetch(id) => self.fetches.retain(|request| request.id != id),
+                Output::CreateOffer(connection) | Output::CreateAnswer(connection, _) => {
+                    self.connections.push(connection)
+                }
+                Output::ClosePeer(connection) => {
+                    self.connections.retain(|known| *known != connection);
+                    self.asked.retain(|(known, ..)| *known != connection);
+                }
+                Output::Media(MediaCommand::Open(tracks)) => {
+                    self.media = tracks.iter().map(|(track, _)| *track).collect()
+                }
+                Output::Media(
+                    MediaCommand::Append { track, .. }
+                    | MediaCommand::Remove(track, ..)
+                    | MediaCommand::ResetParser(track)
+                    | MediaCommand::ChangeType(track, _),
+                ) => self.media.push(track),
+                Output::SendPeer(connection, Message::Request { id, segment, block, .. }) => {
+                    let twice = self
+                        .asked
+                        .iter()
+                        .any(|(_, _, known, which)| (*known, *which) == (segment, block));
+                    assert!(!twice, "block {block} of {segment:?} is asked for twice");
+                    self.asked.push((connection, id, segment, block));
+                }
+                Output::SendPeer(connection, Message::Cancel { id }) => {
+                    self.asked.retain(|(known, which, ..)| (*known, *which) != (connection, id));
+                }
+                _ => {}
+            }
+        }
+        self.most_outputs = self.most_outputs.max(outputs);
+    }
+
+    fn step(&mut self, (action, choice, number, short): Dice) {
+        self.now += Duration::from_micros(u64::from(number) % 400_000);
+        match action % 16 {
+            0..4 => self.answer(choice, number),
+            4 => self.tell(Input::Tick),
+            5 => self.tell(Input::CodecSupport(vec![choice % 16 != 0; 2])),
+            6 | 7 => self.media(choice, number),
+            8 => self.playhead(choice, number),
+            9 => self.tracker(choice, number),
+            10 | 11 => self.connect(choice, number),
+            12..15 => self.peer(choice, number, short),
+            _ => self.user(choice, number),
+        }
+    }
+
+    fn answer(&mut self, choice: u8, number: u32) {
+        if self.fetches.is_empty() {
+            return;
+        }
+        let at = number as usize % self.fetches.len();
+        let FetchRequest { id, url, range, kind } = self.fetches.remove(at);
+        let body: Vec<u8> = match (kind, choice % 40) {
+            (_, 0) => return self.tell(Input::FetchFailed { id }),
+            (_, 1) => b"<!doctype html><p>no".to_vec(),
+            (_, 2) => Vec::new(),
+            (FetchKind::Playlist, _) if url.ends_with("m.m3u8") => MASTER.into(),
+            (FetchKind::Playlist, 3..16) => VOD.into(),
+            (FetchKind::Playlist, 16) => MASTER.into(),
+            (FetchKind::Playlist, _) => live(u64::from(number % 40)).into(),
+            (FetchKind::Init, _) => init(),
+            (FetchKind::Segment, 3..8) => vec![choice; (number % SEGMENT_BYTES) as usize],
+            (FetchKind::Segment, _) => segment(),
+        };
+        let status = match number % 24 {
+            0 => 404,
+            1 => 503,
+            2..5 => 206,
+            _ => 200,
+        };
+        let content_length =
+            (choice % 3 != 0).then_some(body.len() as u64 + u64::from(choice % 23 == 0));
+        let first = range.map_or(0, |(first, _)| first);
+        let content_range =
+            (status == 206).then_some((first, (choice % 2 == 0).then_some(u64::from(number))));
+        self.tell(Input::FetchHead {
+            id,
+            status,
+            content_length,
+            content_range,
+            content_type: None,
+            url,
+        });
+        if !body.is_empty() {
+            self.tell(Input::FetchChunk { id, data: Bytes::from(body) });
+        }
+        self.tell(if choice % 29 == 0 {
+            Input::FetchFailed { id }
+        } else {
+            Input::FetchDone { id }
+        });
+    }
+
+    fn media(&mut self, choice: u8, number: u32) {
+        let track = self.media.pop().unwrap_or(Track::Main);
+        let start = f64::from(number % 30);
+        let input = match choice % 8 {
+            0 => Input::MediaFailed { track, failure: MediaFailure::QuotaExceeded },
+            1 if choice > 240 => {
+                Input::MediaFailed { track, failure: MediaFailure::Decode("x".into()) }
+            }
+            2 => Input::MediaDone { track, buffered: vec![f64::NAN..1.0, 5.0..2.0] },
+            _ => Input::MediaDone { track, buffered: vec![start..start + f64::from(choice)] },
+        };
+        self.tell(input);
+    }
+
+    fn playhead(&mut self, choice: u8, number: u32) {
+        let position = match choice % 16 {
+            0 => f64::NAN,
+            1 => -5.0,
+            2 => 1e18,
+            _ => f64::from(number % 40_000) / 1000.0,
+        };
+        let playhead = Playhead {
+            position,
+            rate: [1.0, 0.0, -1.0, f64::INFINITY, 2.0][usize::from(choice) % 5],
+            paused: choice % 3 == 0,
+            seeking: choice % 7 == 0,
+            ready_state: choice % 5,
+            wall_clock_ms: f64::from(number) * 1e6,
+        };
+        if choice % 11 == 0 {
+            // The machine slept.
+            self.now += Duration::from_secs(3600);
+        }
+        self.tell(Input::Playhead(playhead));
+    }
+
+    fn tracker(&mut self, choice: u8, number: u32) {
+        let tracker = TrackerId(u32::from(choice % 3));
+        let text = match choice % 4 {
+            0 => return self.tell(Input::TrackerOpened(tracker)),
+            1 => return self.tell(Input::TrackerClosed(tracker)),
+            2 => "{\"action\":\"announce\",\"interval\":-1,\"complete\":9e99}".to_owned(),
+            _ => format!(
+                "{{\"action\":\"announce\",\"offer\":{{\"sdp\":\"{number}\"}},\"offer_id\":\"x\"}}"
+            ),
+        };
+        self.tell(Input::TrackerMessage(tracker, text));
+    }
+
+    fn connect(&mut self, choice: u8, number: u32) {
+        let connection = match self.connections.len() {
+            0 => ConnectionId(number % 8),
+            known => self.connections[number as usize % known],
+        };
+        let input = match choice % 5 {
+            0 => Input::OfferReady { connection, sdp: "offer".into() },
+            1 => Input::AnswerReady { connection, sdp: "answer".into() },
+            2 => {
+                self.asked.retain(|(known, ..)| *known != connection);
+                Input::PeerClosed(connection)
+            }
+            _ => {
+                self.tell(Input::PeerConnected(connection));
+                let mut peer_id = PeerId([b'p'; 20]);
+                peer_id.0[0] = connection.0 as u8;
+                Input::PeerMessage(
+                    connection,
+                    Message::Hello(Hello {
+                        version: 1,
+                        capabilities: Capabilities(u32::from(choice)),
+                        info_hash: self.info_hash,
+                        peer_id,
+                    }),
+                )
+            }
+        };
+        self.tell(input);
+    }
+
+    fn peer(&mut self, choice: u8, number: u32, short: u16) {
+        let connection = match self.connections.len() {
+            0 => return,
+            known => self.connections[usize::from(short) % known],
+        };
+        let rendition = swarm::rendition_id(
+            if choice % 2 == 0 { "https://o.example/a.m3u8" } else { "/b.m3u8" },
+            0,
+        );
+        let sequence = u64::from(number % 50);
+        let segment = SegmentId {
+            rendition: if choice % 9 == 0 { RenditionId(number) } else { rendition },
+            sequence,
+        };
+        let asked = self.asked.iter().find(|(known, ..)| *known == connection).copied();
+        let message = match choice % 10 {
+            0 => {
+                let frame: Vec<u8> = number
+                    .to_le_bytes()
+                    .iter()
+                    .cycle()
+                    .take(usize::from(short) % 200)
+                    .copied()
+                    .collect();
+                self.asked.retain(|(known, ..)| *known != connection);
+                return self.tell(Input::PeerFrame(connection, Bytes::from(frame)));
+            }
+            1..4 => {
+                let size = if choice % 4 == 0 { number.max(1) >> 4 } else { SEGMENT_BYTES }.max(1);
+                let tag = swarm::segment_tag(&format!("{sequence}.m4s"), None);
+                let entry =
+                    HaveEntry { sequence, tag, size, blocks: Bitfield::full(block_count(size)) };
+                Message::Have { rendition: segment.rendition, entries: vec![entry] }
+            }
+            4 => Message::Interest(Interest {
+                rendition,
+                playhead: sequence,
+                last: u64::from(short),
+            }),
+            5 => Message::Request { id: number, segment, block: short, due_ms: number },
+            6 | 7 => match asked {
+                Some((_, id, ..)) => {
+                    let len = [1, 16384, usize::from(short) % 16384 + 1][usize::from(choice) % 3];
+                    let offset = if choice % 13 == 0 { number % BLOCK_BYTES } else { 0 };
+                    if offset == 0 && len == 16384 {
+                        // A whole block, piece by piece.
+                        for piece in 0..4 {
+                            let data = Bytes::from(vec![7; 16384]);
+                            self.tell(Input::PeerMessage(
+                                connection,
+                                Message::Piece { id, offset: piece * 16384, data },
+                            ));
+                        }
+                        self.asked
+                            .retain(|(known, which, ..)| (*known, *which) != (connection, id));
+                        return;
+                    }
+                    Message::Piece { id, offset, data: Bytes::from(vec![7; len]) }
+                }
+                None => Message::Piece { id: number, offset: 0, data: Bytes::from_static(b"x") },
+            },
+            8 => Message::Claim { segment, ttl_ms: number },
+            _ => match asked {
+                Some((_, id, ..)) => {
+                    self.asked.retain(|(known, which, ..)| (*known, *which) != (connection, id));
+                    let reason =
+                        [RejectReason::NotHeld, RejectReason::Choked, RejectReason::TooMany]
+                            [usize::from(short) % 3];
+                    Message::Reject { id, reason }
+                }
+                None => Message::Edge { segment },
+            },
+        };
+        self.tell(Input::PeerMessage(connection, message));
+    }
+
+    fn user(&mut self, choice: u8, number: u32) {
+        let input = match choice % 12 {
+            0 => Input::SelectVariant(Some(number as usize % 4)),
+            1 => Input::SelectVariant(None),
+            2 => Input::SelectAudio(number as usize % 3),
+            3 => Input::SetP2p(
+                [P2pMode::On, P2pMode::DownloadOnly, P2pMode::Off][number as usize % 3],
+            ),
+            4 => Input::SetUploadLimit((choice > 99).then_some(u64::from(number))),
+            5 => Input::Online(choice % 2 == 0),
+            6 if choice > 200 => Input::WebRtcUnavailable,
+            7 if choice > 200 => Input::Unload,
+            8 => Input::Load { url: "https://o.example/m.m3u8".into() },
+            _ => Input::PeerWritable(ConnectionId(number % 20)),
+        };
+        if matches!(
+            input,
+            Input::Load { .. } | Input::Unload | Input::SetP2p(_) | Input::WebRtcUnavailable
+        ) {
+            self.media.clear();
+            self.asked.clear();
+        }
+        self.tell(input);
+    }
+}
+
+#[test]
+fn these_worlds_get_as_far_as_playing() {
+    let mut rng = fastrand::Rng::with_seed(1);
+    let mut played = 0;
+    for seed in 0..100 {
+        let mut world = World::new(seed);
+        for _ in 0..300 {
+            world.step((rng.u8(..), rng.u8(..), rng.u32(..), rng.u16(..)));
+        }
+        played += usize::from(world.appended > 1);
+    }
+    assert!(played >= 20, "only {played} of 100 appended media");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    #[test]
+    fn no_order_of_inputs_panics_or_grows_without_bound(
+        seed in any::<u64>(),
+        dice in proptest::collection::vec(any::<Dice>(), 1..400),
+    ) {
+        let mut world = World::new(seed);
+        for dice in dice {
+            world.step(dice);
+            let stats = world.player.stats(world.now);
+            prop_assert!(stats.store_bytes <= Config::default().store_bytes + u64::from(SEGMENT_BYTES));
+            if let Some(at) = world.player.poll_timeout()
+                && at <= world.now
+            {
+                world.tell(Input::Tick);
+            }
+        }
+        prop_assert!(world.most_outputs < 2000, "{} outputs at once", world.most_outputs);
+    }
+}
