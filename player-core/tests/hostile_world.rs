@@ -138,7 +138,7 @@ impl World {
         match action % 16 {
             0..4 => self.answer(choice, number),
             4 => self.tell(Input::Tick),
-            5 => self.tell(Input::CodecSupport(vec![choice % 16 != 0; 2])),
+            5 => self.tell(Input::CodecSupport(vec![!choice.is_multiple_of(16); 2])),
             6 | 7 => self.media(choice, number),
             8 => self.playhead(choice, number),
             9 => self.tracker(choice, number),
@@ -172,11 +172,11 @@ impl World {
             2..5 => 206,
             _ => 200,
         };
-        let content_length =
-            (choice % 3 != 0).then_some(body.len() as u64 + u64::from(choice % 23 == 0));
+        let content_length = (!choice.is_multiple_of(3))
+            .then_some(body.len() as u64 + u64::from(choice.is_multiple_of(23)));
         let first = range.map_or(0, |(first, _)| first);
-        let content_range =
-            (status == 206).then_some((first, (choice % 2 == 0).then_some(u64::from(number))));
+        let content_range = (status == 206)
+            .then_some((first, (choice.is_multiple_of(2)).then_some(u64::from(number))));
         self.tell(Input::FetchHead {
             id,
             status,
@@ -188,7 +188,7 @@ impl World {
         if !body.is_empty() {
             self.tell(Input::FetchChunk { id, data: Bytes::from(body) });
         }
-        self.tell(if choice % 29 == 0 {
+        self.tell(if choice.is_multiple_of(29) {
             Input::FetchFailed { id }
         } else {
             Input::FetchDone { id }
@@ -219,12 +219,12 @@ impl World {
         let playhead = Playhead {
             position,
             rate: [1.0, 0.0, -1.0, f64::INFINITY, 2.0][usize::from(choice) % 5],
-            paused: choice % 3 == 0,
-            seeking: choice % 7 == 0,
+            paused: choice.is_multiple_of(3),
+            seeking: choice.is_multiple_of(7),
             ready_state: choice % 5,
             wall_clock_ms: f64::from(number) * 1e6,
         };
-        if choice % 11 == 0 {
+        if choice.is_multiple_of(11) {
             // The machine slept.
             self.now += Duration::from_secs(3600);
         }
@@ -280,12 +280,12 @@ impl World {
             known => self.connections[usize::from(short) % known],
         };
         let rendition = swarm::rendition_id(
-            if choice % 2 == 0 { "https://o.example/a.m3u8" } else { "/b.m3u8" },
+            if choice.is_multiple_of(2) { "https://o.example/a.m3u8" } else { "/b.m3u8" },
             0,
         );
         let sequence = u64::from(number % 50);
         let segment = SegmentId {
-            rendition: if choice % 9 == 0 { RenditionId(number) } else { rendition },
+            rendition: if choice.is_multiple_of(9) { RenditionId(number) } else { rendition },
             sequence,
         };
         let asked = self.asked.iter().find(|(known, ..)| *known == connection).copied();
@@ -302,7 +302,9 @@ impl World {
                 return self.tell(Input::PeerFrame(connection, Bytes::from(frame)));
             }
             1..4 => {
-                let size = if choice % 4 == 0 { number.max(1) >> 4 } else { SEGMENT_BYTES }.max(1);
+                let size =
+                    if choice.is_multiple_of(4) { number.max(1) >> 4 } else { SEGMENT_BYTES }
+                        .max(1);
                 let tag = swarm::segment_tag(&format!("{sequence}.m4s"), None);
                 let entry =
                     HaveEntry { sequence, tag, size, blocks: Bitfield::full(block_count(size)) };
@@ -317,7 +319,7 @@ impl World {
             6 | 7 => match asked {
                 Some((_, id, ..)) => {
                     let len = [1, 16384, usize::from(short) % 16384 + 1][usize::from(choice) % 3];
-                    let offset = if choice % 13 == 0 { number % BLOCK_BYTES } else { 0 };
+                    let offset = if choice.is_multiple_of(13) { number % BLOCK_BYTES } else { 0 };
                     if offset == 0 && len == 16384 {
                         // A whole block, piece by piece.
                         for piece in 0..4 {
@@ -359,7 +361,7 @@ impl World {
                 [P2pMode::On, P2pMode::DownloadOnly, P2pMode::Off][number as usize % 3],
             ),
             4 => Input::SetUploadLimit((choice > 99).then_some(u64::from(number))),
-            5 => Input::Online(choice % 2 == 0),
+            5 => Input::Online(choice.is_multiple_of(2)),
             6 if choice > 200 => Input::WebRtcUnavailable,
             7 if choice > 200 => Input::Unload,
             8 => Input::Load { url: "https://o.example/m.m3u8".into() },
