@@ -24,6 +24,19 @@ const FEATURES: [&str; 6] = [
     "--enable-multivalue",
 ];
 
+/// How wasm-opt makes the engine small. What counts is its size after compression: functions that have one
+/// caller stay apart unless they are tiny, because the numbers of a giant function's hundreds of variables do
+/// not compress. The low kilobyte of memory is the far end of the stack, which is nowhere near.
+const SHRINK: [&str; 7] = [
+    "--flatten",
+    "--rereloop",
+    "-Oz",
+    "--converge",
+    "--low-memory-unused",
+    "--one-caller-inline-max-function-size",
+    "20",
+];
+
 /// How the engine is made small. These are options of nightly compilers, which [`BOOTSTRAP`] lets a stable
 /// one take: a panic is a trap without words, nothing prints source places or `Debug`, and SHA-256 is a loop.
 const SMALL: [&str; 5] = [
@@ -184,7 +197,7 @@ fn bind(root: &Path) -> Result<(), String> {
     shrink
         .current_dir(root.join("www"))
         .arg("node_modules/binaryen/bin/wasm-opt")
-        .args(["-Oz", "--converge"])
+        .args(SHRINK)
         .args(FEATURES)
         .arg(unbound.join("potluck_bg.wasm"))
         .arg("-o")
