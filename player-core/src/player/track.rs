@@ -95,10 +95,13 @@ impl TrackState {
 
     /// Forgets what would come next: it is worked out from the playhead again.
     pub(super) fn restart(&mut self) {
-        if self.cursor.is_some_and(|cursor| cursor.offset > 0)
-            || matches!(self.doing, Doing::Media { .. }) && self.busy
-        {
+        let appending = matches!(self.doing, Doing::Media { .. }) && self.busy;
+        if self.cursor.is_some_and(|cursor| cursor.offset > 0) || appending {
             self.reset_needed = true;
+        }
+        if appending {
+            // It ends after the cursor was set anew, and must not move that.
+            self.doing = Doing::Other;
         }
         self.cursor = None;
         self.ended = false;
@@ -117,5 +120,21 @@ impl TrackState {
     /// Whether bytes for this position are still to come.
     pub(super) fn fills(&self, position: f64) -> bool {
         !self.ended && self.buffered.ahead(position) < 0.05
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_append_under_way_has_no_say_in_what_comes_after_a_restart() {
+        let mut track = TrackState::new(Track::Main, 0, String::new());
+        track.cursor = Some(Cursor { sequence: 7, offset: 65_536 });
+        track.busy = true;
+        track.doing = Doing::Media { bytes: 1000, last: true };
+        track.restart();
+        assert!(track.reset_needed, "the parser has half a segment");
+        assert_eq!((track.cursor, &track.doing), (None, &Doing::Other));
     }
 }
