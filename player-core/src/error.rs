@@ -1,16 +1,18 @@
 //! One error enum per cause. A failed peer is a statistic and a lost network is a pause: neither is here.
 
+use std::fmt;
+
+use crate::text::push_decimal;
+
 /// What the page is told. Each message says what is wrong; [`PlayerError::code`] names it for programs.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PlayerError {
     /// The playlist's body has no bytes.
-    #[error("the playlist {url} is empty")]
     PlaylistEmpty {
         /// Where it came from.
         url: String,
     },
     /// The body is no playlist: HTML, JSON, media.
-    #[error("{url} is not an HLS playlist: {reason}")]
     NotAPlaylist {
         /// Where it came from.
         url: String,
@@ -18,7 +20,6 @@ pub enum PlayerError {
         reason: String,
     },
     /// The body is larger than [`Config::max_playlist_bytes`](crate::Config::max_playlist_bytes).
-    #[error("the playlist {url} is larger than {limit} bytes")]
     PlaylistTooLarge {
         /// Where it came from.
         url: String,
@@ -26,19 +27,16 @@ pub enum PlayerError {
         limit: usize,
     },
     /// A playlist without segments or variants.
-    #[error("the playlist {url} lists nothing to play")]
     PlaylistWithoutMedia {
         /// Where it came from.
         url: String,
     },
     /// A variant's playlist is a multivariant playlist again.
-    #[error("the variant {url} is a multivariant playlist again, not a media playlist")]
     VariantLoop {
         /// Where it came from.
         url: String,
     },
     /// The origin refuses the playlist.
-    #[error("the playlist {url} could not be loaded: HTTP status {status}")]
     PlaylistStatus {
         /// Where it was asked for.
         url: String,
@@ -46,45 +44,41 @@ pub enum PlayerError {
         status: u16,
     },
     /// The playlist could not be fetched at all. Retried by itself; not fatal.
-    #[error(
-        "the playlist {url} could not be loaded: no answer, or one that this page may not read (CORS)"
-    )]
     PlaylistUnreachable {
         /// Where it was asked for.
         url: String,
     },
     /// No variant that this browser plays.
-    #[error("this browser plays none of the stream's codecs: {codecs}")]
     UnplayableCodecs {
         /// The variants' codecs.
         codecs: String,
     },
     /// A container that is not supported.
-    #[error("segments of this stream are {container}, which is not supported")]
     UnsupportedContainer {
         /// Its name.
         container: String,
     },
+    /// A segment of a supported container that cannot be turned into fragmented MP4.
+    Transmux {
+        /// The transmuxer's words.
+        reason: String,
+    },
     /// Encryption that is not supported.
-    #[error("this stream is encrypted with {method}, which is not supported")]
     UnsupportedEncryption {
         /// `METHOD` of `EXT-X-KEY`.
         method: String,
     },
     /// The browser could not decode the stream.
-    #[error("the stream could not be decoded: {reason}")]
     Decode {
         /// The browser's words.
         reason: String,
     },
     /// A segment without a byte: there is nothing to play in it, and it is stepped over. Not fatal.
-    #[error("the segment {url} is empty")]
     SegmentEmpty {
         /// Where it was asked for.
         url: String,
     },
     /// A `trackers` entry is not a `ws:` or `wss:` URL. Playback goes on by HTTP.
-    #[error("{url:?} is not a tracker's URL: it has to begin with ws:// or wss://")]
     TrackerUrl {
         /// The entry.
         url: String,
@@ -92,6 +86,65 @@ pub enum PlayerError {
 }
 
 impl PlayerError {
+    /// What is wrong, in words for a human.
+    #[must_use]
+    pub fn message(&self) -> String {
+        let mut number = String::new();
+        let parts: [&str; 5] = match self {
+            Self::PlaylistEmpty { url } => ["the playlist ", url, " is empty", "", ""],
+            Self::NotAPlaylist { url, reason } => {
+                [url, " is not an HLS playlist: ", reason, "", ""]
+            }
+            Self::PlaylistTooLarge { url, limit } => {
+                push_decimal(&mut number, *limit as u64, 1);
+                ["the playlist ", url, " is larger than ", &number, " bytes"]
+            }
+            Self::PlaylistWithoutMedia { url } => {
+                ["the playlist ", url, " lists nothing to play", "", ""]
+            }
+            Self::VariantLoop { url } => [
+                "the variant ",
+                url,
+                " is a multivariant playlist again, not a media playlist",
+                "",
+                "",
+            ],
+            Self::PlaylistStatus { url, status } => {
+                push_decimal(&mut number, (*status).into(), 1);
+                ["the playlist ", url, " could not be loaded: HTTP status ", &number, ""]
+            }
+            Self::PlaylistUnreachable { url } => [
+                "the playlist ",
+                url,
+                " could not be loaded: no answer, or one that this page may not read (CORS)",
+                "",
+                "",
+            ],
+            Self::UnplayableCodecs { codecs } => {
+                ["this browser plays none of the stream's codecs: ", codecs, "", "", ""]
+            }
+            Self::UnsupportedContainer { container } => {
+                ["segments of this stream are ", container, ", which is not supported", "", ""]
+            }
+            Self::Transmux { reason } => {
+                ["a segment could not be turned into fragmented MP4: ", reason, "", "", ""]
+            }
+            Self::UnsupportedEncryption { method } => {
+                ["this stream is encrypted with ", method, ", which is not supported", "", ""]
+            }
+            Self::Decode { reason } => ["the stream could not be decoded: ", reason, "", "", ""],
+            Self::SegmentEmpty { url } => ["the segment ", url, " is empty", "", ""],
+            Self::TrackerUrl { url } => [
+                "\"",
+                url,
+                "\" is not a tracker's URL: it has to begin with ws:// or wss://",
+                "",
+                "",
+            ],
+        };
+        parts.concat()
+    }
+
     /// A stable name for programs: `potluck-video`'s `error.code` text.
     #[must_use]
     pub const fn code(&self) -> &'static str {
@@ -105,6 +158,7 @@ impl PlayerError {
             Self::PlaylistUnreachable { .. } => "playlist-unreachable",
             Self::UnplayableCodecs { .. } => "unplayable-codecs",
             Self::UnsupportedContainer { .. } => "unsupported-container",
+            Self::Transmux { .. } => "transmux",
             Self::UnsupportedEncryption { .. } => "unsupported-encryption",
             Self::Decode { .. } => "decode",
             Self::SegmentEmpty { .. } => "segment-empty",
@@ -112,3 +166,11 @@ impl PlayerError {
         }
     }
 }
+
+impl fmt::Display for PlayerError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message())
+    }
+}
+
+impl std::error::Error for PlayerError {}

@@ -1,11 +1,12 @@
 //! The objects of `www/src/internal/protocol.ts`, to and from the core's types.
 
+use bytes::Bytes;
 use js_sys::{Array, ArrayBuffer, Reflect, Uint8Array};
 use player_core::Config;
 use player_core::config::P2pMode;
 use player_core::io::{
-    AudioInfo, Event, Input, MediaCommand, MediaFailure, Playhead, TimelineInfo, Track,
-    VariantInfo, WaitingReason,
+    AudioInfo, Event, Input, JobId, MediaCommand, MediaFailure, Playhead, TimelineInfo, Track,
+    Transmuxed, TransmuxedInit, VariantInfo, WaitingReason,
 };
 use player_core::stats::{PeerStats, SegmentStats, Stats};
 use wasm_bindgen::prelude::*;
@@ -81,6 +82,11 @@ impl Fields<'_> {
         self.value(key).as_bool()
     }
 
+    fn bytes(&self, key: &str) -> Option<Bytes> {
+        let data: Uint8Array = self.value(key).dyn_into().ok()?;
+        Some(Bytes::from(data.to_vec()))
+    }
+
     fn track(&self) -> Option<Track> {
         match self.text("track")?.as_str() {
             "main" => Some(Track::Main),
@@ -146,6 +152,24 @@ pub(crate) fn task_from_js(message: &JsValue) -> Option<Task> {
                 _ => return None,
             };
             Input::MediaFailed { track: fields.track()?, failure }.into()
+        }
+        "decrypted" => {
+            Input::Decrypted { job: JobId(fields.index("job")?), data: fields.bytes("data") }.into()
+        }
+        "transmuxed" => {
+            let job = JobId(fields.index("job")?);
+            let result = match fields.bytes("media") {
+                Some(media) => Ok(Transmuxed {
+                    init: fields.bytes("init").map(|data| TransmuxedInit {
+                        data,
+                        codecs: fields.text("codecs").unwrap_or_default(),
+                    }),
+                    media,
+                    start: fields.number("start").filter(|start| start.is_finite())?,
+                }),
+                None => Err(fields.text("error").unwrap_or_default()),
+            };
+            Input::Transmuxed { job, result }.into()
         }
         _ => return None,
     };
@@ -261,6 +285,40 @@ pub(crate) fn media_to_js(command: MediaCommand) -> (Object, Option<ArrayBuffer>
     (object, None)
 }
 
+/// `decrypt`, and the buffer to transfer with it.
+pub(crate) fn decrypt_to_js(
+    job: JobId,
+    key: &[u8],
+    iv: [u8; 16],
+    data: &[u8],
+) -> (Object, ArrayBuffer) {
+    let data = Uint8Array::from(data);
+    let buffer = data.buffer();
+    let object = Object::new("decrypt")
+        .with("job", job.0)
+        .with("key", Uint8Array::from(key))
+        .with("iv", Uint8Array::from(&iv[..]))
+        .with("data", data);
+    (object, buffer)
+}
+
+/// `transmux`, and the buffer to transfer with it.
+pub(crate) fn transmux_to_js(
+    job: JobId,
+    track: Track,
+    reset: bool,
+    data: &[u8],
+) -> (Object, ArrayBuffer) {
+    let data = Uint8Array::from(data);
+    let buffer = data.buffer();
+    let object = Object::new("transmux")
+        .with("job", job.0)
+        .with("track", track_name(track))
+        .with("reset", reset)
+        .with("data", data);
+    (object, buffer)
+}
+
 /// `check-codecs`.
 pub(crate) fn check_codecs(mime_types: &[String]) -> Object {
     Object::new("check-codecs").with("mimeTypes", list(mime_types, String::as_str))
@@ -286,7 +344,7 @@ pub(crate) fn event_to_js(event: &Event) -> Object {
         }
         Event::Error { error, fatal } => Object::new("error")
             .with("code", error.code())
-            .with("message", error.to_string())
+            .with("message", error.message())
             .with("fatal", *fatal),
     }
 }

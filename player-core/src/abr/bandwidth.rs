@@ -21,7 +21,7 @@ struct Ewma {
 
 impl Ewma {
     fn sample(&mut self, half_life: f64, seconds: f64, bps: f64) {
-        let keep = 0.5f64.powf(seconds / half_life);
+        let keep = halved(seconds / half_life);
         self.estimate = self.estimate * keep + bps * (1.0 - keep);
         self.weight = self.weight * keep + (1.0 - keep);
     }
@@ -29,6 +29,20 @@ impl Ewma {
     fn value(&self) -> Option<f64> {
         (self.weight > 0.0).then(|| self.estimate / self.weight)
     }
+}
+
+/// What is left of 1 after so many half-lives. The same bits on each machine, which `powf` does not promise, and
+/// without its table.
+fn halved(times: f64) -> f64 {
+    let whole = times.floor().clamp(0.0, 1022.0);
+    let exponent = (times - whole).clamp(0.0, 1.0) * -std::f64::consts::LN_2;
+    let (mut sum, mut term) = (1.0, 1.0);
+    // The series of e^x: the 18th term of an x from -ln 2 to 0 is too small to matter.
+    for n in 1..18_u8 {
+        term *= exponent / f64::from(n);
+        sum += term;
+    }
+    sum * f64::from_bits((1023 - whole as u64) << 52)
 }
 
 /// Measures all transfers from the origin together: bytes over the time in which at least one was under way.
@@ -119,6 +133,16 @@ mod tests {
         estimator.head(Instant::from_micros(at_ms * 1000), Duration::from_millis(50));
         estimator.received(bytes);
         estimator.ended(Instant::from_micros((at_ms + ms) * 1000));
+    }
+
+    #[test]
+    fn weights_halve_with_each_half_life() {
+        for times in [0.0, 1e-9, 0.1, 0.5, 0.999, 1.0, 1.5, 7.3, 52.0, 300.25] {
+            let expected = 0.5_f64.powf(times);
+            assert!((halved(times) / expected - 1.0).abs() < 1e-15, "{times}");
+        }
+        assert!(halved(1e9) < 1e-300);
+        assert!(halved(f64::NAN).is_nan());
     }
 
     #[test]

@@ -34,6 +34,7 @@ pub use multivariant::{
 pub use refresh::Refresh;
 pub use url::resolve;
 
+use crate::text::split_at_first;
 use lines::Lines;
 
 /// A playlist of either kind.
@@ -165,7 +166,7 @@ fn guess(text: &str) -> &'static str {
     let odd = text.chars().take(512).filter(|c| *c == '\u{fffd}' || *c < '\t').count();
     if begins("<!doctype html") || begins("<html") || begins("<head") || begins("<body") {
         "a web page (HTML)"
-    } else if begins("<MPD") || (begins("<?xml") && text.contains("<MPD")) {
+    } else if begins("<MPD") || (begins("<?xml") && split_at_first(text, "<MPD").is_some()) {
         "a DASH manifest"
     } else if begins("<") {
         "XML"

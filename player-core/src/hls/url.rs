@@ -2,7 +2,8 @@
 //! same segment has the same URL here and in a page. International host names are left as they are.
 
 use std::borrow::Cow;
-use std::fmt::Write as _;
+
+use crate::text::push_hex;
 
 /// The parts of a URL; slices without their delimiters.
 #[derive(Debug, Clone, Copy, Default)]
@@ -277,8 +278,8 @@ fn push_encoded(out: &mut String, text: &str, set: &str) {
             return;
         };
         for byte in odd.encode_utf8(&mut [0; 4]).bytes() {
-            // Writing to a string can't fail.
-            let _ = write!(out, "%{byte:02X}");
+            out.push('%');
+            push_hex(out, byte.into(), 2);
         }
         rest = &rest[index + odd.len_utf8()..];
     }

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 
 use super::attributes::Attributes;
 use super::url;
+use crate::text::split_at_first;
 
 /// The variables that are defined so far.
 #[derive(Debug, Default)]
@@ -18,12 +19,12 @@ impl Variables {
     /// Replaces each `{$name}`. An undefined variable's reference stays as it is written.
     pub(super) fn substitute<'a>(&mut self, text: &'a str) -> Cow<'a, str> {
         // Before the first definition nothing could be replaced; most playlists have none.
-        if self.map.is_empty() || !text.contains("{$") {
+        if self.map.is_empty() || split_at_first(text, "{$").is_none() {
             return Cow::Borrowed(text);
         }
         let mut out = String::with_capacity(text.len());
         let mut rest = text;
-        while let Some((before, after)) = rest.split_once("{$") {
+        while let Some((before, after)) = split_at_first(rest, "{$") {
             out.push_str(before);
             let name = after
                 .split_once('}')

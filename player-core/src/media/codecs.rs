@@ -1,9 +1,8 @@
 //! Codec strings (RFC 6381) out of sample entries, and MIME types out of codec strings.
 
-use std::fmt::Write;
-
 use super::boxes::{child, u32_at};
 use crate::io::Track;
+use crate::text::{push_decimal, push_hex};
 
 /// MIME type of a track's fragmented MP4.
 pub(crate) fn mime_type(track: Track, codecs: &str) -> String {
@@ -64,7 +63,7 @@ pub(super) fn sample_entry_codec(kind: &[u8; 4], entry: &[u8], video: bool) -> S
             };
             let mut codec = String::from(if kind == b"avc1" { "avc1." } else { "avc3." });
             for byte in [profile, compatibility, level] {
-                push_hex(&mut codec, *byte);
+                push_byte(&mut codec, *byte);
             }
             codec
         }
@@ -76,7 +75,7 @@ pub(super) fn sample_entry_codec(kind: &[u8; 4], entry: &[u8], video: bool) -> S
         b"vp09" => child(inner, b"vpcC").and_then(vp9_codec).unwrap_or_default(),
         b"Opus" => "opus".into(),
         b"fLaC" => "flac".into(),
-        b"ac-3" | b"ec-3" | b"alac" => String::from_utf8_lossy(kind).into_owned(),
+        b"ac-3" | b"ec-3" | b"alac" => kind.iter().copied().map(char::from).collect(),
         _ => String::new(),
     }
 }
@@ -86,15 +85,16 @@ fn hevc_codec(kind: &[u8; 4], hvcc: &[u8]) -> Option<String> {
     let general = *hvcc.get(1)?;
     let mut codec = String::from(if kind == b"hvc1" { "hvc1." } else { "hev1." });
     codec.push_str(["", "A", "B", "C"][usize::from(general >> 6)]);
-    let _ = write!(codec, "{}.", general & 0x1f);
-    let _ = write!(codec, "{:X}.", u32_at(hvcc, 2)?.reverse_bits());
-    let tier = if general & 0x20 == 0 { 'L' } else { 'H' };
-    let _ = write!(codec, "{tier}{}", hvcc.get(12)?);
+    push_decimal(&mut codec, (general & 0x1f).into(), 1);
+    codec.push('.');
+    push_hex(&mut codec, u32_at(hvcc, 2)?.reverse_bits().into(), 1);
+    codec.push_str(if general & 0x20 == 0 { ".L" } else { ".H" });
+    push_decimal(&mut codec, (*hvcc.get(12)?).into(), 1);
     let constraints = hvcc.get(6..12)?;
     let last = constraints.iter().rposition(|byte| *byte != 0).map_or(0, |at| at + 1);
     for byte in &constraints[..last] {
         codec.push('.');
-        push_hex(&mut codec, *byte);
+        push_byte(&mut codec, *byte);
     }
     Some(codec)
 }
@@ -115,11 +115,15 @@ fn aac_codec(esds: &[u8]) -> String {
         Some((object_type, audio))
     });
     match found {
-        Some((0x40, Some(audio))) if audio != 31 && audio != 0 => format!("mp4a.40.{audio}"),
+        Some((0x40, Some(audio))) if audio != 31 && audio != 0 => {
+            let mut codec = String::from("mp4a.40.");
+            push_decimal(&mut codec, audio.into(), 1);
+            codec
+        }
         Some((0x40, _)) | None => "mp4a.40.2".into(),
         Some((object_type, _)) => {
             let mut codec = String::from("mp4a.");
-            push_hex(&mut codec, object_type);
+            push_byte(&mut codec, object_type);
             codec
         }
     }
@@ -128,21 +132,32 @@ fn aac_codec(esds: &[u8]) -> String {
 /// `av01.P.LLT.DD` (AV1 ISOBMFF §5).
 fn av1_codec(av1c: &[u8]) -> Option<String> {
     let (profile_level, flags) = (*av1c.get(1)?, *av1c.get(2)?);
-    let tier = if flags & 0x80 == 0 { 'M' } else { 'H' };
+    let tier = if flags & 0x80 == 0 { "M." } else { "H." };
     let depth = match (flags & 0x40 != 0, flags & 0x20 != 0) {
-        (true, true) => 12,
-        (true, false) => 10,
-        _ => 8,
+        (true, true) => "12",
+        (true, false) => "10",
+        _ => "08",
     };
-    Some(format!("av01.{}.{:02}{tier}.{depth:02}", profile_level >> 5, profile_level & 0x1f))
+    let mut codec = String::from("av01.");
+    push_decimal(&mut codec, (profile_level >> 5).into(), 1);
+    codec.push('.');
+    push_decimal(&mut codec, (profile_level & 0x1f).into(), 2);
+    codec.push_str(tier);
+    codec.push_str(depth);
+    Some(codec)
 }
 
 /// `vp09.PP.LL.DD` (VP9 ISOBMFF).
 fn vp9_codec(vpcc: &[u8]) -> Option<String> {
-    Some(format!("vp09.{:02}.{:02}.{:02}", vpcc.get(4)?, vpcc.get(5)?, vpcc.get(6)? >> 4))
+    let mut codec = String::from("vp09");
+    for number in [*vpcc.get(4)?, *vpcc.get(5)?, *vpcc.get(6)? >> 4] {
+        codec.push('.');
+        push_decimal(&mut codec, number.into(), 2);
+    }
+    Some(codec)
 }
 
-fn push_hex(text: &mut String, byte: u8) {
+fn push_byte(text: &mut String, byte: u8) {
     for digit in [byte >> 4, byte & 15] {
         text.push(char::from_digit(u32::from(digit), 16).unwrap_or('0'));
     }
@@ -185,6 +200,14 @@ mod tests {
             2, 0x2b, 0x92,
         ];
         assert_eq!(aac_codec(&esds), "mp4a.40.5");
+    }
+
+    #[test]
+    fn av1_and_vp9_configurations_name_profile_level_and_depth() {
+        assert_eq!(av1_codec(&[0x81, 0x08, 0x40, 0]).as_deref(), Some("av01.0.08M.10"));
+        assert_eq!(av1_codec(&[0x81, 0x2d, 0xe0, 0]).as_deref(), Some("av01.1.13H.12"));
+        assert_eq!(vp9_codec(&[1, 0, 0, 0, 2, 31, 0xa2]).as_deref(), Some("vp09.02.31.10"));
+        assert_eq!(vp9_codec(&[1, 0, 0, 0, 2, 31]), None);
     }
 
     #[test]

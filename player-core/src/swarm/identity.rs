@@ -2,6 +2,7 @@
 
 use sha2::{Digest, Sha256};
 
+use crate::text::split_at_first;
 use crate::wire::{InfoHash, RenditionId};
 
 /// The swarm's info hash: the first 20 bytes of SHA-256 over a prefix, the protocol's version and the swarm's id.
@@ -32,8 +33,7 @@ pub fn segment_tag(uri: &str, byte_range: Option<(u64, u64)>) -> u32 {
 /// The path of a URL or of a relative reference, without host, query and fragment.
 fn path(url: &str) -> &str {
     let url = &url[..url.find(['?', '#']).unwrap_or(url.len())];
-    let Some(scheme) = url.find("://") else { return url };
-    let rest = &url[scheme + 3..];
+    let Some((_, rest)) = split_at_first(url, "://") else { return url };
     rest.find('/').map_or("/", |at| &rest[at..])
 }
 

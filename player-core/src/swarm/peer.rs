@@ -3,7 +3,7 @@
 use crate::ordered::OrderedMap;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 
 use crate::time::Instant;
 use crate::wire::{
@@ -54,7 +54,7 @@ struct Asked {
     block: u16,
     len: u32,
     sent_at: Instant,
-    data: BytesMut,
+    data: Vec<u8>,
 }
 
 /// One peer.
@@ -229,7 +229,7 @@ impl Peer {
             self.last_progress = now;
         }
         let len = block_len(size, block);
-        self.asked.insert(id, Asked { segment, block, len, sent_at: now, data: BytesMut::new() });
+        self.asked.insert(id, Asked { segment, block, len, sent_at: now, data: Vec::new() });
         id
     }
 
@@ -255,7 +255,7 @@ impl Peer {
             }
             let asked = self.asked.get_mut(&id);
             if let Some(asked) = asked {
-                asked.data.reserve(asked.len as usize);
+                asked.data.reserve_exact(asked.len as usize);
             }
         }
         self.received_bytes += data.len() as u64;
@@ -272,7 +272,7 @@ impl Peer {
         let sample = (f64::from(asked.len) / seconds).min(50e6);
         self.rate += (sample - self.rate) * 0.3;
         self.last_progress = now;
-        Piece::Whole { segment: asked.segment, block: asked.block, data: asked.data.freeze() }
+        Piece::Whole { segment: asked.segment, block: asked.block, data: asked.data.into() }
     }
 
     /// It will not answer this request: what it was for.
