@@ -24,6 +24,10 @@ pub struct TrackerId(pub u32);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConnectionId(pub u32);
 
+/// A piece of work on bytes that the core leaves to the shell: decryption, transmuxing. Never used twice in a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct JobId(pub u32);
+
 /// Which source buffer: the main one (video, or video and audio muxed), or alternate audio.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Track {
@@ -143,12 +147,46 @@ pub enum Input {
         /// Why.
         failure: MediaFailure,
     },
+    /// What [`Output::Decrypt`] asked for; `None` when the bytes do not decrypt with this key.
+    Decrypted {
+        /// The job that is done.
+        job: JobId,
+        /// The plain bytes, padding removed.
+        data: Option<Bytes>,
+    },
+    /// What [`Output::Transmux`] asked for; or why it cannot be had.
+    Transmuxed {
+        /// The job that is done.
+        job: JobId,
+        /// The segment as fragmented MP4.
+        result: Result<Transmuxed, String>,
+    },
     /// The media element's state: sent at least 4 times a second while it plays, and at once when
     /// `paused`, `rate` or `seeking` changes.
     Playhead(Playhead),
 
     /// Nothing happened but time: [`Player::poll_timeout`](crate::Player::poll_timeout) has come.
     Tick,
+}
+
+/// A segment as fragmented MP4.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Transmuxed {
+    /// The init section that its fragments need; `None`: the same as for the segment before.
+    pub init: Option<TransmuxedInit>,
+    /// Its fragments.
+    pub media: Bytes,
+    /// Earliest presentation time in seconds of the stream's own timeline.
+    pub start: f64,
+}
+
+/// An init section made for a segment that came without.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TransmuxedInit {
+    /// `ftyp` and `moov`.
+    pub data: Bytes,
+    /// Its tracks' codecs (RFC 6381), separated by commas.
+    pub codecs: String,
 }
 
 /// The media element's state.
@@ -206,6 +244,28 @@ pub enum Output {
     SendPeer(ConnectionId, Message),
     /// Say which of these MIME types play (`MediaSource.isTypeSupported`): [`Input::CodecSupport`].
     CheckCodecs(Vec<String>),
+    /// Decrypt with AES in CBC mode and PKCS #7 padding (RFC 8216 §5.2): [`Input::Decrypted`].
+    Decrypt {
+        /// Named in the answer.
+        job: JobId,
+        /// 16 or 32 bytes.
+        key: Bytes,
+        /// Initialization vector.
+        iv: [u8; 16],
+        /// The encrypted bytes.
+        data: Bytes,
+    },
+    /// Turn a whole segment (MPEG-2 TS or raw audio) into fragmented MP4: [`Input::Transmuxed`].
+    Transmux {
+        /// Named in the answer.
+        job: JobId,
+        /// The segments of a track come in order.
+        track: Track,
+        /// This one does not follow the one before: forget what was left of that.
+        reset: bool,
+        /// The segment.
+        data: Bytes,
+    },
     /// Something for Media Source Extensions.
     Media(MediaCommand),
     /// Something for the page.
@@ -232,6 +292,8 @@ pub enum FetchKind {
     Playlist,
     /// An init section (`EXT-X-MAP`).
     Init,
+    /// A key (`EXT-X-KEY`).
+    Key,
     /// A segment, or a part of its bytes.
     Segment,
 }

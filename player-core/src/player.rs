@@ -3,6 +3,7 @@
 mod append;
 mod choose;
 mod load;
+mod prepare;
 mod report;
 mod schedule;
 mod share;
@@ -20,7 +21,7 @@ use crate::abr::BandwidthEstimator;
 use crate::buffer::{Ranges, StallAction, StallWatch};
 use crate::config::{Config, P2pMode};
 use crate::error::PlayerError;
-use crate::io::{ConnectionId, TimelineInfo, WaitingReason};
+use crate::io::{ConnectionId, JobId, TimelineInfo, WaitingReason};
 use crate::io::{
     Event, FetchKind, FetchRequest, Input, MediaCommand, MediaFailure, Output, Playhead, RequestId,
     Track,
@@ -49,6 +50,8 @@ enum Purpose {
     List(usize),
     /// An init section, by its URL and byte range.
     Init(title::InitKey),
+    /// A key, by its URL.
+    Key(String),
 }
 
 /// A request other than a segment's: its body is needed whole.
@@ -78,6 +81,8 @@ pub struct Player {
     tracks: Vec<TrackState>,
     documents: OrderedMap<RequestId, Document>,
     transfers: OrderedMap<RequestId, Transfer>,
+    jobs: OrderedMap<JobId, prepare::Job>,
+    next_job: u32,
     segment_failures: OrderedMap<crate::wire::SegmentId, transfer::Failure>,
     store: Store,
     bandwidth: BandwidthEstimator,
@@ -135,6 +140,8 @@ impl Player {
             tracks: Vec::new(),
             documents: OrderedMap::new(),
             transfers: OrderedMap::new(),
+            jobs: OrderedMap::new(),
+            next_job: 0,
             segment_failures: OrderedMap::new(),
             store: Store::default(),
             bandwidth,
@@ -221,6 +228,8 @@ impl Player {
             Input::CodecSupport(supported) => self.codec_support(now, &supported),
             Input::MediaDone { track, buffered } => self.media_done(track, Ranges::new(buffered)),
             Input::MediaFailed { track, failure } => self.media_failed(now, track, failure),
+            Input::Decrypted { job, data } => self.decrypted(now, job, data),
+            Input::Transmuxed { job, result } => self.transmuxed(now, job, result),
             Input::Playhead(playhead) => self.observe_playhead(now, playhead),
             Input::Tick => {}
         }
@@ -292,8 +301,11 @@ impl Player {
         url: String,
         range: Option<(u64, Option<u64>)>,
     ) {
-        let kind =
-            if matches!(purpose, Purpose::Init(_)) { FetchKind::Init } else { FetchKind::Playlist };
+        let kind = match purpose {
+            Purpose::Main | Purpose::List(_) => FetchKind::Playlist,
+            Purpose::Init(_) => FetchKind::Init,
+            Purpose::Key(_) => FetchKind::Key,
+        };
         let id =
             self.next_request(FetchRequest { id: RequestId(0), url: url.clone(), range, kind });
         let document = Document {

@@ -5,8 +5,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use player_core::config::P2pMode;
 use player_core::io::{
-    ConnectionId, FetchKind, FetchRequest, Input, MediaCommand, MediaFailure, Output, Playhead,
-    Track, TrackerId,
+    ConnectionId, FetchKind, FetchRequest, Input, JobId, MediaCommand, MediaFailure, Output,
+    Playhead, Track, TrackerId, Transmuxed, TransmuxedInit,
 };
 use player_core::wire::{
     BLOCK_BYTES, Bitfield, Capabilities, HaveEntry, Hello, InfoHash, Interest, Message, PeerId,
@@ -53,6 +53,15 @@ fn segment() -> Vec<u8> {
     [moof, boxed(b"mdat", &filler)].concat()
 }
 
+/// The look of MPEG-2 TS.
+fn transport_stream() -> Vec<u8> {
+    let mut data = vec![0; SEGMENT_BYTES as usize];
+    for packet in data.chunks_mut(188) {
+        packet[0] = 0x47;
+    }
+    data
+}
+
 /// A few bytes that choose what happens next.
 type Dice = (u8, u8, u32, u16);
 
@@ -65,6 +74,7 @@ struct World {
     info_hash: InfoHash,
     /// What the core asked each peer for, and did not take back.
     asked: Vec<(ConnectionId, u32, SegmentId, u16)>,
+    jobs: Vec<(JobId, bool)>,
     most_outputs: usize,
     appended: usize,
 }
@@ -83,6 +93,7 @@ impl World {
             media: Vec::new(),
             info_hash: swarm::info_hash("https://o.example/m.m3u8"),
             asked: Vec::new(),
+            jobs: Vec::new(),
             most_outputs: 0,
             appended: 0,
         };
@@ -124,6 +135,8 @@ impl World {
                     assert!(!twice, "block {block} of {segment:?} is asked for twice");
                     self.asked.push((connection, id, segment, block));
                 }
+                Output::Decrypt { job, .. } => self.jobs.push((job, true)),
+                Output::Transmux { job, .. } => self.jobs.push((job, false)),
                 Output::SendPeer(connection, Message::Cancel { id }) => {
                     self.asked.retain(|(known, which, ..)| (*known, *which) != (connection, id));
                 }
@@ -138,6 +151,7 @@ impl World {
         match action % 16 {
             0..4 => self.answer(choice, number),
             4 => self.tell(Input::Tick),
+            15 if choice < 200 => self.work(choice, number),
             5 => self.tell(Input::CodecSupport(vec![!choice.is_multiple_of(16); 2])),
             6 | 7 => self.media(choice, number),
             8 => self.playhead(choice, number),
@@ -159,10 +173,18 @@ impl World {
             (_, 1) => b"<!doctype html><p>no".to_vec(),
             (_, 2) => Vec::new(),
             (FetchKind::Playlist, _) if url.ends_with("m.m3u8") => MASTER.into(),
-            (FetchKind::Playlist, 3..16) => VOD.into(),
+            (FetchKind::Playlist, 3..10) => VOD.into(),
+            (FetchKind::Playlist, 10..14) => {
+                VOD.replace("#EXT-X-MAP:URI=\"i.mp4\"\n", "").into_bytes()
+            }
+            (FetchKind::Playlist, 14..16) => {
+                VOD.replace("#EXTINF", "#EXT-X-KEY:METHOD=AES-128,URI=\"k\"\n#EXTINF").into_bytes()
+            }
             (FetchKind::Playlist, 16) => MASTER.into(),
             (FetchKind::Playlist, _) => live(u64::from(number % 40)).into(),
             (FetchKind::Init, _) => init(),
+            (FetchKind::Key, _) => vec![choice; if choice.is_multiple_of(8) { 7 } else { 16 }],
+            (FetchKind::Segment, 8..20) => transport_stream(),
             (FetchKind::Segment, 3..8) => vec![choice; (number % SEGMENT_BYTES) as usize],
             (FetchKind::Segment, _) => segment(),
         };
@@ -193,6 +215,34 @@ impl World {
         } else {
             Input::FetchDone { id }
         });
+    }
+
+    fn work(&mut self, choice: u8, number: u32) {
+        let input = match self.jobs.pop() {
+            Some((job, true)) => {
+                let plain = if choice.is_multiple_of(3) { init() } else { segment() };
+                Input::Decrypted {
+                    job,
+                    data: (!choice.is_multiple_of(8)).then(|| Bytes::from(plain)),
+                }
+            }
+            Some((job, false)) => {
+                let init = TransmuxedInit { data: Bytes::from(init()), codecs: String::new() };
+                let start =
+                    if choice.is_multiple_of(5) { 95_443.0 } else { f64::from(number % 100) };
+                let media = if choice.is_multiple_of(7) { Vec::new() } else { segment() };
+                let done = Transmuxed {
+                    init: (choice > 30).then_some(init),
+                    media: Bytes::from(media),
+                    start,
+                };
+                let result =
+                    if choice.is_multiple_of(31) { Err("no PAT".into()) } else { Ok(done) };
+                Input::Transmuxed { job, result }
+            }
+            None => Input::Decrypted { job: JobId(number), data: None },
+        };
+        self.tell(input);
     }
 
     fn media(&mut self, choice: u8, number: u32) {

@@ -16,7 +16,9 @@ use web_sys::{RtcDataChannel, RtcDataChannelState};
 use crate::channel::{self, Channel, Link, Pressure};
 use crate::clock::{self, Timer};
 use crate::fetch::Fetch;
-use crate::messages::{Object, check_codecs, event_to_js, media_to_js, stats_to_js};
+use crate::messages::{
+    Object, check_codecs, decrypt_to_js, event_to_js, media_to_js, stats_to_js, transmux_to_js,
+};
 use crate::socket::Socket;
 use crate::table::Table;
 
@@ -317,6 +319,14 @@ impl Shell {
                 self.close_link(connection);
             }
             Output::SendPeer(connection, message) => self.send(connection, &message),
+            Output::Decrypt { job, key, iv, data } => {
+                let (message, buffer) = decrypt_to_js(job, &key, iv, &data);
+                self.post(&message, Some(&buffer));
+            }
+            Output::Transmux { job, track, reset, data } => {
+                let (message, buffer) = transmux_to_js(job, track, reset, &data);
+                self.post(&message, Some(&buffer));
+            }
             Output::CheckCodecs(mime_types) => self.post(&check_codecs(&mime_types), None),
             Output::Media(command) => {
                 let (message, transfer) = media_to_js(command);

@@ -5,13 +5,14 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::load::{Load, backoff};
-use super::title::{Init, InitKey};
+use super::prepare::Ready;
+use super::title::InitKey;
 use super::track::{Cursor, Doing, TrackState};
 use super::{Player, Purpose, join};
 use crate::buffer::Ranges;
 use crate::error::PlayerError;
 use crate::hls::{MediaPlaylist, Segment};
-use crate::io::{MediaCommand, Output, Track};
+use crate::io::{MediaCommand, Output, Track, Transmuxed};
 use crate::media::{self, Container};
 use crate::time::Instant;
 use crate::wire::BLOCK_BYTES;
@@ -86,7 +87,14 @@ impl Player {
         state.buffered = buffered;
         match std::mem::replace(&mut state.doing, Doing::Other) {
             Doing::Other => {}
-            Doing::Init(key) => state.init = Some(key),
+            Doing::Init(key) => {
+                state.init = Some(key);
+                state.appended_init = None;
+            }
+            Doing::OwnInit(data) => {
+                state.init = None;
+                state.appended_init = Some(data);
+            }
             Doing::Media { bytes, last } => {
                 if let Some(cursor) = &mut state.cursor {
                     if last {
@@ -98,27 +106,6 @@ impl Player {
                 }
             }
         }
-    }
-
-    pub(super) fn init_done(&mut self, now: Instant, key: InitKey, body: Vec<u8>) {
-        self.title.init_requests.remove(&key);
-        self.stats.http_bytes += body.len() as u64;
-        let Some(section) = media::read_init(&body) else {
-            let container = media::sniff(&body);
-            if container == Container::Html {
-                return self.init_failed(now, key);
-            }
-            let container = container.name().to_owned();
-            return self.fail(now, PlayerError::UnsupportedContainer { container });
-        };
-        let codecs = section.codecs();
-        self.title.inits.insert(key.clone(), Init { data: Bytes::from(body), section });
-        for index in 0..self.tracks.len() {
-            if self.tracks[index].mime.is_empty() && self.init_key(index).as_ref() == Some(&key) {
-                self.tracks[index].mime = media::mime_type(self.tracks[index].track, &codecs);
-            }
-        }
-        self.open_tracks();
     }
 
     pub(super) fn init_failed(&mut self, now: Instant, key: InitKey) {
@@ -134,7 +121,7 @@ impl Player {
         Some((list.playlist.as_ref()?, segment))
     }
 
-    fn init_key(&self, index: usize) -> Option<InitKey> {
+    pub(super) fn init_key(&self, index: usize) -> Option<InitKey> {
         let (playlist, segment) = self.cursor_segment(&self.tracks[index])?;
         let init = playlist.init_of(segment)?;
         Some((init.url.to_string(), init.byte_range.clone().map(|range| (range.start, range.end))))
@@ -187,7 +174,14 @@ impl Player {
         let position = self.position(now);
         self.request_init(now, index);
         let state = &self.tracks[index];
-        if state.busy || !state.open {
+        if state.busy {
+            return;
+        }
+        if !state.open {
+            // Without `CODECS` and init section the segment itself has to tell what it is.
+            if !state.opening && state.mime.is_empty() && self.init_key(index).is_none() {
+                self.prepare_whole(now, index);
+            }
             return;
         }
         let track = state.track;
@@ -207,72 +201,161 @@ impl Player {
         if segment.start > position + self.append_ahead(playlist) {
             return;
         }
-        if let Some(key) = playlist.keys_of(segment).first() {
-            let method = key.method.as_str().to_owned();
-            return self.fail(now, PlayerError::UnsupportedEncryption { method });
+        if !playlist.keys_of(segment).is_empty() || playlist.init_of(segment).is_none() {
+            match self.prepare_whole(now, index) {
+                Ready::Bytes(data) => self.append_whole(now, index, data),
+                Ready::Transmuxed(done) => self.append_transmuxed(index, done),
+                Ready::No => {}
+            }
+            return;
         }
-        let Some(cursor) = state.cursor else { return };
+        self.append_as_it_comes(now, index);
+    }
+
+    /// The whole segment at the cursor, once it is there and prepared.
+    fn prepare_whole(&mut self, now: Instant, index: usize) -> Ready {
+        let state = &self.tracks[index];
+        let Some(cursor) = state.cursor else { return Ready::No };
         let id = self.title.lists[state.list].segment_id(cursor.sequence);
-        let Some(stored) = self.store.segment(id) else { return };
-        let whole = stored.is_complete();
-        let available = (u32::from(stored.first_missing()) * BLOCK_BYTES).min(stored.size);
-        if available <= cursor.offset {
-            return;
-        }
-        if !whole && cursor.offset == 0 && state.buffered.ahead(position) > STARVING {
-            return;
-        }
+        let Some(stored) = self.store.segment(id).filter(|stored| stored.is_complete()) else {
+            return Ready::No;
+        };
+        let data = join(self.store.read(id, 0, stored.size));
+        self.prepare(now, index, id, &data)
+    }
+
+    /// Appends a decrypted segment behind the playlist's init section.
+    fn append_whole(&mut self, now: Instant, index: usize, data: Bytes) {
+        let state = &self.tracks[index];
+        let Some((_, segment)) = self.cursor_segment(state) else { return };
         let (start, discontinuity) = (segment.start, segment.discontinuity_sequence);
-        let size = stored.size;
-        let data = self.store.read(id, cursor.offset, available);
-        let data = join(data);
+        let id = self.title.lists[state.list].segment_id(segment.sequence);
         let Some(key) = self.init_key(index) else {
             let container = media::sniff(&data).name().to_owned();
             return self.fail(now, PlayerError::UnsupportedContainer { container });
         };
         let Some(init) = self.title.inits.get(&key) else { return };
-        let state = &self.tracks[index];
-        if cursor.offset == 0 {
-            let container = media::sniff(&data);
-            if container != Container::Fmp4 {
-                if whole {
-                    self.segment_unusable(now, id, container);
-                }
-                return;
-            }
-            if state.init.as_ref() != Some(&key) {
-                return self.append_init(index, key);
-            }
+        if state.init.as_ref() != Some(&key) {
+            return self.append_init(index, key);
         }
-        let offset = if cursor.offset == 0 {
-            // All of a discontinuity's segments have one offset. It is found by the first of them.
-            let known = self.title.offsets.get(&discontinuity).copied();
-            let Some(offset) = known.or_else(|| {
-                let first = media::presentation_start(&init.section, &data)?;
-                let seam = state
-                    .buffered
-                    .end_at(start - 2.0 * SEAM)
-                    .filter(|end| (end - start).abs() < SEAM);
-                let seam =
-                    seam.filter(|_| state.discontinuity.is_some_and(|last| last != discontinuity));
-                Some(seam.unwrap_or(start) - first)
-            }) else {
-                if whole {
-                    self.segment_unusable(now, id, Container::Unknown);
-                }
-                return;
-            };
-            self.title.offsets.insert(discontinuity, offset);
-            while self.title.offsets.len() > 64 {
-                self.title.offsets.pop_first();
-            }
-            Some(offset)
-        } else {
-            None
+        let first = media::presentation_start(&init.section, &data);
+        let Some(offset) = self.offset(index, start, discontinuity, first) else {
+            return self.segment_unusable(now, id, media::sniff(&data));
         };
+        self.append_media(index, data, Some(offset), discontinuity, true);
+    }
+
+    /// Appends a transmuxed segment, and before it its init section if the parser has another.
+    fn append_transmuxed(&mut self, index: usize, done: Transmuxed) {
+        let state = &self.tracks[index];
+        let track = state.track;
+        let Some((_, segment)) = self.cursor_segment(state) else { return };
+        let (start, discontinuity) = (segment.start, segment.discontinuity_sequence);
+        if let Some(init) = self.own_init(index) {
+            let mime = media::mime_type(track, &init.codecs);
+            if state.appended_init.is_some() && mime != state.mime {
+                self.tracks[index].mime.clone_from(&mime);
+                return self.command(index, Doing::Other, MediaCommand::ChangeType(track, mime));
+            }
+            let data = init.data;
+            let command =
+                MediaCommand::Append { track, data: data.clone(), timestamp_offset: None };
+            return self.command(index, Doing::OwnInit(data), command);
+        }
+        if done.media.is_empty() {
+            // Nothing in it was complete; what there is comes with the next segment.
+            let state = &mut self.tracks[index];
+            state.cursor =
+                state.cursor.map(|cursor| Cursor { sequence: cursor.sequence + 1, offset: 0 });
+            return;
+        }
+        let offset = self.transmuxed_offset(index, start, discontinuity, done.start);
+        self.append_media(index, done.media, Some(offset), discontinuity, true);
+    }
+
+    /// Appends what is there of a segment of fragmented MP4: all of it, or its beginning while the viewer waits.
+    fn append_as_it_comes(&mut self, now: Instant, index: usize) {
+        let position = self.position(now);
+        let state = &self.tracks[index];
+        let (Some((_, segment)), Some(cursor)) = (self.cursor_segment(state), state.cursor) else {
+            return;
+        };
+        let (start, discontinuity) = (segment.start, segment.discontinuity_sequence);
+        let id = self.title.lists[state.list].segment_id(cursor.sequence);
+        let Some(stored) = self.store.segment(id) else { return };
+        let whole = stored.is_complete();
+        let size = stored.size;
+        let available = (u32::from(stored.first_missing()) * BLOCK_BYTES).min(size);
+        let waits = state.buffered.ahead(position) > STARVING;
+        if available <= cursor.offset || !whole && cursor.offset == 0 && waits {
+            return;
+        }
+        let Some(key) = self.init_key(index) else { return };
+        let Some(init) = self.title.inits.get(&key) else { return };
+        let data = join(self.store.read(id, cursor.offset, available));
+        if cursor.offset > 0 {
+            return self.append_media(index, data, None, discontinuity, available == size);
+        }
+        let container = media::sniff(&data);
+        if container != Container::Fmp4 {
+            if whole {
+                self.segment_unusable(now, id, container);
+            }
+            return;
+        }
+        if state.init.as_ref() != Some(&key) {
+            return self.append_init(index, key);
+        }
+        let first = media::presentation_start(&init.section, &data);
+        match self.offset(index, start, discontinuity, first) {
+            Some(offset) => {
+                self.append_media(index, data, Some(offset), discontinuity, available == size)
+            }
+            None if whole => self.segment_unusable(now, id, Container::Unknown),
+            None => {}
+        }
+    }
+
+    fn append_media(
+        &mut self,
+        index: usize,
+        data: Bytes,
+        offset: Option<f64>,
+        discontinuity: u64,
+        last: bool,
+    ) {
+        let track = self.tracks[index].track;
         self.tracks[index].discontinuity = Some(discontinuity);
-        let doing = Doing::Media { bytes: data.len() as u32, last: available == size };
+        let doing = Doing::Media { bytes: data.len() as u32, last };
         self.command(index, doing, MediaCommand::Append { track, data, timestamp_offset: offset });
+    }
+
+    /// `timestampOffset` of a segment that is to start at `start`: all of a discontinuity's segments have one, which is
+    /// found by the first of them (`first`: its earliest presentation time).
+    fn offset(
+        &mut self,
+        index: usize,
+        start: f64,
+        discontinuity: u64,
+        first: Option<f64>,
+    ) -> Option<f64> {
+        if let Some(known) = self.title.offsets.get(&discontinuity) {
+            return Some(*known);
+        }
+        let offset = self.seam(index, start, discontinuity).unwrap_or(start) - first?;
+        self.title.offsets.insert(discontinuity, offset);
+        while self.title.offsets.len() > 64 {
+            self.title.offsets.pop_first();
+        }
+        Some(offset)
+    }
+
+    /// Where the buffer ends, when a discontinuity begins so close to it that it is to continue there.
+    pub(super) fn seam(&self, index: usize, start: f64, discontinuity: u64) -> Option<f64> {
+        let state = &self.tracks[index];
+        let end =
+            state.buffered.end_at(start - 2.0 * SEAM).filter(|end| (end - start).abs() < SEAM);
+        end.filter(|_| state.discontinuity.is_some_and(|last| last != discontinuity))
     }
 
     fn append_init(&mut self, index: usize, key: InitKey) {
@@ -356,7 +439,12 @@ impl Player {
     }
 
     /// A segment that came whole but is no media that can be placed.
-    fn segment_unusable(&mut self, now: Instant, id: crate::wire::SegmentId, container: Container) {
+    pub(super) fn segment_unusable(
+        &mut self,
+        now: Instant,
+        id: crate::wire::SegmentId,
+        container: Container,
+    ) {
         match container {
             Container::MpegTs | Container::RawAudio | Container::WebVtt => {
                 let container = container.name().to_owned();

@@ -75,6 +75,7 @@ impl Player {
             }
         }
         self.documents.clear();
+        self.jobs.clear();
         self.segment_failures.clear();
         self.tracks.clear();
     }
@@ -92,12 +93,13 @@ impl Player {
         }
         self.stats.playlist_bytes += match document.purpose {
             Purpose::Main | Purpose::List(_) => document.body.len() as u64,
-            Purpose::Init(_) => 0,
+            Purpose::Init(_) | Purpose::Key(_) => 0,
         };
         match document.purpose {
             Purpose::Main => self.main_done(now, &document.body, document.url),
             Purpose::List(list) => self.list_done(now, list, &document.body, &document.url),
             Purpose::Init(key) => self.init_done(now, key, document.body),
+            Purpose::Key(url) => self.key_done(now, url, document.body),
         }
     }
 
@@ -127,6 +129,7 @@ impl Player {
                 self.list_failed(now, list, unreachable(url, status), status, permanent);
             }
             Purpose::Init(key) => self.init_failed(now, key),
+            Purpose::Key(url) => self.key_failed(now, url),
         }
     }
 
@@ -450,7 +453,7 @@ fn playlist_error(error: ParseError, url: &str) -> PlayerError {
     match error {
         ParseError::Empty => PlayerError::PlaylistEmpty { url },
         ParseError::NotAPlaylist { looks_like } => {
-            PlayerError::NotAPlaylist { url, reason: format!("it looks like {looks_like}") }
+            PlayerError::NotAPlaylist { url, reason: ["it looks like ", &looks_like].concat() }
         }
         ParseError::NothingToPlay => PlayerError::PlaylistWithoutMedia { url },
     }

@@ -132,6 +132,12 @@ pub(super) struct Title {
     pub(super) init_requests: OrderedMap<InitKey, RequestId>,
     /// Init sections that failed: when to try again, and how often it failed.
     pub(super) init_failures: OrderedMap<InitKey, (Instant, u32)>,
+    /// Keys by their URL (RFC 8216 §4.3.2.4).
+    pub(super) keys: OrderedMap<String, Bytes>,
+    /// Keys on their way.
+    pub(super) key_requests: Vec<String>,
+    /// Keys that failed: when to try again, and how often it failed.
+    pub(super) key_failures: OrderedMap<String, (Instant, u32)>,
     /// `timestampOffset` by discontinuity sequence, in seconds: the same for all renditions (RFC 8216 §6.2.4).
     pub(super) offsets: OrderedMap<u64, f64>,
 }

@@ -2,10 +2,14 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
+
+use super::prepare::{Prepared, Stage};
 use super::title::InitKey;
 use crate::buffer::Ranges;
-use crate::io::Track;
+use crate::io::{JobId, Track, TransmuxedInit};
 use crate::time::Instant;
+use crate::wire::SegmentId;
 
 /// After a full buffer, appending waits this long.
 const QUOTA_PAUSE: Duration = Duration::from_secs(1);
@@ -35,6 +39,8 @@ pub(super) enum Doing {
     Other,
     /// Appending an init section.
     Init(InitKey),
+    /// Appending an init section of a transmuxed segment.
+    OwnInit(Bytes),
     /// Appending this many bytes of the cursor's segment; `last` with its end.
     Media { bytes: u32, last: bool },
 }
@@ -60,6 +66,16 @@ pub(super) struct TrackState {
     pub(super) reset_needed: bool,
     /// The init section the parser has.
     pub(super) init: Option<InitKey>,
+    /// The next segment, decrypted or transmuxed.
+    pub(super) prepared: Option<Prepared>,
+    /// The last segment that was transmuxed.
+    pub(super) transmuxed_last: Option<SegmentId>,
+    /// Segments are raw audio, without a clock.
+    pub(super) raw_audio: bool,
+    /// The init section of transmuxed segments.
+    pub(super) own_init: Option<TransmuxedInit>,
+    /// Which of them the parser has.
+    pub(super) appended_init: Option<Bytes>,
     /// Discontinuity sequence of the last segment appended.
     pub(super) discontinuity: Option<u64>,
     pub(super) buffered: Ranges,
@@ -85,6 +101,11 @@ impl TrackState {
             doing: Doing::Other,
             reset_needed: false,
             init: None,
+            prepared: None,
+            transmuxed_last: None,
+            raw_audio: false,
+            own_init: None,
+            appended_init: None,
             discontinuity: None,
             buffered: Ranges::default(),
             ended: false,
@@ -105,6 +126,15 @@ impl TrackState {
         }
         self.cursor = None;
         self.ended = false;
+        self.prepared = None;
+        self.transmuxed_last = None;
+    }
+
+    /// Whether this job's result is still wanted.
+    pub(super) fn is_preparing(&self, job: JobId) -> bool {
+        self.prepared
+            .as_ref()
+            .is_some_and(|prepared| matches!(prepared.stage, Stage::Working(of) if of == job))
     }
 
     /// The buffer is full.

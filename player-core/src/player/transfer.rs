@@ -419,6 +419,7 @@ impl Player {
             Purpose::Main => self.fail(now, error),
             Purpose::List(list) => self.list_failed(now, list, error, 400, true),
             Purpose::Init(key) => self.init_failed(now, key),
+            Purpose::Key(url) => self.key_failed(now, url),
         }
     }
 }

@@ -246,6 +246,9 @@ impl<'w, E: Engine> Run<'w, E> {
                     state.http.exchanges.remove(&id.0);
                 }
             }
+            Output::Decrypt { .. } | Output::Transmux { .. } => {
+                self.violate(viewer, "work on a segment that is plain fragmented MP4");
+            }
             Output::OpenTracker(tracker, _) => {
                 let latency = self.origin_latency(viewer);
                 let tracker = tracker.0;

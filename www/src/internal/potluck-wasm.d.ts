@@ -1,9 +1,9 @@
 // What wasm-bindgen's glue (pkg/potluck.js) exports. The build resolves this name to the generated file, so that the type check
 // does not depend on a Rust build.
 
-import type { EngineConfig, MediaCommand, ToPage, ToWorker } from './protocol.js';
+import type { EngineConfig, Job, MediaCommand, ToPage, ToWorker } from './protocol.js';
 
-export type EngineMessage = ToPage | MediaCommand;
+export type EngineMessage = ToPage | MediaCommand | Job;
 
 /** The engine; runs until `free`. */
 export class Engine {

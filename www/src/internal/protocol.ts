@@ -48,7 +48,9 @@ export type ToWorker =
   /** The RTCPeerConnection failed, or could not be made, or the relayed channel closed. */
   | { type: 'peer-closed'; connection: number }
   /** Answers of the page's media sink, when the media source lives on the page. */
-  | MediaAnswer;
+  | MediaAnswer
+  /** Answers of the workshop (workshop.ts, in the worker). */
+  | JobAnswer;
 
 /** Answers of a media sink (media-sink.ts), to the engine. */
 export type MediaAnswer =
@@ -56,6 +58,21 @@ export type MediaAnswer =
   /** `buffered`: start, end, start, end … in seconds. */
   | { type: 'media-done'; track: Track; buffered: number[] }
   | { type: 'media-failed'; track: Track; failure: MediaFailure; message: string };
+
+/** Engine → workshop (workshop.ts, in the worker): work on bytes that the engine leaves to the browser or to a module of its own. */
+export type Job =
+  /** AES in CBC mode with PKCS #7 padding; `key` has 16 or 32 bytes. Answered by `decrypted`. */
+  | { type: 'decrypt'; job: number; key: Uint8Array<ArrayBuffer>; iv: Uint8Array<ArrayBuffer>; data: Uint8Array<ArrayBuffer> }
+  /** A whole segment, MPEG-2 TS or raw audio, into fragmented MP4. The segments of a track come in order; `reset`: this one does not follow
+   * the one before. Answered by `transmuxed`. */
+  | { type: 'transmux'; job: number; track: Track; reset: boolean; data: Uint8Array<ArrayBuffer> };
+
+/** Workshop → engine. */
+export type JobAnswer =
+  /** `data` null: the bytes do not decrypt with this key. */
+  | { type: 'decrypted'; job: number; data: Uint8Array | null }
+  /** `media` null: it failed, `error` says why. `init` null: the same as before. `start` in seconds of the stream's own timeline. */
+  | { type: 'transmuxed'; job: number; init: Uint8Array | null; codecs: string; media: Uint8Array | null; start: number; error: string };
 
 export type MediaFailure = 'quota-exceeded' | 'unsupported' | 'decode' | 'closed';
 

@@ -4,6 +4,7 @@
 import init, { Engine, type EngineMessage } from 'potluck-wasm';
 import { compileWasm, describe } from './compile-wasm.js';
 import { MediaSink, isMediaCommand, mediaSourceClass } from './media-sink.js';
+import { Workshop, isJob } from './workshop.js';
 import type { EngineConfig, MediaAnswer, MediaCommand, ToPage, ToWorker } from './protocol.js';
 
 /** `start`, with the wasm compiled by the page already where that worked. */
@@ -22,6 +23,12 @@ let engine: Engine | null = null;
 /** What came before the engine ran. */
 let waiting: ToWorker[] = [];
 let sink: MediaSink | null = null;
+const workshop = new Workshop(
+  (message) => engine?.handle(message),
+  (code, message) => {
+    post({ type: 'error', code, message, fatal: true });
+  },
+);
 
 scope.addEventListener('message', ({ data }) => {
   if (data.type === 'start') {
@@ -60,7 +67,8 @@ function toEngine(message: ToWorker): void {
 }
 
 function fromEngine(message: EngineMessage, transfer: Transferable[]): void {
-  if (sink && isMediaCommand(message)) sink.handle(owned(message, transfer));
+  if (isJob(message)) workshop.handle(message);
+  else if (sink && isMediaCommand(message)) sink.handle(owned(message, transfer));
   else post(message, transfer);
 }
 

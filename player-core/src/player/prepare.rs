@@ -1,0 +1,299 @@
+//! From a segment as it came to one that can be appended: decrypted, and turned into fragmented MP4.
+//!
+//! Peers share the bytes as they came from the origin, so the store holds those; what is prepared is held for the one
+//! segment that each track appends next.
+
+use bytes::Bytes;
+
+use super::load::backoff;
+use super::title::InitKey;
+use super::{Player, Purpose};
+use crate::error::PlayerError;
+use crate::hls::{Key, KeyMethod};
+use crate::io::{JobId, Output, Track, Transmuxed, TransmuxedInit};
+use crate::media::{self, Container, InitSection};
+use crate::time::Instant;
+use crate::wire::SegmentId;
+
+/// Seconds after which a 33-bit clock of 90 kHz starts again at 0 (ISO/IEC 13818-1 §2.4.3.7).
+const CLOCK_WRAP: f64 = (1_u64 << 33) as f64 / 90_000.0;
+
+/// The segment that a track appends next, as far as it is prepared.
+#[derive(Debug)]
+pub(super) struct Prepared {
+    pub(super) segment: SegmentId,
+    pub(super) stage: Stage,
+}
+
+/// How far.
+#[derive(Debug)]
+pub(super) enum Stage {
+    /// The shell is at work.
+    Working(JobId),
+    /// Decrypted.
+    Plain(Bytes),
+    /// Turned into fragmented MP4.
+    Transmuxed(Transmuxed),
+}
+
+/// What a job was for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Job {
+    /// Decrypt an init section.
+    Init(InitKey),
+    /// Decrypt or transmux the next segment of a track.
+    Segment(Track, SegmentId),
+}
+
+/// What to do with a segment.
+#[derive(Debug)]
+pub(super) enum Ready {
+    /// These bytes can be appended behind the playlist's init section.
+    Bytes(Bytes),
+    /// These can, behind an init section of their own.
+    Transmuxed(Transmuxed),
+    /// Not yet, or never: it has been told.
+    No,
+}
+
+impl Player {
+    /// Prepares the whole segment at a track's cursor.
+    pub(super) fn prepare(
+        &mut self,
+        now: Instant,
+        index: usize,
+        id: SegmentId,
+        data: &Bytes,
+    ) -> Ready {
+        let state = &self.tracks[index];
+        let Some((playlist, segment)) = self.cursor_segment(state) else { return Ready::No };
+        let has_init = playlist.init_of(segment).is_some();
+        let discontinuity = segment.discontinuity;
+        let key = playlist.keys_of(segment).to_vec();
+        let iv = key.first().map(|key| key.iv_of(segment));
+        let plain = match state.prepared.as_ref().filter(|prepared| prepared.segment == id) {
+            Some(Prepared { stage: Stage::Working(_), .. }) => return Ready::No,
+            Some(Prepared { stage: Stage::Transmuxed(done), .. }) => {
+                return Ready::Transmuxed(done.clone());
+            }
+            Some(Prepared { stage: Stage::Plain(plain), .. }) => Some(plain.clone()),
+            None => None,
+        };
+        let data = match plain {
+            Some(plain) => plain,
+            None if key.is_empty() => data.clone(),
+            None => {
+                let Some(key) = self.key_bytes(now, &key) else { return Ready::No };
+                let iv = iv.unwrap_or_default();
+                let job = self.start_job(Job::Segment(self.tracks[index].track, id));
+                self.tracks[index].prepared =
+                    Some(Prepared { segment: id, stage: Stage::Working(job) });
+                self.outputs.push_back(Output::Decrypt { job, key, iv, data: data.clone() });
+                return Ready::No;
+            }
+        };
+        let container = media::sniff(&data);
+        if has_init || container == Container::Fmp4 {
+            return Ready::Bytes(data);
+        }
+        if !matches!(container, Container::MpegTs | Container::RawAudio) {
+            self.segment_unusable(now, id, container);
+            return Ready::No;
+        }
+        let state = &mut self.tracks[index];
+        let follows = state.transmuxed_last.is_some_and(|last| {
+            last.rendition == id.rendition && last.sequence + 1 == id.sequence && !discontinuity
+        });
+        let track = state.track;
+        let job = self.start_job(Job::Segment(track, id));
+        let state = &mut self.tracks[index];
+        state.raw_audio = container == Container::RawAudio;
+        state.transmuxed_last = Some(id);
+        state.prepared = Some(Prepared { segment: id, stage: Stage::Working(job) });
+        self.outputs.push_back(Output::Transmux { job, track, reset: !follows, data });
+        Ready::No
+    }
+
+    /// Bytes have been decrypted, or not.
+    pub(super) fn decrypted(&mut self, now: Instant, job: JobId, data: Option<Bytes>) {
+        match self.jobs.remove(&job) {
+            Some(Job::Init(key)) => match data {
+                Some(data) => self.init_ready(now, key, data),
+                None => self.init_failed(now, key),
+            },
+            Some(Job::Segment(track, segment)) => {
+                let Some(state) = self.tracks.iter_mut().find(|state| state.track == track) else {
+                    return;
+                };
+                if !state.is_preparing(job) {
+                    return;
+                }
+                state.prepared = data.map(|data| Prepared { segment, stage: Stage::Plain(data) });
+                if state.prepared.is_none() {
+                    // Damaged bytes, or another key: both are fetched again.
+                    self.title.keys.clear();
+                    self.segment_unusable(now, segment, Container::Unknown);
+                }
+            }
+            None => {}
+        }
+    }
+
+    /// A segment has been turned into fragmented MP4, or not.
+    pub(super) fn transmuxed(
+        &mut self,
+        now: Instant,
+        job: JobId,
+        result: Result<Transmuxed, String>,
+    ) {
+        let Some(Job::Segment(track, segment)) = self.jobs.remove(&job) else { return };
+        let Some(index) = self.tracks.iter().position(|state| state.track == track) else { return };
+        let state = &mut self.tracks[index];
+        if !state.is_preparing(job) {
+            return;
+        }
+        let done = match result {
+            Ok(done) => done,
+            Err(reason) => {
+                state.prepared = None;
+                state.transmuxed_last = None;
+                return self.fail(now, PlayerError::Transmux { reason });
+            }
+        };
+        if let Some(init) = &done.init {
+            state.own_init = Some(init.clone());
+            if state.mime.is_empty() {
+                state.mime = media::mime_type(track, &init.codecs);
+            }
+        }
+        state.prepared = Some(Prepared { segment, stage: Stage::Transmuxed(done) });
+        self.open_tracks();
+    }
+
+    /// An init section has come: it is read, once it is decrypted.
+    pub(super) fn init_done(&mut self, now: Instant, key: InitKey, body: Vec<u8>) {
+        self.stats.http_bytes += body.len() as u64;
+        let body = Bytes::from(body);
+        let keys = self.title.lists.iter().filter_map(|list| list.playlist.as_ref());
+        let keys = keys.flat_map(|playlist| playlist.init_sections()).find(|init| {
+            init.url == key.0
+                && init.byte_range.as_ref().map(|range| (range.start, range.end)) == key.1
+        });
+        let Some(keys) = keys.map(|init| init.keys.clone()).filter(|keys| !keys.is_empty()) else {
+            return self.init_ready(now, key, body);
+        };
+        let iv = keys.first().and_then(|key| key.iv).unwrap_or_default();
+        match self.key_bytes(now, &keys) {
+            Some(bytes) => {
+                let job = self.start_job(Job::Init(key));
+                self.outputs.push_back(Output::Decrypt { job, key: bytes, iv, data: body });
+            }
+            // The key is on its way: the section is asked for again once it may be there.
+            None => self.init_failed(now, key),
+        }
+    }
+
+    /// A key has come.
+    pub(super) fn key_done(&mut self, now: Instant, url: String, body: Vec<u8>) {
+        self.title.key_requests.retain(|known| *known != url);
+        if body.len() != 16 && body.len() != 32 {
+            return self.key_failed(now, url);
+        }
+        self.title.keys.insert(url, Bytes::from(body));
+        // Init sections that waited for it need wait no longer.
+        self.title.init_failures.clear();
+    }
+
+    /// A key could not be had.
+    pub(super) fn key_failed(&mut self, now: Instant, url: String) {
+        self.title.key_requests.retain(|known| *known != url);
+        let failures = self.title.key_failures.get(&url).map_or(0, |(_, failures)| *failures) + 1;
+        self.title.key_failures.insert(url, (now + backoff(failures), failures));
+    }
+
+    /// Seconds to add to the timestamps of a transmuxed segment that is to start at `start` on the timeline.
+    pub(super) fn transmuxed_offset(
+        &mut self,
+        index: usize,
+        start: f64,
+        discontinuity: u64,
+        first: f64,
+    ) -> f64 {
+        if self.tracks[index].raw_audio {
+            // Raw audio has no clock: each segment is put where the playlist has it.
+            return start - first;
+        }
+        let offset = match self.title.offsets.get(&discontinuity) {
+            Some(offset) => *offset,
+            None => self.seam(index, start, discontinuity).unwrap_or(start) - first,
+        };
+        self.title.offsets.insert(discontinuity, offset);
+        // After a seek the transmuxer cannot know how often the clock has started anew.
+        offset - ((first + offset - start) / CLOCK_WRAP).round() * CLOCK_WRAP
+    }
+
+    /// An init section for a transmuxed segment, if the parser has another.
+    pub(super) fn own_init(&self, index: usize) -> Option<TransmuxedInit> {
+        let state = &self.tracks[index];
+        let init = state.own_init.as_ref()?;
+        (state.appended_init.as_ref() != Some(&init.data)).then(|| init.clone())
+    }
+
+    fn init_ready(&mut self, now: Instant, key: InitKey, body: Bytes) {
+        self.title.init_requests.remove(&key);
+        let Some(section) = media::read_init(&body) else {
+            let container = media::sniff(&body);
+            if container == Container::Html {
+                return self.init_failed(now, key);
+            }
+            let container = container.name().to_owned();
+            return self.fail(now, PlayerError::UnsupportedContainer { container });
+        };
+        self.know_codecs(&key, &section);
+        self.title.inits.insert(key, super::title::Init { data: body, section });
+        self.open_tracks();
+    }
+
+    fn know_codecs(&mut self, key: &InitKey, section: &InitSection) {
+        let codecs = section.codecs();
+        for index in 0..self.tracks.len() {
+            if self.tracks[index].mime.is_empty() && self.init_key(index).as_ref() == Some(key) {
+                self.tracks[index].mime = media::mime_type(self.tracks[index].track, &codecs);
+            }
+        }
+    }
+
+    /// The bytes of the first key that this player can use, once they are there.
+    fn key_bytes(&mut self, now: Instant, keys: &[Key]) -> Option<Bytes> {
+        let usable = |key: &&Key| {
+            matches!(key.method, KeyMethod::Aes128 | KeyMethod::Aes256)
+                && key.format.eq_ignore_ascii_case("identity")
+                && !key.uri.is_empty()
+        };
+        let Some(key) = keys.iter().find(usable) else {
+            let method =
+                keys.first().map_or("an unknown method", |key| key.method.as_str()).to_owned();
+            self.fail(now, PlayerError::UnsupportedEncryption { method });
+            return None;
+        };
+        let url = key.uri.clone();
+        if let Some(bytes) = self.title.keys.get(&url) {
+            return Some(bytes.clone());
+        }
+        let waits = self.title.key_failures.get(&url).map(|(at, _)| *at).filter(|at| *at > now);
+        if let Some(at) = waits {
+            self.wake_at(at);
+        } else if !self.title.key_requests.contains(&url) {
+            self.title.key_requests.push(url.clone());
+            self.fetch_document(now, Purpose::Key(url.clone()), url, None);
+        }
+        None
+    }
+
+    fn start_job(&mut self, job: Job) -> JobId {
+        let id = JobId(self.next_job);
+        self.next_job = self.next_job.wrapping_add(1);
+        self.jobs.insert(id, job);
+        id
+    }
+}

@@ -1,0 +1,84 @@
+// Work on bytes that the engine leaves to others: decryption to the browser, transmuxing to a wasm module that only streams which need it
+// load.
+
+import type { Transmuxer } from 'potluck-transmux';
+import { describe } from './compile-wasm.js';
+import type { Job, JobAnswer, Track } from './protocol.js';
+
+type DecryptJob = Extract<Job, { type: 'decrypt' }>;
+type TransmuxJob = Extract<Job, { type: 'transmux' }>;
+type TransmuxModule = typeof import('potluck-transmux');
+
+export function isJob(message: { type: string }): message is Job {
+  return message.type === 'decrypt' || message.type === 'transmux';
+}
+
+/** Does jobs, and answers each exactly once. */
+export class Workshop {
+  readonly #answer: (message: JobAnswer) => void;
+  readonly #fail: (code: string, message: string) => void;
+  readonly #transmuxers = new Map<Track, Transmuxer>();
+  #module: Promise<TransmuxModule> | null = null;
+  /** Segments of a track are transmuxed one after the other. */
+  #queue: Promise<void> = Promise.resolve();
+
+  /** `fail` tells the page that it cannot play this stream at all. */
+  constructor(answer: (message: JobAnswer) => void, fail: (code: string, message: string) => void) {
+    this.#answer = answer;
+    this.#fail = fail;
+  }
+
+  handle(job: Job): void {
+    if (job.type === 'decrypt') void this.#decrypt(job);
+    else this.#queue = this.#queue.then(() => this.#transmux(job));
+  }
+
+  async #decrypt({ job, key, iv, data }: DecryptJob): Promise<void> {
+    // Only pages from https:// or localhost have it.
+    if (!globalThis.isSecureContext) {
+      this.#fail('unsupported-encryption', 'this stream is encrypted, which browsers can decrypt only on pages served by https');
+      return;
+    }
+    let plain: Uint8Array | null = null;
+    try {
+      const imported = await crypto.subtle.importKey('raw', key, 'AES-CBC', false, ['decrypt']);
+      plain = new Uint8Array(await crypto.subtle.decrypt({ name: 'AES-CBC', iv }, imported, data));
+    } catch {
+      // Damaged bytes or the wrong key: the engine fetches both again.
+    }
+    this.#answer({ type: 'decrypted', job, data: plain });
+  }
+
+  async #transmux({ job, track, reset, data }: TransmuxJob): Promise<void> {
+    const answer: Extract<JobAnswer, { type: 'transmuxed' }> = { type: 'transmuxed', job, init: null, codecs: '', media: null, start: 0, error: '' };
+    try {
+      const module = await this.#load();
+      let transmuxer = this.#transmuxers.get(track);
+      if (!transmuxer) this.#transmuxers.set(track, (transmuxer = new module.Transmuxer()));
+      transmuxer.transmux(data, reset);
+      answer.init = transmuxer.init() ?? null;
+      answer.codecs = transmuxer.codecs();
+      answer.media = transmuxer.media();
+      answer.start = transmuxer.start();
+    } catch (cause) {
+      answer.error = describe(cause);
+      answer.media = null;
+    }
+    this.#answer(answer);
+  }
+
+  #load(): Promise<TransmuxModule> {
+    this.#module ??= load().catch((cause: unknown) => {
+      // The next segment tries again: the network may be back.
+      this.#module = null;
+      throw cause;
+    });
+    return this.#module;
+  }
+}
+
+async function load(): Promise<TransmuxModule> {
+  const module = (await import(new URL('potluck-transmux.js', import.meta.url).href)) as TransmuxModule;
+  await module.default({ module_or_path: new URL('potluck-transmux.wasm', import.meta.url) });
+  return module;
+}
