@@ -16,15 +16,15 @@ pub(crate) fn run_server(root: &Path, args: &[String]) -> Result<(), String> {
         .map_err(|error| format!("{} could not be started: {error}", program.display()))
 }
 
-/// Becomes the server, so that whoever stops this process stops the server.
+/// Becomes the program, so that whoever stops this process stops that one.
 #[cfg(unix)]
-fn serve(command: &mut Command) -> std::io::Result<()> {
+pub(crate) fn serve(command: &mut Command) -> std::io::Result<()> {
     use std::os::unix::process::CommandExt;
     Err(command.exec())
 }
 
 #[cfg(not(unix))]
-fn serve(command: &mut Command) -> std::io::Result<()> {
+pub(crate) fn serve(command: &mut Command) -> std::io::Result<()> {
     command.status().map(drop)
 }
 

@@ -5,6 +5,7 @@
 #![allow(clippy::print_stdout, reason = "a command-line program talks on standard output")]
 #![allow(clippy::disallowed_methods, reason = "only the core has to do without a clock")]
 
+mod bench;
 mod build;
 mod check;
 mod demo;
@@ -54,6 +55,10 @@ enum Command {
 enum Bench {
     /// Bytes that a page downloads, against the budget.
     Size,
+    /// Time to the first picture, and the main thread's time while playing, beside hls.js.
+    FirstFrame(bench::FirstFrame),
+    /// What the origin sends to a swarm of real browsers, beside hls.js and p2p-media-loader (Linux, as root).
+    Swarm(bench::Swarm),
 }
 
 fn main() -> ExitCode {
@@ -65,6 +70,8 @@ fn main() -> ExitCode {
         Command::Bench { what: Bench::Size } => {
             build::player(&root).and_then(|()| size::print(&root))
         }
+        Command::Bench { what: Bench::FirstFrame(options) } => bench::first_frame(&root, &options),
+        Command::Bench { what: Bench::Swarm(options) } => bench::swarm(&root, &options),
         Command::Sample => sample::generate(&root),
     };
     match outcome {

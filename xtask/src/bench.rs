@@ -1,0 +1,121 @@
+//! `cargo xtask bench first-frame | swarm`: Potluck beside other players, in real browsers.
+//!
+//! The measuring is done by the package in `tests/bench`; this sets it up and hands it the options.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use crate::build;
+use crate::step::step;
+use crate::{demo, system};
+
+/// Options of `cargo xtask bench first-frame`.
+#[derive(Args)]
+pub(crate) struct FirstFrame {
+    /// Starts of each player.
+    #[arg(long, default_value_t = 10)]
+    runs: u32,
+    /// Seconds of playing over which the main thread is measured.
+    #[arg(long, default_value_t = 20)]
+    play_seconds: u32,
+    /// Times that each player's playing is measured.
+    #[arg(long, default_value_t = 3)]
+    play_runs: u32,
+}
+
+/// Options of `cargo xtask bench swarm`.
+#[derive(Args)]
+pub(crate) struct Swarm {
+    /// Viewers, each a Chromium in a network namespace of its own.
+    #[arg(long, default_value_t = 6)]
+    viewers: u32,
+    /// What each viewer can send, in Mbit/s; the stream has about 1.
+    #[arg(long, default_value_t = 2.0)]
+    uplink: f64,
+    /// What each viewer can receive, in Mbit/s.
+    #[arg(long, default_value_t = 50.0)]
+    downlink: f64,
+    /// A live channel with six segments of 4 s in its playlist, in place of a film.
+    #[arg(long)]
+    live: bool,
+    /// What the origin can send of media, in Mbit/s, all viewers together; no limit when it is not given.
+    #[arg(long, value_name = "MBPS")]
+    origin_limit: Option<f64>,
+    /// Players: potluck, hlsjs, p2pml (p2p-media-loader with hls.js), p2pml-peertube (as PeerTube sets it for live).
+    #[arg(long, value_delimiter = ',', value_name = "NAMES")]
+    engines: Option<Vec<String>>,
+    /// Seconds after the last viewer has joined.
+    #[arg(long, default_value_t = 60)]
+    seconds: u32,
+    /// Milliseconds between two joins; 1000 for live and 4000 for a film when it is not given.
+    #[arg(long, value_name = "MS")]
+    stagger: Option<u32>,
+    /// Draw the cases measured so far into this file.
+    #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "docs/bench-swarm.svg")]
+    plot: Option<PathBuf>,
+}
+
+/// Time to the first picture, and the cost of playing, of Potluck and hls.js by turns.
+pub(crate) fn first_frame(root: &Path, options: &FirstFrame) -> Result<(), String> {
+    set_up(root)?;
+    step("compile the server", || demo::server(root))?;
+    let program = format!("potluck{}", std::env::consts::EXE_SUFFIX);
+    measure(
+        root,
+        "first-frame.mjs",
+        &json!({
+            "server": build::target_folder(root).join("debug").join(program),
+            "runs": options.runs.max(1),
+            "playSeconds": options.play_seconds.max(1),
+            "playRuns": options.play_runs.max(1),
+        }),
+    )
+}
+
+/// A swarm of each player, one after the other, on the same lines.
+pub(crate) fn swarm(root: &Path, options: &Swarm) -> Result<(), String> {
+    set_up(root)?;
+    measure(
+        root,
+        "swarm.mjs",
+        &json!({
+            "target": build::target_folder(root),
+            "viewers": options.viewers,
+            "uplink": options.uplink,
+            "downlink": options.downlink,
+            "live": options.live,
+            "originLimit": options.origin_limit,
+            "engines": options.engines,
+            "seconds": options.seconds,
+            "stagger": options.stagger.unwrap_or(if options.live { 1000 } else { 4000 }),
+            "plot": options.plot.as_ref().map(|file| root.join(file)),
+        }),
+    )
+}
+
+/// The packages, and the player as it is built: what is measured is what is there.
+fn set_up(root: &Path) -> Result<(), String> {
+    step("set up", || {
+        system::node()?;
+        build::npm_ci(&folder(root))
+    })?;
+    if root.join("www/dist/potluck.wasm").is_file() {
+        println!("\n    www/dist is measured as it is; `cargo xtask build` brings it up to date");
+        return Ok(());
+    }
+    build::player(root)
+}
+
+/// Becomes the measuring program, so that whoever stops this one stops that, and it can clean up.
+fn measure(root: &Path, script: &str, options: &Value) -> Result<(), String> {
+    let mut node = Command::new("node");
+    node.current_dir(folder(root)).arg(script).arg(options.to_string());
+    demo::serve(&mut node).map_err(|error| format!("node could not be started: {error}"))
+}
+
+fn folder(root: &Path) -> PathBuf {
+    root.join("tests/bench")
+}
