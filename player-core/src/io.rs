@@ -169,6 +169,15 @@ pub enum Input {
     Tick,
 }
 
+/// How whole segments are encrypted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cipher {
+    /// AES in CBC mode with PKCS #7 padding (RFC 8216 §5.2).
+    AesCbc,
+    /// AES in CTR mode; the counter is the low 64 bits of the initialization vector's block.
+    AesCtr,
+}
+
 /// A segment as fragmented MP4.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Transmuxed {
@@ -244,10 +253,12 @@ pub enum Output {
     SendPeer(ConnectionId, Message),
     /// Say which of these MIME types play (`MediaSource.isTypeSupported`): [`Input::CodecSupport`].
     CheckCodecs(Vec<String>),
-    /// Decrypt with AES in CBC mode and PKCS #7 padding (RFC 8216 §5.2): [`Input::Decrypted`].
+    /// Decrypt whole bytes: [`Input::Decrypted`].
     Decrypt {
         /// Named in the answer.
         job: JobId,
+        /// How.
+        cipher: Cipher,
         /// 16 or 32 bytes.
         key: Bytes,
         /// Initialization vector.

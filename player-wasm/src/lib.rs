@@ -8,17 +8,18 @@ mod channel;
 mod clock;
 mod fetch;
 mod messages;
+#[cfg(debug_assertions)]
+mod panics;
 mod shell;
 mod socket;
 mod table;
 
-use std::cell::RefCell;
 use std::rc::Rc;
 
-use js_sys::{Array, Function};
+use js_sys::Function;
 use wasm_bindgen::prelude::*;
 
-use crate::messages::{Object, config_from_js, task_from_js};
+use crate::messages::{config_from_js, task_from_js};
 use crate::shell::{Shell, Task};
 
 /// The engine of one player. Freed, it leaves the swarm and ends all that it had begun.
@@ -43,7 +44,8 @@ impl Engine {
         )]
         post: Function,
     ) -> Result<Self, JsError> {
-        report_panics(&post);
+        #[cfg(debug_assertions)]
+        panics::report(&post);
         let config = config_from_js(config).map_err(|message| JsError::new(&message))?;
         Ok(Self { shell: Shell::new(config, post) })
     }
@@ -63,27 +65,4 @@ impl Drop for Engine {
         // Says goodbye to peers and tracker while their connections are still open.
         self.shell.give(Task::Unload);
     }
-}
-
-thread_local! {
-    /// Where a panic is reported: the page of the engine that was made last in this worker.
-    static PANIC_POST: RefCell<Option<Function>> = const { RefCell::new(None) };
-}
-
-/// A panic traps and leaves the instance unusable: the page is told with `failed` instead of
-/// waiting for an engine that says nothing any more.
-fn report_panics(post: &Function) {
-    PANIC_POST.with(|slot| slot.replace(Some(post.clone())));
-    std::panic::set_hook(Box::new(|info| {
-        let message: JsValue = format!("the engine panicked: {info}").into();
-        web_sys::console::error_1(&message);
-        PANIC_POST.with(|slot| {
-            let post = slot.try_borrow().ok().and_then(|post| post.clone());
-            if let Some(post) = post {
-                let failed = Object::new("failed").with("message", message);
-                // Nothing more can be done when this throws too.
-                let _ = post.call2(&JsValue::UNDEFINED, failed.as_js(), &Array::new());
-            }
-        });
-    }));
 }

@@ -5,8 +5,8 @@ use js_sys::{Array, ArrayBuffer, Reflect, Uint8Array};
 use player_core::Config;
 use player_core::config::P2pMode;
 use player_core::io::{
-    AudioInfo, Event, Input, JobId, MediaCommand, MediaFailure, Playhead, TimelineInfo, Track,
-    Transmuxed, TransmuxedInit, VariantInfo, WaitingReason,
+    AudioInfo, Cipher, Event, Input, JobId, MediaCommand, MediaFailure, Playhead, TimelineInfo,
+    Track, Transmuxed, TransmuxedInit, VariantInfo, WaitingReason,
 };
 use player_core::stats::{PeerStats, SegmentStats, Stats};
 use wasm_bindgen::prelude::*;
@@ -288,6 +288,7 @@ pub(crate) fn media_to_js(command: MediaCommand) -> (Object, Option<ArrayBuffer>
 /// `decrypt`, and the buffer to transfer with it.
 pub(crate) fn decrypt_to_js(
     job: JobId,
+    cipher: Cipher,
     key: &[u8],
     iv: [u8; 16],
     data: &[u8],
@@ -296,6 +297,7 @@ pub(crate) fn decrypt_to_js(
     let buffer = data.buffer();
     let object = Object::new("decrypt")
         .with("job", job.0)
+        .with("cipher", if cipher == Cipher::AesCtr { "aes-ctr" } else { "aes-cbc" })
         .with("key", Uint8Array::from(key))
         .with("iv", Uint8Array::from(&iv[..]))
         .with("data", data);

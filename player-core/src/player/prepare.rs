@@ -10,7 +10,7 @@ use super::title::InitKey;
 use super::{Player, Purpose};
 use crate::error::PlayerError;
 use crate::hls::{Key, KeyMethod};
-use crate::io::{JobId, Output, Track, Transmuxed, TransmuxedInit};
+use crate::io::{Cipher, JobId, Output, Track, Transmuxed, TransmuxedInit};
 use crate::media::{self, Container, InitSection};
 use crate::time::Instant;
 use crate::wire::SegmentId;
@@ -83,12 +83,18 @@ impl Player {
             Some(plain) => plain,
             None if key.is_empty() => data.clone(),
             None => {
-                let Some(key) = self.key_bytes(now, &key) else { return Ready::No };
+                let Some((cipher, key)) = self.key_bytes(now, &key) else { return Ready::No };
                 let iv = iv.unwrap_or_default();
                 let job = self.start_job(Job::Segment(self.tracks[index].track, id));
                 self.tracks[index].prepared =
                     Some(Prepared { segment: id, stage: Stage::Working(job) });
-                self.outputs.push_back(Output::Decrypt { job, key, iv, data: data.clone() });
+                self.outputs.push_back(Output::Decrypt {
+                    job,
+                    cipher,
+                    key,
+                    iv,
+                    data: data.clone(),
+                });
                 return Ready::No;
             }
         };
@@ -184,9 +190,9 @@ impl Player {
         };
         let iv = keys.first().and_then(|key| key.iv).unwrap_or_default();
         match self.key_bytes(now, &keys) {
-            Some(bytes) => {
+            Some((cipher, bytes)) => {
                 let job = self.start_job(Job::Init(key));
-                self.outputs.push_back(Output::Decrypt { job, key: bytes, iv, data: body });
+                self.outputs.push_back(Output::Decrypt { job, cipher, key: bytes, iv, data: body });
             }
             // The key is on its way: the section is asked for again once it may be there.
             None => self.init_failed(now, key),
@@ -263,14 +269,15 @@ impl Player {
         }
     }
 
-    /// The bytes of the first key that this player can use, once they are there.
-    fn key_bytes(&mut self, now: Instant, keys: &[Key]) -> Option<Bytes> {
-        let usable = |key: &&Key| {
-            matches!(key.method, KeyMethod::Aes128 | KeyMethod::Aes256)
-                && key.format.eq_ignore_ascii_case("identity")
-                && !key.uri.is_empty()
+    /// The first key that this player can use, once its bytes are there.
+    fn key_bytes(&mut self, now: Instant, keys: &[Key]) -> Option<(Cipher, Bytes)> {
+        let cipher = |key: &Key| match key.method {
+            _ if !key.format.eq_ignore_ascii_case("identity") || key.uri.is_empty() => None,
+            KeyMethod::Aes128 | KeyMethod::Aes256 => Some(Cipher::AesCbc),
+            KeyMethod::Aes256Ctr => Some(Cipher::AesCtr),
+            _ => None,
         };
-        let Some(key) = keys.iter().find(usable) else {
+        let Some((key, cipher)) = keys.iter().find_map(|key| Some((key, cipher(key)?))) else {
             let method =
                 keys.first().map_or("an unknown method", |key| key.method.as_str()).to_owned();
             self.fail(now, PlayerError::UnsupportedEncryption { method });
@@ -278,7 +285,7 @@ impl Player {
         };
         let url = key.uri.clone();
         if let Some(bytes) = self.title.keys.get(&url) {
-            return Some(bytes.clone());
+            return Some((cipher, bytes.clone()));
         }
         let waits = self.title.key_failures.get(&url).map(|(at, _)| *at).filter(|at| *at > now);
         if let Some(at) = waits {

@@ -15,5 +15,6 @@ declare module 'potluck-transmux' {
     start(): number;
     free(): void;
   }
+  // eslint-disable-next-line no-restricted-syntax -- generated so
   export default function init(input: { module_or_path: URL }): Promise<unknown>;
 }

@@ -33,7 +33,7 @@ export class Workshop {
     else this.#queue = this.#queue.then(() => this.#transmux(job));
   }
 
-  async #decrypt({ job, key, iv, data }: DecryptJob): Promise<void> {
+  async #decrypt({ job, cipher, key, iv, data }: DecryptJob): Promise<void> {
     // Only pages from https:// or localhost have it.
     if (!globalThis.isSecureContext) {
       this.#fail('unsupported-encryption', 'this stream is encrypted, which browsers can decrypt only on pages served by https');
@@ -41,8 +41,9 @@ export class Workshop {
     }
     let plain: Uint8Array | null = null;
     try {
-      const imported = await crypto.subtle.importKey('raw', key, 'AES-CBC', false, ['decrypt']);
-      plain = new Uint8Array(await crypto.subtle.decrypt({ name: 'AES-CBC', iv }, imported, data));
+      const algorithm = cipher === 'aes-ctr' ? { name: 'AES-CTR', counter: iv, length: 64 } : { name: 'AES-CBC', iv };
+      const imported = await crypto.subtle.importKey('raw', key, algorithm.name, false, ['decrypt']);
+      plain = new Uint8Array(await crypto.subtle.decrypt(algorithm, imported, data));
     } catch {
       // Damaged bytes or the wrong key: the engine fetches both again.
     }
