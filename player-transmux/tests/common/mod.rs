@@ -1,0 +1,203 @@
+//! Runs ffmpeg and ffprobe, transmuxes, compares.
+#![allow(dead_code)]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use player_transmux::{TransmuxError, Transmuxed, Transmuxer};
+
+/// What the 33-bit clock wraps at, in seconds.
+pub(crate) const WRAP: f64 = (1u64 << 33) as f64 / 90_000.0;
+
+/// Whether both programs are there; says so when not.
+pub(crate) fn has_ffmpeg() -> bool {
+    let found = ["ffmpeg", "ffprobe"].iter().all(|program| {
+        let run = Command::new(program)
+            .arg("-version")
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status();
+        run.is_ok_and(|status| status.success())
+    });
+    if !found {
+        eprintln!("skipped: ffmpeg and ffprobe are not on the path");
+    }
+    found
+}
+
+/// A folder of this test's own, empty.
+pub(crate) fn folder(name: &str) -> PathBuf {
+    let folder = std::env::temp_dir().join(format!("transmux-{}-{name}", std::process::id()));
+    let _ = fs::remove_dir_all(&folder);
+    fs::create_dir_all(&folder).expect("a temporary folder");
+    folder
+}
+
+/// Runs ffmpeg with these words; false when it refuses (an encoder that is not there).
+pub(crate) fn ffmpeg(words: &str, out: &Path) -> bool {
+    let run = Command::new("ffmpeg")
+        .args(["-hide_banner", "-loglevel", "error", "-y", "-nostdin"])
+        .args(words.split_whitespace())
+        .arg(out)
+        .output()
+        .expect("ffmpeg runs");
+    if !run.status.success() {
+        eprintln!("skipped: ffmpeg {words}: {}", String::from_utf8_lossy(&run.stderr));
+    }
+    run.status.success()
+}
+
+/// A packet's times in seconds, where they are told, and its size.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Packet {
+    pub(crate) pts: Option<f64>,
+    pub(crate) dts: Option<f64>,
+    pub(crate) size: usize,
+    pub(crate) key: bool,
+}
+
+/// The packets of the first video and the first audio stream.
+pub(crate) fn probe(file: &Path) -> BTreeMap<&'static str, Vec<Packet>> {
+    let mut out = BTreeMap::new();
+    for (kind, select) in [("video", "v:0"), ("audio", "a:0")] {
+        let run = Command::new("ffprobe")
+            .args(["-v", "error", "-select_streams", select, "-of", "json"])
+            .args(["-show_entries", "packet=pts_time,dts_time,size,flags"])
+            .arg(file)
+            .output()
+            .expect("ffprobe runs");
+        let text = String::from_utf8_lossy(&run.stdout).into_owned();
+        let packets: Vec<Packet> = text
+            .split("        {")
+            .skip(1)
+            .map(|object| {
+                let field = |name: &str| {
+                    let at = object.find(&format!("\"{name}\": \""))? + name.len() + 5;
+                    object[at..].split('"').next()
+                };
+                Packet {
+                    pts: field("pts_time").and_then(|text| text.parse().ok()),
+                    dts: field("dts_time").and_then(|text| text.parse().ok()),
+                    size: field("size").and_then(|text| text.parse().ok()).unwrap_or(0),
+                    key: field("flags").is_some_and(|flags| flags.contains('K')),
+                }
+            })
+            .collect();
+        if !packets.is_empty() {
+            out.insert(kind, packets);
+        }
+    }
+    out
+}
+
+/// What a transmuxer made of segments.
+#[derive(Debug, Default)]
+pub(crate) struct Made {
+    /// Init sections and fragments, one after another.
+    pub(crate) mp4: Vec<u8>,
+    pub(crate) codecs: Vec<String>,
+    /// Start and duration of each fragment.
+    pub(crate) fragments: Vec<(f64, f64)>,
+    /// Fragments that came before their segment's end.
+    pub(crate) early: usize,
+    pub(crate) id3: Vec<(f64, Vec<u8>)>,
+    pub(crate) captions: Vec<(f64, Vec<u8>)>,
+}
+
+impl Made {
+    pub(crate) fn take(&mut self, transmuxer: &mut Transmuxer, early: bool) {
+        while let Some(result) = transmuxer.poll() {
+            match result {
+                Transmuxed::Init { data, codecs } => {
+                    self.mp4.extend(data);
+                    self.codecs.push(codecs);
+                }
+                Transmuxed::Media { data, start, duration } => {
+                    self.mp4.extend(data);
+                    self.fragments.push((start, duration));
+                    self.early += usize::from(early);
+                }
+                Transmuxed::Id3 { pts, data } => self.id3.push((pts, data)),
+                Transmuxed::Captions { pts, data } => self.captions.push((pts, data)),
+            }
+        }
+    }
+}
+
+/// Transmuxes segments, fed in pieces of this size.
+pub(crate) fn transmux(segments: &[Vec<u8>], piece: usize) -> Result<Made, TransmuxError> {
+    let mut transmuxer = Transmuxer::new();
+    let mut made = Made::default();
+    for segment in segments {
+        transmuxer.begin(false);
+        for piece in segment.chunks(piece) {
+            transmuxer.push(piece)?;
+            made.take(&mut transmuxer, true);
+        }
+        transmuxer.end()?;
+        made.take(&mut transmuxer, false);
+    }
+    transmuxer.finish()?;
+    made.take(&mut transmuxer, false);
+    Ok(made)
+}
+
+/// How far apart two times are, in milliseconds, turns of the clock aside.
+fn apart(one: f64, other: f64) -> f64 {
+    let turn = (one - other).rem_euclid(WRAP);
+    turn.min(WRAP - turn) * 1000.0
+}
+
+/// Compares packet by packet: as many, at the same times within `tolerance` milliseconds.
+pub(crate) fn compare(
+    name: &str,
+    source: &BTreeMap<&'static str, Vec<Packet>>,
+    made: &BTreeMap<&'static str, Vec<Packet>>,
+    tolerance: f64,
+) {
+    assert!(!source.is_empty(), "{name}: ffprobe finds packets");
+    for (kind, packets) in source {
+        let ours = made.get(kind).map_or(&[][..], Vec::as_slice);
+        assert_eq!(ours.len(), packets.len(), "{name}: {kind} samples");
+        let mut compared = 0;
+        for (at, (theirs, ours)) in packets.iter().zip(ours).enumerate() {
+            for (what, theirs, ours) in
+                [("pts", theirs.pts, ours.pts), ("dts", theirs.dts, ours.dts)]
+            {
+                let (Some(theirs), Some(ours)) = (theirs, ours) else { continue };
+                compared += 1;
+                let apart = apart(theirs, ours);
+                assert!(
+                    apart <= tolerance,
+                    "{name}: {kind} sample {at}: {what} {ours} instead of {theirs}"
+                );
+            }
+        }
+        eprintln!("{name}: {} {kind} samples, {compared} times agree", packets.len());
+        assert!(compared > 0, "{name}: some times are told");
+    }
+}
+
+/// Transmuxes segments and compares the result with ffprobe's reading of all of them, one after another.
+pub(crate) fn check(name: &str, folder: &Path, segments: &[Vec<u8>], tolerance: f64) -> Made {
+    let whole = folder.join("source.bin");
+    fs::write(&whole, segments.concat()).expect("the source is written");
+    let source = probe(&whole);
+    let mut last = None;
+    for piece in [usize::MAX >> 1, 1000, 131] {
+        let made = transmux(segments, piece).unwrap_or_else(|error| panic!("{name}: {error}"));
+        if let Some(last) = last.replace(made.mp4.clone()) {
+            assert!(last == made.mp4, "{name}: pieces of any size give the same");
+            continue;
+        }
+        let out = folder.join("made.mp4");
+        fs::write(&out, &made.mp4).expect("the result is written");
+        compare(name, &source, &probe(&out), tolerance);
+        if piece == 131 {
+            return made;
+        }
+    }
+    transmux(segments, 4096).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
