@@ -25,7 +25,7 @@ mod player;
 pub mod stats;
 mod store;
 pub mod swarm;
-mod text;
+pub mod text;
 pub mod time;
 pub mod tracker;
 pub mod wire;

@@ -9,8 +9,26 @@ pub(crate) fn split_at_first<'a>(text: &'a str, mark: &str) -> Option<(&'a str, 
     Some((text.get(..at)?, text.get(at + mark.len()..)?))
 }
 
+/// Text out of bytes that should be UTF-8: each sequence that is not becomes U+FFFD.
+pub(crate) fn from_utf8_lossy(mut bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len());
+    loop {
+        let error = match std::str::from_utf8(bytes) {
+            Ok(rest) => {
+                text.push_str(rest);
+                return text;
+            }
+            Err(error) => error,
+        };
+        let (valid, rest) = bytes.split_at(error.valid_up_to());
+        text.push_str(std::str::from_utf8(valid).unwrap_or_default());
+        text.push(char::REPLACEMENT_CHARACTER);
+        bytes = rest.get(error.error_len().unwrap_or(rest.len())..).unwrap_or_default();
+    }
+}
+
 /// Appends a number in decimal, with zeros before it up to this many digits.
-pub(crate) fn push_decimal(out: &mut String, number: u64, digits: usize) {
+pub fn push_decimal(out: &mut String, number: u64, digits: usize) {
     push_digits(out, number, 10, digits);
 }
 
@@ -35,6 +53,13 @@ mod tests {
         #[test]
         fn text_is_split_as_the_standard_library_splits_it(text in "[a{$}é]{0,12}", mark in "[a{$é]{1,2}") {
             prop_assert_eq!(split_at_first(&text, &mark), text.split_once(&mark));
+        }
+
+        #[test]
+        fn bytes_are_read_as_the_standard_library_reads_them(
+            bytes in prop::collection::vec(prop::sample::select(&b"a\xc3\xa9\xe2\x82\xf0\x9f\xff"[..]), 0..12),
+        ) {
+            prop_assert_eq!(from_utf8_lossy(&bytes), String::from_utf8_lossy(&bytes));
         }
 
         #[test]

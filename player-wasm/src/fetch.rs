@@ -5,6 +5,7 @@ use std::rc::Weak;
 use bytes::Bytes;
 use js_sys::{Promise, Uint8Array};
 use player_core::io::{FetchKind, FetchRequest, Input, RequestId};
+use player_core::text::push_decimal;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::{JsFuture, spawn_local};
 use web_sys::{
@@ -141,10 +142,10 @@ fn head(request: &FetchRequest, response: &Response) -> Input {
 /// `Range` for the bytes from `first` to before `end` (RFC 9110 §14.1.2, where the last is included).
 fn range_header(first: u64, end: Option<u64>) -> String {
     let mut header = String::from("bytes=");
-    header.push_str(&first.to_string());
+    push_decimal(&mut header, first, 1);
     header.push('-');
     if let Some(end) = end {
-        header.push_str(&end.saturating_sub(1).max(first).to_string());
+        push_decimal(&mut header, end.saturating_sub(1).max(first), 1);
     }
     header
 }

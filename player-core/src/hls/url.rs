@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use crate::text::push_hex;
+use crate::text::{from_utf8_lossy, push_hex};
 
 /// The parts of a URL; slices without their delimiters.
 #[derive(Debug, Clone, Copy, Default)]
@@ -78,7 +78,7 @@ fn percent_decode(text: &str) -> String {
             _ => out.push(byte),
         }
     }
-    String::from_utf8_lossy(&out).into_owned()
+    from_utf8_lossy(&out)
 }
 
 /// Without the white space and control characters around it, and without tabs and line ends inside.

@@ -9,6 +9,7 @@ use hifijson::{SliceLexer, value};
 use super::binary::{from_latin1, to_latin1};
 use super::message::{MAX_MESSAGE_BYTES, MAX_SDP_BYTES, TrackerMessageError, limit};
 use crate::hls::number;
+use crate::text::push_decimal;
 
 /// Deepest nesting that is read; the protocol has 4.
 const MAX_DEPTH: usize = 64;
@@ -82,7 +83,7 @@ impl<'a> Fields<'a> {
         match self.value(name) {
             None => Ok(None),
             Some(Value::Number((text, _))) => Ok(Some(count(text))),
-            Some(Value::String(text)) => Ok(text.parse().ok()),
+            Some(Value::String(text)) => Ok(number::integer(text)),
             Some(_) => Err(TrackerMessageError::WrongType(name)),
         }
     }
@@ -127,10 +128,16 @@ fn count(text: &str) -> u64 {
     match text.split_once(['e', 'E']) {
         None => number::integer(text).unwrap_or(0),
         Some((mantissa, exponent)) => {
-            let mantissa = number::float(mantissa).unwrap_or(0.0);
-            // An exponent that does not fit, and a mantissa whose zeros make up for it, is no count of anything.
-            let exponent = exponent.trim_start_matches('+').parse().unwrap_or(0);
-            (mantissa * 10_f64.powi(exponent)) as u64
+            let mut value = number::float(mantissa).unwrap_or(0.0);
+            let (smaller, exponent) = match exponent.as_bytes() {
+                [sign @ (b'-' | b'+'), ..] => (*sign == b'-', &exponent[1..]),
+                _ => (false, exponent),
+            };
+            // Nothing that fits has more digits.
+            for _ in 0..number::integer(exponent).unwrap_or(0).min(40) {
+                value *= if smaller { 0.1 } else { 10.0 };
+            }
+            value as u64
         }
     }
 }
@@ -189,7 +196,7 @@ impl Object {
     pub(super) fn number(&mut self, name: &str, number: Option<u64>) {
         if let Some(number) = number {
             self.name(name);
-            self.json.push_str(&number.to_string());
+            push_decimal(&mut self.json, number, 1);
         }
     }
 
