@@ -23,7 +23,7 @@ const ARGS = [
  */
 export async function chromium({ namespace = null, secure = null } = {}) {
   const profile = mkdtempSync(path.join(os.tmpdir(), 'potluck-bench-'));
-  const discard = () => rmSync(profile, { recursive: true, force: true, maxRetries: 3 });
+  const discard = () => rmSync(profile, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 });
   const args = [...puppeteer.defaultArgs({ headless: true, userDataDir: profile, args: ARGS })];
   if (secure) args.push(`--unsafely-treat-insecure-origin-as-secure=${secure}`);
   const program = find();
@@ -40,7 +40,9 @@ export async function chromium({ namespace = null, secure = null } = {}) {
     protocolTimeout: 60_000,
   });
   const forget = atExit(() => {
-    browser.process()?.kill('SIGKILL');
+    // The whole group, which the browser leads: its helpers write into the profile.
+    const { pid } = browser.process() ?? {};
+    if (pid) process.kill(-pid, 'SIGKILL');
     discard();
   });
   browser.once('disconnected', () => {

@@ -4,7 +4,14 @@ const pending = new Set();
 
 process.once('exit', () => {
   // The newest first: browsers before the network that they live in.
-  for (const action of [...pending].reverse()) action();
+  for (const action of [...pending].reverse()) {
+    try {
+      action();
+    } catch (error) {
+      // What comes after has to be taken away all the same.
+      console.error(`not cleaned up: ${error.message}`);
+    }
+  }
 });
 for (const [signal, code] of [['SIGINT', 130], ['SIGTERM', 143], ['SIGHUP', 129]]) process.on(signal, () => process.exit(code));
 
