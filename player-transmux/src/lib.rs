@@ -30,6 +30,8 @@ mod text;
 mod tracks;
 mod ts;
 mod video;
+#[cfg(feature = "wasm")]
+mod wasm;
 
 use audio::Audio;
 pub use error::TransmuxError;
@@ -87,6 +89,10 @@ enum Container {
 
 /// The most bytes that are looked at to find out what a segment is.
 const SNIFFED: usize = 4096;
+
+/// How long, in seconds of media, a segment's end waits for an announced stream that has not come: a part of a
+/// segment may lack one.
+const PATIENCE: f64 = 1.0;
 
 /// Turns the segments of one rendition into fragmented MP4.
 #[derive(Debug)]
@@ -155,18 +161,18 @@ impl Transmuxer {
     pub fn end(&mut self) -> Result<(), TransmuxError> {
         let result = self.feed(&[], true);
         let mux = &mut self.tracks.mux;
-        // A stream that is announced and doesn't come is waited for no longer than one segment.
         let known = [0, 1].map(|track| mux.is_configured(track));
-        let awaited = std::mem::replace(&mut mux.awaited, known);
-        mux.cut(true);
+        let announced = mux.awaited != [false; 2];
+        // A stream that is announced and doesn't come is not waited for when the other has come for a while.
+        if mux.seconds() >= PATIENCE {
+            mux.awaited = known;
+        }
+        mux.cut(false);
         let result = match (&self.container, result) {
             (Container::Unknown(_), result) | (_, result @ Err(_)) => result,
-            _ if awaited != [false; 2] && known == [false; 2] => Err(TransmuxError::NoSamples),
+            _ if announced && known == [false; 2] => Err(TransmuxError::NoSamples),
             _ => Ok(()),
         };
-        if known == [false; 2] {
-            self.tracks.mux.awaited = awaited;
-        }
         self.fail(result)
     }
 

@@ -57,7 +57,10 @@ impl Mux {
     /// How a track's samples from now on are decoded. What came before is written first.
     pub(crate) fn configure(&mut self, track: usize, config: Option<Config>) {
         if self.configs[track] != config {
-            self.cut(true);
+            // A track's first configuration has no samples before it.
+            if self.configs[track].is_some() {
+                self.cut(true);
+            }
             self.configs[track] = config;
         }
     }
@@ -79,6 +82,15 @@ impl Mux {
             [first, .., last] => last.dts - first.dts + i64::from(last.duration),
             _ => 0,
         }
+    }
+
+    /// How long the longer track's unwritten samples last.
+    pub(crate) fn seconds(&self) -> f64 {
+        let of = |track: usize| {
+            let config = self.configs[track].as_ref();
+            config.map_or(0.0, |config| self.pending(track) as f64 / f64::from(config.timescale))
+        };
+        of(VIDEO).max(of(AUDIO))
     }
 
     /// Writes what is complete; unless `force`d, only when each awaited track is known.

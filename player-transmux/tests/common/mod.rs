@@ -63,19 +63,18 @@ pub(crate) fn probe(file: &Path) -> BTreeMap<&'static str, Vec<Packet>> {
     let mut out = BTreeMap::new();
     for (kind, select) in [("video", "v:0"), ("audio", "a:0")] {
         let run = Command::new("ffprobe")
-            .args(["-v", "error", "-select_streams", select, "-of", "json"])
+            .args(["-v", "error", "-select_streams", select, "-of", "compact"])
             .args(["-show_entries", "packet=pts_time,dts_time,size,flags"])
             .arg(file)
             .output()
             .expect("ffprobe runs");
         let text = String::from_utf8_lossy(&run.stdout).into_owned();
         let packets: Vec<Packet> = text
-            .split("        {")
-            .skip(1)
-            .map(|object| {
+            .lines()
+            .filter(|line| line.starts_with("packet|"))
+            .map(|line| {
                 let field = |name: &str| {
-                    let at = object.find(&format!("\"{name}\": \""))? + name.len() + 5;
-                    object[at..].split('"').next()
+                    line.split('|').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))
                 };
                 Packet {
                     pts: field("pts_time").and_then(|text| text.parse().ok()),
