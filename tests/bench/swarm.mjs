@@ -209,7 +209,7 @@ function summary(results) {
       `${fixed(result.cpuSecondsPerMinute, 1)} s/min`,
     ]);
   }
-  const failures = results.flatMap(({ name, failures: all }) => all.map((failure) => `    ${name}: ${failure}`));
+  const failures = results.flatMap(({ name, failures: all }) => all.map((failure) => `    ${name}: ${failure.split('\n')[0]}`));
   return [table(rows), ...failures].join('\n');
 }
 

@@ -102,11 +102,19 @@ fn set_up(root: &Path) -> Result<(), String> {
         system::node()?;
         build::npm_ci(&folder(root))
     })?;
-    if root.join("www/dist/potluck.wasm").is_file() {
-        println!("\n    www/dist is measured as it is; `cargo xtask build` brings it up to date");
+    let kept = std::env::var_os("POTLUCK_WWW").map(PathBuf::from);
+    let built = kept.clone().unwrap_or_else(|| root.join("www/dist"));
+    if built.join("potluck.wasm").is_file() {
+        let built = built.display();
+        println!(
+            "\n    {built} is measured as it is; `cargo xtask build` brings www/dist up to date"
+        );
         return Ok(());
     }
-    build::player(root)
+    match kept {
+        Some(kept) => Err(format!("POTLUCK_WWW: there is no built player in {}", kept.display())),
+        None => build::player(root),
+    }
 }
 
 /// Becomes the measuring program, so that whoever stops this one stops that, and it can clean up.

@@ -12,7 +12,8 @@ export const ROOT = path.resolve(HERE, '../..');
 /** The pages, and what each engine publishes, by the path they are served under. */
 export const PAGE_ROOTS = {
   '/pages/': path.join(HERE, 'pages'),
-  '/potluck/': path.join(ROOT, 'www/dist'),
+  // A build that is kept elsewhere can be measured while www/dist changes.
+  '/potluck/': path.resolve(process.env.POTLUCK_WWW ?? path.join(ROOT, 'www/dist')),
   '/hls.js/': path.join(HERE, 'node_modules/hls.js/dist'),
   '/p2p-media-loader-core/': path.join(HERE, 'node_modules/p2p-media-loader-core/dist'),
   '/p2p-media-loader-hlsjs/': path.join(HERE, 'node_modules/p2p-media-loader-hlsjs/dist'),
