@@ -1,5 +1,5 @@
 // Bundles the page side into dist/. usage: node build.mjs [--pkg DIR] [--out DIR]
-// `--pkg` is where wasm-bindgen left potluck.js and potluck_bg.wasm (default: pkg/).
+// `--pkg` is where wasm-bindgen left potluck.js, transmux.js and their wasm (default: pkg/).
 
 import { execFileSync } from 'node:child_process';
 import { copyFileSync, existsSync, mkdirSync, rmSync } from 'node:fs';
@@ -13,7 +13,7 @@ const { values } = parseArgs({ options: { pkg: { type: 'string' }, out: { type: 
 const pkg = resolve(values.pkg ?? join(root, 'pkg'));
 const out = resolve(values.out ?? join(root, 'dist'));
 
-for (const name of ['potluck.js', 'potluck_bg.wasm']) {
+for (const name of ['potluck.js', 'potluck_bg.wasm', 'transmux.js', 'transmux_bg.wasm']) {
   if (!existsSync(join(pkg, name))) {
     console.error(`${join(pkg, name)} is missing: \`cargo xtask build\` makes it with wasm-bindgen (target web)`);
     process.exit(1);
@@ -54,10 +54,12 @@ await Promise.all([
     'demo': 'src/demo/demo.ts',
   } }),
   build({ ...common, entryPoints: { 'potluck-worker': 'src/internal/worker.ts' }, alias: { 'potluck-wasm': join(pkg, 'potluck.js') } }),
+  build({ ...common, entryPoints: { 'potluck-transmux': join(pkg, 'transmux.js') } }),
   build({ ...common, sourcemap: false, entryPoints: { 'demo': 'src/demo/demo.css' } }),
 ]);
 
 copyFileSync(join(pkg, 'potluck_bg.wasm'), join(out, 'potluck.wasm'));
+copyFileSync(join(pkg, 'transmux_bg.wasm'), join(out, 'potluck-transmux.wasm'));
 copyFileSync(join(root, 'src/public/embed.html'), join(out, 'embed.html'));
 copyFileSync(join(root, 'src/demo/index.html'), join(out, 'index.html'));
 

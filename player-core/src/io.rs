@@ -274,6 +274,8 @@ pub enum Output {
         track: Track,
         /// This one does not follow the one before: forget what was left of that.
         reset: bool,
+        /// None follows it: give out what would be kept for the next.
+        last: bool,
         /// The segment.
         data: Bytes,
     },

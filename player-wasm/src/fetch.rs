@@ -1,17 +1,14 @@
 //! HTTP: one `fetch` per request of the core's, its body streamed.
 
-use std::rc::Weak;
+use std::cell::{Cell, RefCell};
+use std::rc::{Rc, Weak};
 
 use bytes::Bytes;
-use js_sys::{Promise, Uint8Array};
+use js_sys::{Function, Uint8Array};
 use player_core::io::{FetchKind, FetchRequest, Input, RequestId};
 use player_core::text::push_decimal;
 use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::{JsFuture, spawn_local};
-use web_sys::{
-    AbortController, AbortSignal, Headers, ReadableStreamDefaultReader, RequestInit, Response,
-    ResponseType,
-};
+use web_sys::{AbortController, AbortSignal, Headers, RequestInit, Response, ResponseType};
 
 use crate::shell::Shell;
 
@@ -21,7 +18,22 @@ extern "C" {
     #[wasm_bindgen(js_name = fetch)]
     fn browser_fetch(url: &str, init: &RequestInit) -> Promise;
 
-    /// What `ReadableStreamDefaultReader.read()` resolves to.
+    type Promise;
+    #[wasm_bindgen(method)]
+    fn then(this: &Promise, fulfilled: &Function, rejected: &Function);
+
+    /// A response's `ReadableStream`.
+    type Body;
+    // Throws only where someone else reads the stream already.
+    #[wasm_bindgen(method, js_name = getReader)]
+    fn reader(this: &Body) -> Reader;
+
+    /// `ReadableStreamDefaultReader`.
+    type Reader;
+    #[wasm_bindgen(method)]
+    fn read(this: &Reader) -> Promise;
+
+    /// What `read` resolves to.
     type ReadResult;
     #[wasm_bindgen(method, getter)]
     fn done(this: &ReadResult) -> bool;
@@ -40,14 +52,18 @@ impl Fetch {
     pub(crate) fn start(shell: Weak<Shell>, request: FetchRequest) -> Self {
         let abort = AbortController::new().ok();
         let signal = abort.as_ref().map(AbortController::signal);
-        spawn_local(async move {
-            let report = Report { shell, id: request.id, signal };
-            let ended = match run(&report, &request).await {
-                Ok(()) => Input::FetchDone { id: request.id },
-                Err(_) => Input::FetchFailed { id: request.id },
-            };
-            report.end(ended);
-        });
+        // The defaults are what is wanted: mode `cors`, credentials `same-origin`, the HTTP cache as it is.
+        let init = RequestInit::new();
+        init.set_signal(signal.as_ref());
+        if let (Some((first, end)), Ok(headers)) = (request.range, Headers::new()) {
+            // Cannot fail: name and value are well formed.
+            let _ = headers.set("range", &range_header(first, end));
+            init.set_headers(&headers);
+        }
+        let promise = browser_fetch(&request.url, &init);
+        let transfer =
+            Transfer { shell, request, signal, reader: RefCell::default(), next: Cell::default() };
+        Rc::new(transfer).wait(&promise, Transfer::responded);
         Self { abort }
     }
 }
@@ -60,63 +76,85 @@ impl Drop for Fetch {
     }
 }
 
-/// Tells the shell about one request, until it is aborted.
-struct Report {
+/// One request's course. It belongs to the handlers of the promise that it waits for: aborted or not, that settles.
+struct Transfer {
     shell: Weak<Shell>,
-    id: RequestId,
+    request: FetchRequest,
     signal: Option<AbortSignal>,
+    reader: RefCell<Option<Reader>>,
+    /// The handlers.
+    next: Cell<Option<[Closure<dyn Fn(JsValue)>; 2]>>,
 }
 
-impl Report {
+impl Transfer {
+    /// Goes on with `then` when the promise is fulfilled. A promise settles once: the handlers end with that.
+    fn wait(self: Rc<Self>, promise: &Promise, then: fn(Rc<Self>, JsValue)) {
+        let handler = |act: fn(Rc<Self>, JsValue)| {
+            let transfer = self.clone();
+            Closure::new(move |value| {
+                let _handlers = transfer.next.take();
+                act(transfer.clone(), value);
+            })
+        };
+        let handlers = [handler(then), handler(|transfer, _| transfer.end(false))];
+        let [fulfilled, rejected] = &handlers;
+        promise.then(fulfilled.as_ref().unchecked_ref(), rejected.as_ref().unchecked_ref());
+        self.next.set(Some(handlers));
+    }
+
+    fn responded(self: Rc<Self>, response: JsValue) {
+        let response: Response = response.unchecked_into();
+        self.give(head(&self.request, &response));
+        let Some(body) = response.body() else { return self.end(true) };
+        let body: Body = JsValue::from(body).unchecked_into();
+        self.reader.replace(Some(body.reader()));
+        self.read();
+    }
+
+    fn read(self: Rc<Self>) {
+        if self.aborted() {
+            return;
+        }
+        let promise = self.reader.borrow().as_ref().map(Reader::read);
+        if let Some(promise) = promise {
+            self.wait(&promise, Self::received);
+        }
+    }
+
+    fn received(self: Rc<Self>, read: JsValue) {
+        let read: ReadResult = read.unchecked_into();
+        if read.done() {
+            return self.end(true);
+        }
+        let data = Bytes::from(read.value().map_or_else(Vec::new, |value| value.to_vec()));
+        if !data.is_empty() {
+            self.give(Input::FetchChunk { id: self.request.id, data });
+        }
+        self.read();
+    }
+
     fn aborted(&self) -> bool {
         self.signal.as_ref().is_some_and(AbortSignal::aborted)
     }
 
     fn give(&self, input: Input) {
-        if !self.aborted()
-            && let Some(shell) = self.shell.upgrade()
-        {
+        if let Some(shell) = self.listener() {
             shell.input(input);
         }
     }
 
-    fn end(&self, input: Input) {
-        if !self.aborted()
-            && let Some(shell) = self.shell.upgrade()
-        {
-            shell.fetch_ended(self.id, input);
+    fn end(&self, whole: bool) {
+        let id: RequestId = self.request.id;
+        if let Some(shell) = self.listener() {
+            let input = if whole { Input::FetchDone { id } } else { Input::FetchFailed { id } };
+            shell.fetch_ended(id, input);
         }
     }
-}
 
-async fn run(report: &Report, request: &FetchRequest) -> Result<(), JsValue> {
-    // The defaults are what is wanted: mode `cors`, credentials `same-origin`, the HTTP cache as it is.
-    let init = RequestInit::new();
-    init.set_signal(report.signal.as_ref());
-    if let Some((first, end)) = request.range {
-        let headers = Headers::new()?;
-        headers.set("range", &range_header(first, end))?;
-        init.set_headers(&headers);
+    /// The shell, until the request is aborted.
+    fn listener(&self) -> Option<Rc<Shell>> {
+        if self.aborted() { None } else { self.shell.upgrade() }
     }
-    let response: Response =
-        JsFuture::from(browser_fetch(&request.url, &init)).await?.unchecked_into();
-    report.give(head(request, &response));
-
-    let Some(body) = response.body() else {
-        return Ok(());
-    };
-    let reader = ReadableStreamDefaultReader::new(&body)?;
-    while !report.aborted() {
-        let read: ReadResult = JsFuture::from(reader.read()).await?.unchecked_into();
-        if read.done() {
-            break;
-        }
-        let data = Bytes::from(read.value().map_or_else(Vec::new, |value| value.to_vec()));
-        if !data.is_empty() {
-            report.give(Input::FetchChunk { id: request.id, data });
-        }
-    }
-    Ok(())
 }
 
 fn head(request: &FetchRequest, response: &Response) -> Input {

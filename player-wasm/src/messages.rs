@@ -309,6 +309,7 @@ pub(crate) fn transmux_to_js(
     job: JobId,
     track: Track,
     reset: bool,
+    last: bool,
     data: &[u8],
 ) -> (Object, ArrayBuffer) {
     let data = Uint8Array::from(data);
@@ -317,6 +318,7 @@ pub(crate) fn transmux_to_js(
         .with("job", job.0)
         .with("track", track_name(track))
         .with("reset", reset)
+        .with("last", last)
         .with("data", data);
     (object, buffer)
 }

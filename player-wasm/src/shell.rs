@@ -323,8 +323,8 @@ impl Shell {
                 let (message, buffer) = decrypt_to_js(job, cipher, &key, iv, &data);
                 self.post(&message, Some(&buffer));
             }
-            Output::Transmux { job, track, reset, data } => {
-                let (message, buffer) = transmux_to_js(job, track, reset, &data);
+            Output::Transmux { job, track, reset, last, data } => {
+                let (message, buffer) = transmux_to_js(job, track, reset, last, &data);
                 self.post(&message, Some(&buffer));
             }
             Output::CheckCodecs(mime_types) => self.post(&check_codecs(&mime_types), None),

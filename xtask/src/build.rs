@@ -52,11 +52,28 @@ const SMALL_STD: [&str; 4] =
 /// The variable that makes a stable compiler take the options of nightly ones.
 const BOOTSTRAP: &str = "RUSTC_BOOTSTRAP";
 
+/// A WebAssembly module: how cargo calls it, and how its files are called in `www/pkg`.
+struct Module {
+    /// What it is, in messages.
+    what: &'static str,
+    /// Its library's file name, without `.wasm`.
+    library: &'static str,
+    name: &'static str,
+}
+
+/// The engine, and what only some streams load beside it.
+const MODULES: [Module; 2] = [
+    Module { what: "the engine", library: "player_wasm", name: "potluck" },
+    Module { what: "the transmuxer", library: "player_transmux", name: "transmux" },
+];
+
 /// Builds everything a page needs into `www/dist`.
 pub(crate) fn player(root: &Path) -> Result<(), String> {
     step("set up", || set_up(root))?;
     step("compile the engine to WebAssembly", || compile(root))?;
-    step("bind and shrink the engine", || bind(root))?;
+    step("bind and shrink the engine", || {
+        MODULES.iter().try_for_each(|module| bind(root, module))
+    })?;
     step("build the page's scripts", || scripts(root))
 }
 
@@ -99,9 +116,9 @@ fn wasm_target(root: &Path) -> Result<(), String> {
     )
 }
 
-/// Where cargo leaves the engine before it is bound.
-fn compiled(root: &Path) -> PathBuf {
-    target_folder(root).join(TARGET).join("wasm/player_wasm.wasm")
+/// Where cargo leaves a module before it is bound.
+fn compiled(root: &Path, module: &Module) -> PathBuf {
+    target_folder(root).join(TARGET).join("wasm").join(module.library).with_extension("wasm")
 }
 
 /// Cargo's target folder: this program lies in its `debug`.
@@ -113,7 +130,16 @@ pub(crate) fn target_folder(root: &Path) -> PathBuf {
 
 fn compile(root: &Path) -> Result<(), String> {
     let mut command = cargo(root);
-    command.args(["build", "-p", "player-wasm", "--target", TARGET, "--profile", "wasm"]);
+    command.args([
+        "build",
+        "-p",
+        "player-wasm",
+        "-p",
+        "player-transmux",
+        "--features",
+        "player-transmux/wasm",
+    ]);
+    command.args(["--target", TARGET, "--profile", "wasm"]);
     let mut flags: Vec<String> = Vec::new();
     // Panic messages name source files: without the builder's home in them the module is
     // the same wherever it is built.
@@ -158,10 +184,11 @@ fn cargo_home() -> Option<PathBuf> {
         .or_else(|| std::env::home_dir().map(|home| home.join(".cargo")))
 }
 
-fn bind(root: &Path) -> Result<(), String> {
-    let input = compiled(root);
+fn bind(root: &Path, module: &Module) -> Result<(), String> {
+    let input = compiled(root, module);
     let folder = root.join("www/pkg");
-    let output = folder.join("potluck_bg.wasm");
+    let wasm = format!("{}_bg.wasm", module.name);
+    let output = folder.join(&wasm);
     // This program is a source too: its options decide what comes out.
     let sources = [Some(input.clone()), std::env::current_exe().ok()];
     let newest = sources.iter().flatten().filter_map(|path| modified(path)).max();
@@ -169,19 +196,19 @@ fn bind(root: &Path) -> Result<(), String> {
         return Ok(());
     }
 
-    let unbound = target_folder(root).join("xtask/pkg");
+    let unbound = target_folder(root).join("xtask/pkg").join(module.name);
     // Nothing of an earlier build may be mistaken for this one's.
-    for stale in [&unbound, &folder] {
-        if stale.exists() {
-            fs::remove_dir_all(stale).map_err(|error| cannot("remove", stale, &error))?;
-        }
-        fs::create_dir_all(stale).map_err(|error| cannot("create", stale, &error))?;
+    if unbound.exists() {
+        fs::remove_dir_all(&unbound).map_err(|error| cannot("remove", &unbound, &error))?;
     }
-    println!("    wasm-bindgen --target web");
+    for folder in [&unbound, &folder] {
+        fs::create_dir_all(folder).map_err(|error| cannot("create", folder, &error))?;
+    }
+    println!("    wasm-bindgen --target web, for {}", module.what);
     Bindgen::new()
         .input_path(&input)
         .web(true)
-        .and_then(|bindgen| bindgen.out_name("potluck").typescript(true).generate(&unbound))
+        .and_then(|bindgen| bindgen.out_name(module.name).typescript(true).generate(&unbound))
         .map_err(|error| {
             format!(
                 "wasm-bindgen could not bind {}: {error:#}\n  \
@@ -189,9 +216,9 @@ fn bind(root: &Path) -> Result<(), String> {
                 input.display()
             )
         })?;
-    for name in ["potluck.js", "potluck.d.ts", "potluck_bg.wasm.d.ts"] {
-        let from = unbound.join(name);
-        fs::copy(&from, folder.join(name)).map_err(|error| cannot("copy", &from, &error))?;
+    for name in [format!("{}.js", module.name), format!("{}.d.ts", module.name)] {
+        let from = unbound.join(&name);
+        fs::copy(&from, folder.join(&name)).map_err(|error| cannot("copy", &from, &error))?;
     }
     let mut shrink = Command::new("node");
     shrink
@@ -199,7 +226,7 @@ fn bind(root: &Path) -> Result<(), String> {
         .arg("node_modules/binaryen/bin/wasm-opt")
         .args(SHRINK)
         .args(FEATURES)
-        .arg(unbound.join("potluck_bg.wasm"))
+        .arg(unbound.join(&wasm))
         .arg("-o")
         .arg(&output);
     run(&mut shrink, "wasm-opt is in www's packages: delete www/node_modules and try again")?;

@@ -11,7 +11,14 @@ pub(crate) fn mime_type(track: Track, codecs: &str) -> String {
     let mut mime = String::from(if audio_only { "audio/mp4" } else { "video/mp4" });
     if !codecs.is_empty() {
         mime.push_str("; codecs=\"");
-        mime.push_str(codecs);
+        for (nth, codec) in codecs.split(',').map(str::trim).enumerate() {
+            if nth > 0 {
+                mime.push(',');
+            }
+            // Browsers know MPEG audio layer 3 in MP4 by this name alone.
+            let mp3 = ["mp4a.40.34", "mp4a.69", "mp4a.6B", "mp4a.6b"].contains(&codec);
+            mime.push_str(if mp3 { "mp3" } else { codec });
+        }
         mime.push('"');
     }
     mime
@@ -183,6 +190,10 @@ mod tests {
             "video/mp4; codecs=\"avc1.64001f,mp4a.40.2\""
         );
         assert_eq!(mime_type(Track::Main, ""), "video/mp4");
+        assert_eq!(
+            mime_type(Track::Main, "avc1.64001f, mp4a.40.34"),
+            "video/mp4; codecs=\"avc1.64001f,mp3\""
+        );
     }
 
     #[test]

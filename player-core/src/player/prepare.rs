@@ -69,6 +69,8 @@ impl Player {
         let Some((playlist, segment)) = self.cursor_segment(state) else { return Ready::No };
         let has_init = playlist.init_of(segment).is_some();
         let discontinuity = segment.discontinuity;
+        let last = playlist.end_list
+            && playlist.segments.last().is_some_and(|last| last.sequence == segment.sequence);
         let key = playlist.keys_of(segment).to_vec();
         let iv = key.first().map(|key| key.iv_of(segment));
         let plain = match state.prepared.as_ref().filter(|prepared| prepared.segment == id) {
@@ -116,7 +118,7 @@ impl Player {
         state.raw_audio = container == Container::RawAudio;
         state.transmuxed_last = Some(id);
         state.prepared = Some(Prepared { segment: id, stage: Stage::Working(job) });
-        self.outputs.push_back(Output::Transmux { job, track, reset: !follows, data });
+        self.outputs.push_back(Output::Transmux { job, track, reset: !follows, last, data });
         Ready::No
     }
 

@@ -3,8 +3,8 @@
 declare module 'potluck-transmux' {
   /** Turns a track's segments into fragmented MP4, one after the other. */
   export class Transmuxer {
-    /** Takes a whole segment; `reset`: it does not follow the one before. Throws what is wrong with it. */
-    transmux(data: Uint8Array, reset: boolean): void;
+    /** Takes a whole segment; `reset`: it does not follow the one before; `last`: none follows it. Throws what is wrong with it. */
+    transmux(data: Uint8Array, reset: boolean, last: boolean): void;
     /** The init section that the last segment's fragments need; undefined: the same as before. */
     init(): Uint8Array | undefined;
     /** Codecs of the init section, separated by commas. */

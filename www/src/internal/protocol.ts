@@ -64,8 +64,8 @@ export type Job =
   /** AES in CBC mode with PKCS #7 padding, or in CTR mode with a counter of 64 bits; `key` has 16 or 32 bytes. Answered by `decrypted`. */
   | { type: 'decrypt'; job: number; cipher: 'aes-cbc' | 'aes-ctr'; key: Uint8Array<ArrayBuffer>; iv: Uint8Array<ArrayBuffer>; data: Uint8Array<ArrayBuffer> }
   /** A whole segment, MPEG-2 TS or raw audio, into fragmented MP4. The segments of a track come in order; `reset`: this one does not follow
-   * the one before. Answered by `transmuxed`. */
-  | { type: 'transmux'; job: number; track: Track; reset: boolean; data: Uint8Array<ArrayBuffer> };
+   * the one before; `last`: none follows it. Answered by `transmuxed`. */
+  | { type: 'transmux'; job: number; track: Track; reset: boolean; last: boolean; data: Uint8Array<ArrayBuffer> };
 
 /** Workshop → engine. */
 export type JobAnswer =

@@ -50,13 +50,13 @@ export class Workshop {
     this.#answer({ type: 'decrypted', job, data: plain });
   }
 
-  async #transmux({ job, track, reset, data }: TransmuxJob): Promise<void> {
+  async #transmux({ job, track, reset, last, data }: TransmuxJob): Promise<void> {
     const answer: Extract<JobAnswer, { type: 'transmuxed' }> = { type: 'transmuxed', job, init: null, codecs: '', media: null, start: 0, error: '' };
     try {
       const module = await this.#load();
       let transmuxer = this.#transmuxers.get(track);
       if (!transmuxer) this.#transmuxers.set(track, (transmuxer = new module.Transmuxer()));
-      transmuxer.transmux(data, reset);
+      transmuxer.transmux(data, reset, last);
       answer.init = transmuxer.init() ?? null;
       answer.codecs = transmuxer.codecs();
       answer.media = transmuxer.media();
