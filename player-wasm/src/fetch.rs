@@ -76,6 +76,8 @@ impl Drop for Fetch {
     }
 }
 
+type Handler = Closure<dyn Fn(JsValue)>;
+
 /// One request's course. It belongs to the handlers of the promise that it waits for: aborted or not, that settles.
 struct Transfer {
     shell: Weak<Shell>,
@@ -83,7 +85,7 @@ struct Transfer {
     signal: Option<AbortSignal>,
     reader: RefCell<Option<Reader>>,
     /// The handlers.
-    next: Cell<Option<[Closure<dyn Fn(JsValue)>; 2]>>,
+    next: Cell<Option<[Handler; 2]>>,
 }
 
 impl Transfer {
