@@ -47,7 +47,7 @@ pub enum Transmuxed {
     Init {
         /// The bytes to append.
         data: Vec<u8>,
-        /// RFC 6381 codec strings, joined by commas: video first.
+        /// RFC 6381 codec strings, joined by commas: video first. MP3 is `mp3`, as browsers call it.
         codecs: String,
     },
     /// One fragment (`moof` and `mdat`) of all tracks, at most about half a second of video; the next random access
@@ -122,6 +122,13 @@ impl Transmuxer {
     /// (`mp4a.40.5`, `mp4a.40.29`). Call it before the first segment.
     pub fn declare(&mut self, codecs: &str) {
         self.tracks.he_aac = codecs.contains("mp4a.40.5") || codecs.contains("mp4a.40.29");
+    }
+
+    /// For browsers that take no MP3 in MP4 (Chromium; ask `MediaSource.isTypeSupported`): MP3 without video comes out
+    /// as bare frames for a `SourceBuffer` of type `audio/mpeg`. Its init section then is empty, and since frames carry
+    /// no times, each fragment's `start` is to be set as `timestampOffset`. Call it before the first segment.
+    pub const fn bare_mp3(&mut self, bare: bool) {
+        self.tracks.mux.bare_mp3 = bare;
     }
 
     /// Starts a segment. With `discontinuity` timestamps, streams and partial samples of the last one are forgotten

@@ -50,6 +50,8 @@ pub(crate) struct Mux {
     /// Tracks that the first init section waits for.
     pub(crate) awaited: [bool; 2],
     sequence: u32,
+    /// MP3 without video comes out as it is.
+    pub(crate) bare_mp3: bool,
     pub(crate) queue: VecDeque<Transmuxed>,
 }
 
@@ -104,7 +106,8 @@ impl Mux {
             let codecs: Vec<&str> =
                 self.configs.iter().flatten().map(|config| config.codec.as_str()).collect();
             let codecs = codecs.join(",");
-            self.queue.push_back(Transmuxed::Init { data: mp4::init(&self.configs), codecs });
+            let data = if self.is_bare() { Vec::new() } else { mp4::init(&self.configs) };
+            self.queue.push_back(Transmuxed::Init { data, codecs });
         }
         // A gap or a step back in a track's times needs a fragment of its own.
         let mut next = [(0, 0); 2];
@@ -139,7 +142,10 @@ impl Mux {
                 break;
             }
             self.sequence = self.sequence.wrapping_add(1);
-            let data = mp4::fragment(self.sequence, &pieces);
+            let data = match pieces.first() {
+                Some(piece) if self.is_bare() => piece.data.to_vec(),
+                _ => mp4::fragment(self.sequence, &pieces),
+            };
             self.queue.push_back(Transmuxed::Media { data, start, duration: end - start });
         }
         for run in &mut self.runs {
@@ -147,6 +153,14 @@ impl Mux {
             run.data.drain(..run.complete);
             run.complete = 0;
         }
+    }
+
+    /// Whether what comes out is MP3 frames and no MP4.
+    fn is_bare(&self) -> bool {
+        let audio = self.configs[AUDIO].as_ref();
+        self.bare_mp3
+            && self.configs[VIDEO].is_none()
+            && audio.is_some_and(|config| config.codec == crate::audio::mpeg::CODEC)
     }
 
     /// Bytes held for samples and results.

@@ -117,7 +117,7 @@ impl Raw {
             }
             None => {
                 let next = tracks.audio.as_ref().and_then(Audio::next_ticks);
-                next.or(tracks.clock.last()).unwrap_or(0)
+                next.or_else(|| tracks.clock.last()).unwrap_or(0)
             }
         };
         tracks.mux.queue.push_back(Transmuxed::Id3 { pts: pts as f64 / HZ as f64, data });

@@ -25,7 +25,8 @@ impl Tracks {
             result = video.scan(&mut self.mux, true);
         }
         if let Some(audio) = &mut self.audio {
-            result = result.and(audio.push(&mut self.mux, &[], true));
+            let ended = audio.push(&mut self.mux, &[], true);
+            result = result.and(ended);
             audio.drop_partial();
         }
         self.mux.cut(true);

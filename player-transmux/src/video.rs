@@ -312,7 +312,7 @@ impl Video {
             run.data.truncate(run.complete);
             return;
         };
-        if key {
+        if key && mux.runs[VIDEO].complete > 0 {
             mux.cut(false);
         }
         for data in std::mem::take(&mut self.prefix.captions) {

@@ -150,15 +150,18 @@ fn run(segments: &[&[u8]], piece: usize) -> (Counted, Result<(), TransmuxError>)
         transmuxer.begin(false);
         for piece in segment.chunks(piece.max(1)) {
             fed += piece.len();
-            result = result.and(transmuxer.push(piece));
+            let pushed = transmuxer.push(piece);
+            result = result.and(pushed);
             drain(&mut transmuxer, &mut counted);
             // What is held is at most what came, with what each sample costs besides.
             assert!(transmuxer.buffered_bytes() <= 8 * fed + 4096);
         }
-        result = result.and(transmuxer.end());
+        let ended = transmuxer.end();
+        result = result.and(ended);
         drain(&mut transmuxer, &mut counted);
     }
-    result = result.and(transmuxer.finish());
+    let finished = transmuxer.finish();
+    result = result.and(finished);
     drain(&mut transmuxer, &mut counted);
     (counted, result)
 }
@@ -300,6 +303,23 @@ fn raw(kind: u8) -> Vec<u8> {
             })
             .collect(),
     }
+}
+
+#[test]
+fn mp3_comes_out_bare_when_asked_for() {
+    let frames = raw(1);
+    let mut transmuxer = Transmuxer::new();
+    transmuxer.bare_mp3(true);
+    transmuxer.begin(false);
+    assert_eq!(transmuxer.push(&frames), Ok(()));
+    assert_eq!(transmuxer.end(), Ok(()));
+    let init = Transmuxed::Init { data: Vec::new(), codecs: "mp3".to_owned() };
+    assert_eq!(transmuxer.poll(), Some(init));
+    assert_eq!(
+        transmuxer.poll(),
+        Some(Transmuxed::Media { data: frames, start: 0.0, duration: 6.0 * 1152.0 / 48_000.0 })
+    );
+    assert_eq!(transmuxer.poll(), None);
 }
 
 proptest! {

@@ -66,7 +66,7 @@ fn hevc_and_aac() {
 #[test]
 fn mp3_ac3_and_ec3() {
     for (codec, options, string) in [
-        ("libmp3lame", "", "mp4a.6B"),
+        ("libmp3lame", "", "mp3"),
         ("ac3", "", "ac-3"),
         ("eac3", "", "ec-3"),
         ("aac", "-mpegts_flags latm", "mp4a.40.2"),

@@ -96,7 +96,10 @@ impl Latm {
         if extension {
             return None;
         }
-        let end = told.map_or(bits.position(), |told| start.saturating_add(told));
+        let end = match told {
+            Some(told) => start.saturating_add(told),
+            None => bits.position(),
+        };
         bits.skip(end.checked_sub(bits.position())?);
         if bits.read(3) != 0 {
             return None; // frameLengthType
@@ -179,7 +182,7 @@ fn copy_bits(out: &mut Vec<u8>, data: &[u8], at: usize, count: usize) {
         let low = if shift == 0 { 0 } else { byte(first + index + 1) >> (8 - shift) };
         out.push(high | low);
     }
-    if count % 8 != 0
+    if !count.is_multiple_of(8)
         && let Some(last) = out.last_mut()
     {
         *last &= 0xffu8 << (8 - count % 8);

@@ -3,7 +3,7 @@
 mod ac3;
 mod adts;
 mod latm;
-mod mpeg;
+pub(crate) mod mpeg;
 mod opus;
 
 use crate::clock::{HZ, Stamp, Stamps};

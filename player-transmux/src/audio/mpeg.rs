@@ -5,6 +5,9 @@ use crate::error::TransmuxError;
 use crate::mp4;
 use crate::mux::Config;
 
+/// Its codec string.
+pub(crate) const CODEC: &str = "mp3";
+
 /// kbit/s of layer 3 by index, MPEG-1 and MPEG-2.
 const BITRATES: [[u16; 15]; 2] = [
     [0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320],
@@ -58,11 +61,10 @@ pub(super) fn config(frame: &[u8]) -> Option<Config> {
     let Ok(Found::Frame(found)) = find(frame) else { return None };
     let channels = if frame.get(3)? & 0xc0 == 0xc0 { 1 } else { 2 };
     // MPEG-1 audio, or MPEG-2 audio with its lower frequencies
-    let (object_type, codec) =
-        if found.rate >= 32_000 { (0x6b, "mp4a.6B") } else { (0x69, "mp4a.69") };
-    let esds = mp4::esds(object_type, &[]);
+    let esds = mp4::esds(if found.rate >= 32_000 { 0x6b } else { 0x69 }, &[]);
     Some(Config {
-        codec: codec.to_owned(),
+        // The one name that a browser takes for MP3 in MP4 (Firefox; none takes `mp4a.6B`).
+        codec: CODEC.to_owned(),
         entry: mp4::audio_entry(b"mp4a", channels, found.rate, b"esds", &esds),
         timescale: found.rate,
         size: None,
@@ -92,6 +94,7 @@ mod tests {
     #[test]
     fn mono_of_low_frequency_has_its_own_type() {
         let config = config(&[0xff, 0xf3, 0x84, 0xc0]).expect("a configuration");
-        assert_eq!((config.codec.as_str(), config.timescale), ("mp4a.69", 24_000));
+        assert_eq!((config.codec.as_str(), config.timescale), ("mp3", 24_000));
+        assert!(config.entry.windows(4).any(|window| window == [4, 13, 0x69, 0x15]));
     }
 }
