@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::SystemTime;
 
-use wasm_bindgen_cli_support::Bindgen;
+use wasm_bindgen_cli_support::{Bindgen, EncodeInto};
 
+use crate::names;
 use crate::step::{capture, cargo, npm, run, step};
 use crate::system;
 
@@ -205,21 +206,26 @@ fn bind(root: &Path, module: &Module) -> Result<(), String> {
         fs::create_dir_all(folder).map_err(|error| cannot("create", folder, &error))?;
     }
     println!("    wasm-bindgen --target web, for {}", module.what);
-    Bindgen::new()
-        .input_path(&input)
-        .web(true)
-        .and_then(|bindgen| bindgen.out_name(module.name).typescript(true).generate(&unbound))
-        .map_err(|error| {
-            format!(
-                "wasm-bindgen could not bind {}: {error:#}\n  \
-                 crate and bindgen must have one version: see wasm-bindgen in Cargo.toml",
-                input.display()
-            )
-        })?;
-    for name in [format!("{}.js", module.name), format!("{}.d.ts", module.name)] {
-        let from = unbound.join(&name);
-        fs::copy(&from, folder.join(&name)).map_err(|error| cannot("copy", &from, &error))?;
-    }
+    let failed = |error| {
+        format!(
+            "wasm-bindgen could not bind {}: {error:#}\n  \
+             crate and bindgen must have one version: see wasm-bindgen in Cargo.toml",
+            input.display()
+        )
+    };
+    let mut bindgen = Bindgen::new();
+    bindgen.input_path(&input).out_name(module.name).typescript(true).web(true).map_err(failed)?;
+    // What the page does without: old browsers' text encoders, a default path, the tools' names.
+    bindgen.encode_into(EncodeInto::Always);
+    bindgen.omit_default_module_path(true).remove_producers_section(true);
+    let mut bound = bindgen.generate_output().map_err(failed)?;
+    let script = names::shorten(&mut bound, module.name)?;
+    bound.emit(&unbound).map_err(failed)?;
+    let glue = folder.join(module.name).with_extension("js");
+    fs::write(&glue, script).map_err(|error| cannot("write", &glue, &error))?;
+    let types = format!("{}.d.ts", module.name);
+    let from = unbound.join(&types);
+    fs::copy(&from, folder.join(&types)).map_err(|error| cannot("copy", &from, &error))?;
     let mut shrink = Command::new("node");
     shrink
         .current_dir(root.join("www"))

@@ -9,6 +9,7 @@ mod bench;
 mod build;
 mod check;
 mod demo;
+mod names;
 mod sample;
 mod size;
 mod step;
