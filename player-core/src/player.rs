@@ -371,17 +371,21 @@ impl Player {
     }
 
     fn break_stall(&mut self, now: Instant) {
-        if self.tracks.is_empty() || self.ended {
-            return;
-        }
         let playhead = self.playhead;
         let Some(lagging) = self.tracks.iter().min_by(|a, b| {
             a.buffered.ahead(playhead.position).total_cmp(&b.buffered.ahead(playhead.position))
         }) else {
             return;
         };
-        let fetching_hole = lagging.fills(playhead.position);
         let buffered = lagging.buffered.clone();
+        // Whether what is appended next belongs before what is buffered behind the hole.
+        let fetching_hole = buffered.next_start(playhead.position).is_some_and(|next| {
+            match (lagging.cursor, self.cursor_segment(lagging)) {
+                (None, _) => true,
+                (_, Some((_, segment))) => segment.start < next - 0.1,
+                (_, None) => false,
+            }
+        });
         match self.stall.observe(now, &playhead, &buffered, fetching_hole) {
             Some(StallAction::JumpHole(position) | StallAction::Nudge(position)) => {
                 tracing::debug!(position, "stall");

@@ -10,6 +10,8 @@ use crate::time::Instant;
 const STALL: Duration = Duration::from_millis(1200);
 /// A hole in front of the playhead up to this long is jumped at once, in seconds.
 const SMALL_HOLE: f64 = 0.5;
+/// Browsers stop up to this long before the end of what is buffered, in seconds.
+const EDGE: f64 = 0.25;
 /// Nudges before giving up on this position.
 const NUDGES: u32 = 3;
 
@@ -52,7 +54,7 @@ impl StallWatch {
             }
         }
         let ahead = buffered.ahead(playhead.position);
-        if ahead < 0.05 {
+        if ahead < 0.05 || ahead < EDGE && playhead.ready_state < 3 {
             let next = buffered.next_start(playhead.position)?;
             let small = next - playhead.position <= SMALL_HOLE;
             if small || (!fetching_hole && now.since(self.since) >= STALL) {
@@ -111,6 +113,19 @@ mod tests {
             watch.observe(at(5100), &playhead(4.0), &buffered, false),
             Some(StallAction::JumpHole(8.01))
         );
+    }
+
+    #[test]
+    fn a_hole_is_jumped_from_where_the_browser_stopped_before_it() {
+        let mut watch = StallWatch::default();
+        let buffered = Ranges::new(vec![0.0..7.936, 11.925..24.0]);
+        watch.observe(at(0), &playhead(7.88), &buffered, false);
+        assert_eq!(
+            watch.observe(at(1500), &playhead(7.88), &buffered, false),
+            Some(StallAction::JumpHole(11.935))
+        );
+        let playing = Playhead { ready_state: 4, ..playhead(7.8) };
+        assert_eq!(watch.observe(at(3000), &playing, &buffered, false), None);
     }
 
     #[test]

@@ -146,11 +146,6 @@ impl TrackState {
             self.doing = Doing::Other;
         }
     }
-
-    /// Whether bytes for this position are still to come.
-    pub(super) fn fills(&self, position: f64) -> bool {
-        !self.ended && self.buffered.ahead(position) < 0.05
-    }
 }
 
 #[cfg(test)]
