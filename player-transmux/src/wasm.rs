@@ -41,7 +41,7 @@ impl Binding {
         self.drain();
         if last {
             // What was held back for a segment to come is whole now.
-            self.transmuxer.begin(true);
+            let _ = self.transmuxer.finish();
             self.drain();
         }
         fed.map_err(|error| error.to_string())

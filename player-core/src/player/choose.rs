@@ -348,6 +348,9 @@ impl Player {
         state.restart();
         state.list = switch.list;
         state.switch = None;
+        // The end may have been told already: what is appended now opens the stream again.
+        self.ended = false;
+        let state = &mut self.tracks[track];
         state.cursor = Some(super::track::Cursor { sequence: first, offset: 0 });
         self.update_timeline(now);
     }
