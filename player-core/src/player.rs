@@ -12,7 +12,7 @@ mod track;
 mod transfer;
 
 use crate::ordered::OrderedMap;
-use std::collections::VecDeque;
+use crate::queue::Queue;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -70,7 +70,7 @@ struct Document {
 pub struct Player {
     config: Config,
     rng: fastrand::Rng,
-    outputs: VecDeque<Output>,
+    outputs: Queue<Output>,
     wake: Option<Instant>,
     next_request: u64,
     online: bool,
@@ -130,7 +130,7 @@ impl Player {
         Self {
             config,
             rng,
-            outputs: VecDeque::new(),
+            outputs: Queue::new(),
             wake: None,
             next_request: 0,
             online: true,

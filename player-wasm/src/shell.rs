@@ -1,7 +1,6 @@
 //! The loop around the core: one input, a full drain of the outputs, one timer.
 
 use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
 use std::rc::{Rc, Weak};
 use std::time::Duration;
 
@@ -9,7 +8,7 @@ use js_sys::{Array, ArrayBuffer, Function};
 use player_core::io::{ConnectionId, Input, Output, Playhead, RequestId, TrackerId};
 use player_core::time::Instant;
 use player_core::wire::Message;
-use player_core::{Config, Player};
+use player_core::{Config, Player, Queue};
 use wasm_bindgen::prelude::*;
 use web_sys::{RtcDataChannel, RtcDataChannelState};
 
@@ -52,7 +51,7 @@ pub(crate) struct Shell {
     me: Weak<Self>,
     post: Function,
     timer: Timer,
-    queue: RefCell<VecDeque<Task>>,
+    queue: RefCell<Queue<Task>>,
     running: Cell<bool>,
     /// One for each load: the start position is part of its configuration.
     player: RefCell<Option<Player>>,

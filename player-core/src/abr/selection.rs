@@ -27,13 +27,13 @@ const COMFORTABLE: f64 = 15.0;
 /// Index of the variant to fetch, among the playable and not excluded; `None` when there is none.
 pub(crate) fn select(
     variants: &[VariantInfo],
-    excluded: impl Fn(usize) -> bool,
+    excluded: &dyn Fn(usize) -> bool,
     situation: &Situation,
 ) -> Option<usize> {
     let mut usable: Vec<usize> = (0..variants.len())
         .filter(|index| variants[*index].playable && !excluded(*index))
         .collect();
-    usable.sort_by_key(|index| variants[*index].bitrate_bps);
+    usable.sort_unstable_by_key(|index| (variants[*index].bitrate_bps, *index));
     let lowest = *usable.first()?;
     let best = |share: f64| {
         let limit = situation.bandwidth_bps * share;
@@ -87,28 +87,28 @@ mod tests {
 
     #[test]
     fn the_first_variant_fits_the_guess() {
-        assert_eq!(select(&variants(), |_| false, &situation(2e6, 0.0, None)), Some(1));
-        assert_eq!(select(&variants(), |_| false, &situation(1e5, 0.0, None)), Some(0));
+        assert_eq!(select(&variants(), &|_| false, &situation(2e6, 0.0, None)), Some(1));
+        assert_eq!(select(&variants(), &|_| false, &situation(1e5, 0.0, None)), Some(0));
     }
 
     #[test]
     fn a_rise_needs_a_margin_and_a_buffer() {
-        assert_eq!(select(&variants(), |_| false, &situation(5e6, 2.0, Some(0))), Some(0));
-        assert_eq!(select(&variants(), |_| false, &situation(5e6, 8.0, Some(0))), Some(2));
-        assert_eq!(select(&variants(), |_| false, &situation(2.1e6, 8.0, Some(1))), Some(1));
+        assert_eq!(select(&variants(), &|_| false, &situation(5e6, 2.0, Some(0))), Some(0));
+        assert_eq!(select(&variants(), &|_| false, &situation(5e6, 8.0, Some(0))), Some(2));
+        assert_eq!(select(&variants(), &|_| false, &situation(2.1e6, 8.0, Some(1))), Some(1));
     }
 
     #[test]
     fn a_fall_waits_while_the_buffer_is_comfortable() {
-        assert_eq!(select(&variants(), |_| false, &situation(1e6, 20.0, Some(2))), Some(2));
-        assert_eq!(select(&variants(), |_| false, &situation(1e6, 8.0, Some(2))), Some(1));
+        assert_eq!(select(&variants(), &|_| false, &situation(1e6, 20.0, Some(2))), Some(2));
+        assert_eq!(select(&variants(), &|_| false, &situation(1e6, 8.0, Some(2))), Some(1));
     }
 
     #[test]
     fn what_cannot_be_played_is_never_chosen() {
         let mut all = variants();
         all[2].playable = false;
-        assert_eq!(select(&all, |index| index == 1, &situation(9e6, 20.0, Some(1))), Some(0));
-        assert_eq!(select(&all, |_| true, &situation(9e6, 20.0, None)), None);
+        assert_eq!(select(&all, &|index| index == 1, &situation(9e6, 20.0, Some(1))), Some(0));
+        assert_eq!(select(&all, &|_| true, &situation(9e6, 20.0, None)), None);
     }
 }

@@ -15,7 +15,7 @@ impl Ranges {
         ranges.retain(|range| {
             range.start.is_finite() && range.end.is_finite() && range.start < range.end
         });
-        ranges.sort_by(|a, b| a.start.total_cmp(&b.start));
+        ranges.sort_unstable_by(|a, b| a.start.total_cmp(&b.start));
         let mut joined: Vec<Range<f64>> = Vec::with_capacity(ranges.len());
         for range in ranges {
             match joined.last_mut() {

@@ -272,7 +272,7 @@ impl MediaPlaylist {
             filled.push(Segment { uri, title, init, keys, ..*segment });
         }
         filled.append(&mut newer.segments);
-        filled.sort_by_key(|segment| segment.sequence);
+        filled.sort_unstable_by_key(|segment| segment.sequence);
         newer.segments = filled;
         newer.inherit();
         let mut dates: Vec<DateAnchor> = Vec::new();
@@ -284,7 +284,7 @@ impl MediaPlaylist {
             }
         }
         newer.dates.append(&mut dates);
-        newer.dates.sort_by_key(|anchor| anchor.sequence);
+        newer.dates.sort_unstable_by_key(|anchor| anchor.sequence);
         newer.skipped_segments = 0;
         // Its text lacks the skipped segments: the next reload is read whole.
         newer.marks = Marks::default();

@@ -16,7 +16,7 @@ impl Player {
         if let Some(index) = self.manual_variant.filter(|index| !refused(*index)) {
             return Some(index);
         }
-        select(&self.title.variants, refused, &self.situation(now, None))
+        select(&self.title.variants, &refused, &self.situation(now, None))
     }
 
     /// Sets up the tracks that this variant needs; their playlists are loaded next.
@@ -119,7 +119,7 @@ impl Player {
                     || (self.offered_audio(index).is_empty() == separate)
             };
             if let Some(best) =
-                select(&self.title.variants, unfit, &self.situation(now, Some(current)))
+                select(&self.title.variants, &unfit, &self.situation(now, Some(current)))
                 && best != current
             {
                 self.begin_switch(0, best);

@@ -63,7 +63,7 @@ impl Player {
             !self.store.is_complete(want.id)
                 && self.segment_failures.get(&want.id).is_none_or(|failure| !failure.empty)
         });
-        wants.sort_by_key(|want| (want.deadline, want.id));
+        wants.sort_unstable_by_key(|want| (want.deadline, want.id));
         self.make_room(now);
         if wants.is_empty() {
             return;

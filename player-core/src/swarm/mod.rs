@@ -8,7 +8,7 @@ mod picker;
 mod uploads;
 
 use crate::ordered::{OrderedMap, OrderedSet};
-use std::collections::VecDeque;
+use crate::queue::Queue;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -55,7 +55,7 @@ pub(crate) enum SwarmEvent {
 #[derive(Debug)]
 pub(crate) struct Swarm {
     peers: OrderedMap<ConnectionId, Peer>,
-    outbox: VecDeque<(ConnectionId, Message)>,
+    outbox: Queue<(ConnectionId, Message)>,
     own: Hello,
     /// Blocks asked from peers.
     requested: OrderedSet<(SegmentId, u16)>,
@@ -86,7 +86,7 @@ impl Swarm {
         own.capabilities = capabilities(upload);
         Self {
             peers: OrderedMap::new(),
-            outbox: VecDeque::new(),
+            outbox: Queue::new(),
             own,
             requested: OrderedSet::new(),
             changed: OrderedSet::new(),

@@ -1,7 +1,7 @@
 //! What is given: requests in the order they came, a few peers at a time, within the limit.
 
 use crate::ordered::OrderedMap;
-use std::collections::VecDeque;
+use crate::queue::Queue;
 use std::time::Duration;
 
 use super::Peer;
@@ -103,7 +103,7 @@ impl Uploads {
         store: &Store,
         high: usize,
         low: usize,
-        outbox: &mut VecDeque<(ConnectionId, Message)>,
+        outbox: &mut Queue<(ConnectionId, Message)>,
     ) -> u64 {
         self.refill(now);
         let mut sent = 0;

@@ -6,7 +6,7 @@
 //! back when a response shows that nobody was there to get them.
 
 use crate::ordered::OrderedMap;
-use std::collections::VecDeque;
+use crate::queue::Queue;
 use std::time::Duration;
 
 use super::binary::OfferId;
@@ -182,7 +182,7 @@ pub struct Signaling {
     gather_failures: u32,
     now: Instant,
     deadline: Option<Instant>,
-    outputs: VecDeque<SignalingOutput>,
+    outputs: Queue<SignalingOutput>,
 }
 
 impl Signaling {
@@ -223,7 +223,7 @@ impl Signaling {
             gather_failures: 0,
             now: Instant::default(),
             deadline: None,
-            outputs: VecDeque::new(),
+            outputs: Queue::new(),
         }
     }
 
@@ -299,7 +299,9 @@ impl Signaling {
             {
                 tracing::debug!(tracker = tracker.0, reason = failure.reason, "announce refused");
                 let sent = link.refused(now, &failure.reason);
-                self.take_back(now, sent.into_iter().flat_map(|sent| sent.offers));
+                for offer in sent.into_iter().flat_map(|sent| sent.offers) {
+                    self.take_back(now, offer);
+                }
             }
             Ok(_) => {}
             Err(error) => {
@@ -315,7 +317,9 @@ impl Signaling {
             && !matches!(link.socket, Socket::Closed { .. })
         {
             let unanswered = link.closed(now, &mut self.rng);
-            self.take_back(now, unanswered.into_iter().flat_map(|sent| sent.offers));
+            for offer in unanswered.into_iter().flat_map(|sent| sent.offers) {
+                self.take_back(now, offer);
+            }
         }
         self.advance(now);
     }
@@ -445,8 +449,9 @@ impl Signaling {
         }
         // The first offers went to one member each; the rest nobody got.
         let handed_out = others.map_or(usize::MAX, |others| others as usize);
-        let kept = sent.into_iter().flat_map(|sent| sent.offers).skip(handed_out);
-        self.take_back(now, kept);
+        for offer in sent.into_iter().flat_map(|sent| sent.offers).skip(handed_out) {
+            self.take_back(now, offer);
+        }
     }
 
     fn offered(&mut self, now: Instant, tracker: TrackerId, relay: OfferRelay) {
@@ -503,18 +508,15 @@ impl Signaling {
         self.outputs.push_back(SignalingOutput::Introduced { connection, peer, offered: true });
     }
 
-    /// Puts offers that no one got back into the pool.
-    fn take_back(&mut self, now: Instant, offers: impl Iterator<Item = ConnectionId>) {
-        for connection in offers {
-            if let Some(Stage::Announced { offer, since, .. }) =
-                self.connections.get_mut(&connection)
-                && *since + READY_LIFETIME > now
-            {
-                let offer_id = offer.offer_id;
-                let offer = Offer { offer_id, sdp: std::mem::take(&mut offer.sdp) };
-                let since = *since;
-                self.connections.insert(connection, Stage::Ready { offer, since });
-            }
+    /// Puts an offer that no one got back into the pool.
+    fn take_back(&mut self, now: Instant, connection: ConnectionId) {
+        if let Some(Stage::Announced { offer, since, .. }) = self.connections.get_mut(&connection)
+            && *since + READY_LIFETIME > now
+        {
+            let offer_id = offer.offer_id;
+            let offer = Offer { offer_id, sdp: std::mem::take(&mut offer.sdp) };
+            let since = *since;
+            self.connections.insert(connection, Stage::Ready { offer, since });
         }
     }
 
@@ -557,7 +559,9 @@ impl Signaling {
                 }
             }
         }
-        self.take_back(now, unanswered.into_iter());
+        for offer in unanswered {
+            self.take_back(now, offer);
+        }
     }
 
     fn fill_pool(&mut self, now: Instant) {

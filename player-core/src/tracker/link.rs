@@ -1,10 +1,10 @@
 //! One tracker of a session: its socket, when it is tried again, and when it is announced to.
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::message::AnnounceResponse;
 use crate::io::ConnectionId;
+use crate::queue::Queue;
 use crate::time::Instant;
 
 /// How long a socket may take to open.
@@ -56,7 +56,7 @@ pub(super) struct Link {
     pub(super) announced: bool,
     /// A response has come since the start.
     pub(super) answered: bool,
-    pub(super) in_flight: VecDeque<Sent>,
+    pub(super) in_flight: Queue<Sent>,
     heard: Instant,
     /// When the next announce goes out, with or without offers.
     pub(super) next_announce: Instant,
@@ -80,7 +80,7 @@ impl Link {
             attempts: 0,
             announced: false,
             answered: false,
-            in_flight: VecDeque::new(),
+            in_flight: Queue::new(),
             heard: Instant::default(),
             next_announce: Instant::default(),
             offers_at: None,
@@ -121,7 +121,7 @@ impl Link {
     }
 
     /// The socket is gone; returns the announces that had no response.
-    pub(super) fn closed(&mut self, now: Instant, rng: &mut fastrand::Rng) -> VecDeque<Sent> {
+    pub(super) fn closed(&mut self, now: Instant, rng: &mut fastrand::Rng) -> Queue<Sent> {
         self.socket = Socket::Closed { retry_at: Some(now + backoff(self.attempts, rng)) };
         self.attempts = self.attempts.saturating_add(1);
         self.offers_at = None;
