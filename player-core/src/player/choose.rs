@@ -304,13 +304,11 @@ impl Player {
         let by_hand = self.manual_variant.is_some() || self.tracks[track].track == Track::Audio;
         let state = &self.tracks[track];
         let old = &self.title.lists[state.list];
-        let cursor_start =
-            state
-                .cursor
-                .and_then(|cursor| old.segment(cursor.sequence).map(|segment| (cursor, segment)))
-                .map(|(cursor, segment)| {
-                    if cursor.offset > 0 { segment.start + segment.duration } else { segment.start }
-                });
+        // A segment that was appended in part counts as not appended: what is missing of it would be a hole.
+        let cursor_start = state
+            .cursor
+            .and_then(|cursor| old.segment(cursor.sequence))
+            .map(|segment| segment.start);
         let Some(frontier) =
             cursor_start.or_else(|| state.buffered.end_at(position)).or(Some(position))
         else {
