@@ -16,8 +16,11 @@ const PARALLEL: usize = 2;
 const ELECTION_STEP: Duration = Duration::from_millis(800);
 /// A segment of which blocks turn up at peers is left to whoever fetches it until none has turned up for this long.
 const SPREAD_PATIENCE: Duration = Duration::from_millis(2500);
+/// Only what is due within this time is fetched by election: until then two leaders who do not know of each other notice
+/// what the other brings.
+const ELECTION_HORIZON: Duration = Duration::from_secs(20);
 /// Among strangers, only what is due within this time is fetched by election.
-const STRANGER_HORIZON: Duration = Duration::from_secs(8);
+const STRANGER_HORIZON: Duration = Duration::from_secs(5);
 /// With nothing buffered, how long peers that hold a segment are given to bring it before the origin is asked.
 const START_GRACE: Duration = Duration::from_millis(1000);
 /// What a fallback adds to the share of each segment that is taken from the origin early, per part of a segment.
@@ -344,7 +347,7 @@ impl Player {
     /// The origin is asked when it is this viewer's turn.
     fn fetch_if_elected(&mut self, now: Instant, want: &Want) {
         let (Some(swarm), Some(signaling)) = (&self.swarm, &self.signaling) else { return };
-        if !want.near {
+        if !want.near || want.deadline > now + ELECTION_HORIZON {
             return;
         }
         // While most members are not met yet, one of them may hold or fetch what seems to be nobody's.
