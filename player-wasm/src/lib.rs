@@ -22,11 +22,6 @@ use wasm_bindgen::prelude::*;
 use crate::messages::{config_from_js, task_from_js};
 use crate::shell::{Shell, Task};
 
-/// Half the code of the standard library's allocator, with as much memory.
-#[cfg(target_family = "wasm")]
-#[global_allocator]
-static ALLOCATOR: talc::wasm::WasmDynamicTalc = talc::wasm::new_wasm_dynamic_allocator();
-
 /// The engine of one player. Freed, it leaves the swarm and ends all that it had begun.
 #[wasm_bindgen]
 #[derive(Debug)]
