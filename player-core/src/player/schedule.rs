@@ -23,6 +23,10 @@ const ELECTION_HORIZON: Duration = Duration::from_secs(20);
 const STRANGER_HORIZON: Duration = Duration::from_secs(5);
 /// With nothing buffered, how long peers that hold a segment are given to bring it before the origin is asked.
 const START_GRACE: Duration = Duration::from_millis(1000);
+/// A segment that peers hold is asked of the origin no sooner than this before it is due, however slow the origin is.
+const COVERED_LEAD: Duration = Duration::from_millis(2500);
+/// A share is taken only from an origin that is so many times as fast as the stream.
+const AMPLE: f64 = 4.0;
 /// What a fallback adds to the share of each segment that is taken from the origin early, per part of a segment.
 const DEFICIT_GAIN: f64 = 0.25;
 /// What a segment that came without takes off, as a factor.
@@ -289,6 +293,10 @@ impl Player {
             self.bandwidth.latency(),
             jitter.fract(),
         );
+        if covered {
+            // An origin that is slow because all ask it at once only gets slower when they ask it sooner.
+            at = at.max(want.deadline - COVERED_LEAD);
+        }
         if want.deadline <= now && covered {
             // Nothing is buffered here. Peers that hold it all may be as quick as the origin.
             at = *self.overdue_since.get_or_insert_with(want.id, || now) + START_GRACE;
@@ -332,6 +340,10 @@ impl Player {
         else {
             return false;
         };
+        let bitrate = self.title.variants.get(want.list).map_or(0, |variant| variant.bitrate_bps);
+        if self.bandwidth.bps() < AMPLE * bitrate.max(500_000) as f64 {
+            return false;
+        }
         let count = stored.held.len();
         let wanted = ((self.deficit * f64::from(count)).round() as u16).min(count);
         if wanted == 0 {
