@@ -67,12 +67,14 @@ impl Player {
                 return;
             }
         }
-        let done =
-            !self.ended && self.tracks.iter().all(|track| track.open && track.ended && !track.busy);
+        let done = !self.ended && self.tracks.iter().all(|track| track.ended && !track.busy);
         if done && !self.tracks.is_empty() {
             if self.tracks.iter().all(|track| track.buffered == Ranges::default()) {
                 let url = self.title.url.clone();
                 return self.fail(now, PlayerError::PlaylistWithoutMedia { url });
+            }
+            if !self.tracks.iter().all(|track| track.open) {
+                return;
             }
             self.ended = true;
             self.outputs.push_back(Output::Media(MediaCommand::EndOfStream));
@@ -138,8 +140,11 @@ impl Player {
         let cursor = match state.cursor {
             Some(cursor) if !gone(cursor) => cursor,
             _ => {
-                let time = state.buffered.end_at(position).unwrap_or(position);
-                let Some(segment) = list.segment_for(time) else {
+                let held = state.buffered.end_at(position);
+                // Whoever seeks to the very end is shown the last segment.
+                let at_end = || (playlist.end_list && held.is_none()).then_some(last);
+                let Some(segment) = list.segment_for(held.unwrap_or(position)).or_else(at_end)
+                else {
                     let sequence = last.sequence + 1;
                     let ended = playlist.end_list;
                     let state = &mut self.tracks[index];
