@@ -69,7 +69,25 @@ for (const [name, launch] of [['Chromium', chromium], ['Firefox', firefox]]) {
       await viewer.plays(1, { seconds: 15 });
       const end = await viewer.until('it is at the end', (state) => state.ended, { seconds: 40 });
       assert.equal(end.stats.rebuffers, 0, inWords(end));
+      // Back, so far that nothing of the end is kept, and to the very end again.
+      await viewer.with((element) => {
+        element.currentTime = 3;
+        return element.play();
+      });
+      await viewer.plays(0.5, { seconds: 15 });
+      await viewer.with((element) => {
+        element.currentTime = element.duration;
+      });
+      const again = await viewer.until('it is at the end again', (state) => state.ended, { seconds: 15 });
+      assert.equal(again.error, null, inWords(again));
       assert.deepEqual(viewer.problems, []);
+      await viewer.close();
+    });
+
+    test('starts at the very end when it is asked to', { timeout: 60_000 }, async () => {
+      const viewer = await openViewer(browser, demo, { src: demo.vod, start: LENGTH });
+      const state = await viewer.until('it is at the end', (now) => now.ended || now.error !== null, { seconds: 20 });
+      assert.equal(state.error, null, inWords(state));
       await viewer.close();
     });
 
