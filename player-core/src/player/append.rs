@@ -21,6 +21,8 @@ use crate::wire::BLOCK_BYTES;
 const STARVING: f64 = 2.0;
 /// The back buffer is trimmed when it is this much longer than it should be, in seconds.
 const TRIM_STEP: f64 = 10.0;
+/// Media may end this much before its playlist says, in seconds.
+const END_TOLERANCE: f64 = 0.5;
 /// A discontinuity continues at what is buffered if that ends this close to where the playlist puts it, in seconds.
 const SEAM: f64 = 0.3;
 
@@ -142,7 +144,10 @@ impl Player {
             _ => {
                 let held = state.buffered.end_at(position);
                 // Whoever seeks to the very end is shown the last segment.
-                let at_end = || (playlist.end_list && held.is_none()).then_some(last);
+                let at_end = || {
+                    let missing = state.buffered.end_at(playlist.end() - END_TOLERANCE).is_none();
+                    (playlist.end_list && missing).then_some(last)
+                };
                 let Some(segment) = list.segment_for(held.unwrap_or(position)).or_else(at_end)
                 else {
                     let sequence = last.sequence + 1;
