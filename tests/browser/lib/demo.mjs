@@ -30,15 +30,21 @@ export async function startDemo({ faults = false, originLimit = null } = {}) {
     child.once('error', reject);
     child.once('exit', (code) => reject(new Error(`the demo server ended with ${code}: ${said.join('')}`)));
   });
-  return new Demo(child, port);
+  return new Demo(child, port, said);
 }
 
 /** A running server. */
 export class Demo {
   #child;
+  #stopped = false;
 
-  constructor(child, port) {
+  constructor(child, port, said) {
     this.#child = child;
+    child.removeAllListeners('exit');
+    child.once('exit', (code, signal) => {
+      // What fails next fails for this.
+      if (!this.#stopped) console.error(`the demo server on port ${port} ended by itself, ${signal ?? `with ${code}`}: ${said.join('')}`);
+    });
     this.port = port;
     this.url = `http://127.0.0.1:${port}`;
     this.tracker = `ws://127.0.0.1:${port}/announce`;
@@ -72,6 +78,7 @@ export class Demo {
   }
 
   async stop() {
+    this.#stopped = true;
     if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
     const ended = new Promise((resolve) => this.#child.once('exit', resolve));
     this.#child.kill('SIGTERM');
