@@ -85,13 +85,6 @@ fn drain(transmuxer: &mut Transmuxer, out: &mut Vec<u8>, tell: bool) {
                     eprintln!("media: {start:.3} s, {duration:.3} s, {} bytes", data.len());
                 }
             }
-            Transmuxed::Id3 { pts, data } if tell => {
-                eprintln!("id3: {pts:.3} s, {} bytes", data.len());
-            }
-            Transmuxed::Captions { pts, data } if tell => {
-                eprintln!("captions: {pts:.3} s, {} bytes", data.len());
-            }
-            Transmuxed::Id3 { .. } | Transmuxed::Captions { .. } => {}
         }
     }
 }

@@ -51,7 +51,9 @@ pub enum Transmuxed {
         codecs: String,
     },
     /// One fragment (`moof` and `mdat`) of all tracks, at most about half a second of video; the next random access
-    /// point begins another. The tracks of one fragment need not cover the same time.
+    /// point begins another. The tracks of one fragment need not cover the same time. Timed metadata that came
+    /// since the last one is in `emsg` boxes before it (one tag, version 1, scheme `https://aomedia.org/emsg/ID3`,
+    /// its time on the samples' timeline); captions are in the samples, in their SEI messages.
     Media {
         /// The bytes to append.
         data: Vec<u8>,
@@ -59,21 +61,6 @@ pub enum Transmuxed {
         start: f64,
         /// From there to the latest end, in seconds.
         duration: f64,
-    },
-    /// Timed metadata: an ID3 tag, from a metadata stream or from the head of raw audio.
-    Id3 {
-        /// When it applies, in seconds.
-        pts: f64,
-        /// The whole tag.
-        data: Vec<u8>,
-    },
-    /// CEA-608/708 captions of one picture, in decoding order.
-    Captions {
-        /// The picture's presentation time in seconds.
-        pts: f64,
-        /// The SEI message `user_data_registered_itu_t_t35`, from its country code on: `cc_data` (ATSC A/53 part 4
-        /// §6.2.3) begins at byte 8.
-        data: Vec<u8>,
     },
 }
 
@@ -175,6 +162,7 @@ impl Transmuxer {
             mux.awaited = known;
         }
         mux.cut(false);
+        mux.flush_events();
         let result = match (&self.container, result) {
             (Container::Unknown(_), result) | (_, result @ Err(_)) => result,
             _ if announced && known == [false; 2] => Err(TransmuxError::NoSamples),
@@ -188,7 +176,9 @@ impl Transmuxer {
     /// # Errors
     /// When that cannot be played.
     pub fn finish(&mut self) -> Result<(), TransmuxError> {
-        self.demux.finish_all(&mut self.tracks)
+        let result = self.demux.finish_all(&mut self.tracks);
+        self.tracks.mux.flush_events();
+        result
     }
 
     /// What has become ready, in order.

@@ -1,5 +1,6 @@
 //! Writing ISO BMFF boxes (ISO/IEC 14496-12, -14, -15): init sections and fragments.
 
+use crate::clock::HZ;
 use crate::mux::{Config, Sample};
 
 /// A writer of boxes.
@@ -237,11 +238,32 @@ const SYNC: u32 = 0x0200_0000;
 /// Depends on others; no sample for random access.
 const NOT_SYNC: u32 = 0x0101_0000;
 
-/// A fragment, `moof` and `mdat`, of the tracks' samples, each piece without gaps in time.
-pub(crate) fn fragment(sequence: u32, pieces: &[Piece<'_>]) -> Vec<u8> {
+/// Whose ID3 tags are ("Carriage of ID3 Timed Metadata in CMAF", AOM).
+const ID3_SCHEME: &[u8] = b"https://aomedia.org/emsg/ID3\0";
+
+/// Appends an event message (`emsg`, ISO/IEC 23009-1 §5.10.3.3, version 1) with an ID3 tag that applies from `pts`
+/// (ticks of 90 kHz) on.
+pub(crate) fn event(out: &mut Vec<u8>, pts: i64, id: u32, tag: &[u8]) {
+    let mut boxes = Boxes(std::mem::take(out));
+    let at = boxes.open_full(b"emsg", 1, 0);
+    boxes.u32(HZ as u32);
+    boxes.bytes(&pts.max(0).to_be_bytes());
+    boxes.u32(u32::MAX); // duration: not known
+    boxes.u32(id);
+    boxes.bytes(ID3_SCHEME);
+    boxes.bytes(&[0]); // value: none
+    boxes.bytes(tag);
+    boxes.close(at);
+    *out = boxes.0;
+}
+
+/// A fragment, `moof` and `mdat`, of the tracks' samples, each piece without gaps in time, behind `events`.
+pub(crate) fn fragment(events: &[u8], sequence: u32, pieces: &[Piece<'_>]) -> Vec<u8> {
     let bytes: usize = pieces.iter().map(|piece| piece.data.len()).sum();
     let samples: usize = pieces.iter().map(|piece| piece.samples.len()).sum();
-    let mut out = Boxes(Vec::with_capacity(bytes + samples * 16 + pieces.len() * 100 + 64));
+    let room = events.len() + bytes + samples * 16 + pieces.len() * 100 + 64;
+    let mut out = Boxes(Vec::with_capacity(room));
+    out.bytes(events);
     let moof = out.open(b"moof");
     out.words(b"mfhd", 0, &[sequence]);
     let mut offsets = [0; 2];
@@ -279,7 +301,7 @@ pub(crate) fn fragment(sequence: u32, pieces: &[Piece<'_>]) -> Vec<u8> {
         out.close(traf);
     }
     out.close(moof);
-    let mut start = out.0.len() + 8;
+    let mut start = out.0.len() - moof + 8;
     for (piece, offset) in pieces.iter().zip(offsets) {
         out.patch(offset, start as u32);
         start += piece.data.len();

@@ -3,7 +3,9 @@
 use std::collections::VecDeque;
 
 use crate::Transmuxed;
+use crate::clock::HZ;
 use crate::mp4::{self, Piece};
+use crate::ts::MAX_TAG;
 
 /// The video track's place.
 pub(crate) const VIDEO: usize = 0;
@@ -52,8 +54,15 @@ pub(crate) struct Mux {
     sequence: u32,
     /// MP3 without video comes out as it is.
     pub(crate) bare_mp3: bool,
+    /// Timed metadata since the last fragment, in `emsg` boxes; when the first of it applies, and how much came.
+    events: Vec<u8>,
+    events_start: i64,
+    events_count: u32,
     pub(crate) queue: VecDeque<Transmuxed>,
 }
+
+/// The most bytes of timed metadata that wait for a fragment; what comes then is left out.
+const MAX_EVENTS: usize = 2 * MAX_TAG;
 
 impl Mux {
     /// How a track's samples from now on are decoded. What came before is written first.
@@ -76,6 +85,35 @@ impl Mux {
         let run = &mut self.runs[track];
         run.complete += sample.size as usize;
         run.samples.push(sample);
+    }
+
+    /// Timed metadata, an ID3 tag, that applies from `pts` (ticks of 90 kHz) on.
+    pub(crate) fn event(&mut self, pts: i64, tag: &[u8]) {
+        if self.events.len() + tag.len() > MAX_EVENTS {
+            return;
+        }
+        if self.events.is_empty() {
+            self.events_start = pts;
+        }
+        mp4::event(&mut self.events, pts, self.events_count, tag);
+        self.events_count = self.events_count.wrapping_add(1);
+    }
+
+    /// Hands out timed metadata that no fragment follows.
+    pub(crate) fn flush_events(&mut self) {
+        if self.events.is_empty() || self.written == [None, None] {
+            return;
+        }
+        let events = std::mem::take(&mut self.events);
+        if self.is_bare() {
+            return;
+        }
+        if let Some(Transmuxed::Media { data, .. }) = self.queue.back_mut() {
+            data.extend_from_slice(&events);
+        } else {
+            let start = self.events_start as f64 / HZ as f64;
+            self.queue.push_back(Transmuxed::Media { data: events, start, duration: 0.0 });
+        }
     }
 
     /// How long a track's unwritten samples last, in its ticks.
@@ -144,7 +182,7 @@ impl Mux {
             self.sequence = self.sequence.wrapping_add(1);
             let data = match pieces.first() {
                 Some(piece) if self.is_bare() => piece.data.to_vec(),
-                _ => mp4::fragment(self.sequence, &pieces),
+                _ => mp4::fragment(&std::mem::take(&mut self.events), self.sequence, &pieces),
             };
             self.queue.push_back(Transmuxed::Media { data, start, duration: end - start });
         }
@@ -166,13 +204,10 @@ impl Mux {
     /// Bytes held for samples and results.
     pub(crate) fn bytes(&self) -> usize {
         let queued = self.queue.iter().map(|result| match result {
-            Transmuxed::Init { data, .. }
-            | Transmuxed::Media { data, .. }
-            | Transmuxed::Id3 { data, .. }
-            | Transmuxed::Captions { data, .. } => data.len(),
+            Transmuxed::Init { data, .. } | Transmuxed::Media { data, .. } => data.len(),
         });
         let held = self.runs.iter().map(|run| run.data.len() + run.samples.len() * 32);
-        queued.chain(held).sum()
+        queued.chain(held).sum::<usize>() + self.events.len()
     }
 }
 
@@ -263,6 +298,7 @@ mod tests {
     fn a_fragment_points_at_its_data() {
         let samples = [sample(90), sample(100)];
         let data = mp4::fragment(
+            &[],
             3,
             &[Piece { track: 2, video: false, samples: &samples, data: &[0xaa, 0xbb] }],
         );

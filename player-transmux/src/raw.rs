@@ -1,8 +1,7 @@
 //! Raw audio segments: ID3 tags, then frames (RFC 8216 §3.4).
 
-use crate::Transmuxed;
 use crate::audio::Audio;
-use crate::clock::{HZ, Stamp};
+use crate::clock::Stamp;
 use crate::error::TransmuxError;
 use crate::mux::{AUDIO, VIDEO};
 use crate::tracks::Tracks;
@@ -74,7 +73,7 @@ impl Raw {
             {
                 audio.drop_partial();
             }
-            self.tag(tracks, tag);
+            self.tag(tracks, &tag);
         }
         if tracks.audio.is_none() || self.timed {
             match Audio::detect(&self.head) {
@@ -105,7 +104,7 @@ impl Raw {
         Ok(true)
     }
 
-    fn tag(&mut self, tracks: &mut Tracks, data: Vec<u8>) {
+    fn tag(&mut self, tracks: &mut Tracks, data: &[u8]) {
         let time = data
             .windows(OWNER.len())
             .position(|window| window == OWNER)
@@ -120,6 +119,6 @@ impl Raw {
                 next.or_else(|| tracks.clock.last()).unwrap_or(0)
             }
         };
-        tracks.mux.queue.push_back(Transmuxed::Id3 { pts: pts as f64 / HZ as f64, data });
+        tracks.mux.event(pts, data);
     }
 }

@@ -1,8 +1,6 @@
 //! MPEG-2 transport streams (ISO/IEC 13818-1 §2.4.3): packets to elementary streams.
 
-use crate::Transmuxed;
 use crate::audio::Audio;
-use crate::clock::HZ;
 use crate::error::TransmuxError;
 use crate::mux::{AUDIO, VIDEO};
 use crate::pes::{self, Header};
@@ -318,7 +316,7 @@ impl Demux {
     fn tag(&mut self, tracks: &mut Tracks) {
         let data = std::mem::take(&mut self.tag);
         if let Some(pts) = self.tag_pts.take().filter(|_| !data.is_empty()) {
-            tracks.mux.queue.push_back(Transmuxed::Id3 { pts: pts as f64 / HZ as f64, data });
+            tracks.mux.event(pts, &data);
         }
     }
 

@@ -1,6 +1,5 @@
 //! Byte stream to samples: NAL units are found across packets, grouped into access units, written with lengths.
 
-use crate::Transmuxed;
 use crate::avc;
 use crate::bits::start_code;
 use crate::clock::{HZ, Stamp, Stamps};
@@ -29,8 +28,8 @@ enum Unit {
     Delimiter,
     /// A parameter set of kind 0 (VPS), 1 (SPS) or 2 (PPS).
     Set(usize),
-    /// Supplemental information, with the size of its NAL header.
-    Sei(usize),
+    /// Supplemental information.
+    Sei,
     /// Not needed for decoding.
     Other,
 }
@@ -45,7 +44,6 @@ struct Prefix {
     recovery: bool,
     /// Parameter sets that differ from those in use, with lengths.
     sets: Vec<u8>,
-    captions: Vec<Vec<u8>>,
 }
 
 /// The picture that is being put together at the end of the track's data.
@@ -185,7 +183,7 @@ impl Video {
                 },
                 32..=34 => Unit::Set(usize::from(kind - 32)),
                 35 => Unit::Delimiter,
-                39 => Unit::Sei(2),
+                39 => Unit::Sei,
                 _ => Unit::Other,
             };
         }
@@ -201,7 +199,7 @@ impl Video {
             }
             // Data partitions B and C follow their partition A.
             3 | 4 => Unit::Slice { first: false, key: false, intra: false, field: None },
-            6 => Unit::Sei(1),
+            6 => Unit::Sei,
             7 => Unit::Set(1),
             8 => Unit::Set(2),
             9 => Unit::Delimiter,
@@ -242,12 +240,8 @@ impl Video {
             }
             Unit::Delimiter => self.prefix.delimiter = true,
             Unit::Set(kind) => self.set(kind, nal),
-            Unit::Sei(header) => {
-                let sei = sei::read(nal, header);
-                self.prefix.recovery |= sei.recovery && !self.hevc;
-                if self.prefix.captions.len() < MAX_SETS {
-                    self.prefix.captions.extend(sei.captions);
-                }
+            Unit::Sei => {
+                self.prefix.recovery |= !self.hevc && sei::recovery(nal);
                 write(&mut mux.runs[VIDEO].data, nal);
             }
             Unit::Other => {}
@@ -314,10 +308,6 @@ impl Video {
         };
         if key && mux.runs[VIDEO].complete > 0 {
             mux.cut(false);
-        }
-        for data in std::mem::take(&mut self.prefix.captions) {
-            let pts = stamp.pts as f64 / HZ as f64;
-            mux.queue.push_back(Transmuxed::Captions { pts, data });
         }
         self.last = Some(stamp);
         self.picture = Some(Picture { stamp, key, field, size: 0 });

@@ -78,8 +78,6 @@ impl Binding {
                     self.start = Some(self.start.map_or(start, |first| first.min(start)));
                     self.media.extend_from_slice(&data);
                 }
-                // Metadata and captions have no taker yet.
-                Transmuxed::Id3 { .. } | Transmuxed::Captions { .. } => {}
             }
         }
     }

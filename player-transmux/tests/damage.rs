@@ -117,7 +117,7 @@ struct Counted {
     init: Vec<String>,
     media: Vec<(f64, f64)>,
     bytes: usize,
-    captions: Vec<f64>,
+    fragments: Vec<Vec<u8>>,
 }
 
 fn drain(transmuxer: &mut Transmuxer, counted: &mut Counted) {
@@ -131,12 +131,8 @@ fn drain(transmuxer: &mut Transmuxer, counted: &mut Counted) {
                 assert!(start.is_finite() && duration >= 0.0);
                 counted.bytes += data.len();
                 counted.media.push((start, duration));
+                counted.fragments.push(data);
             }
-            Transmuxed::Captions { pts, data } => {
-                counted.bytes += data.len();
-                counted.captions.push(pts);
-            }
-            Transmuxed::Id3 { data, .. } => counted.bytes += data.len(),
         }
     }
 }
@@ -167,14 +163,18 @@ fn run(segments: &[&[u8]], piece: usize) -> (Counted, Result<(), TransmuxError>)
 }
 
 #[test]
-fn captions_are_handed_out_with_their_pictures_times() {
+fn captions_stay_in_their_samples() {
     let (counted, result) = run(&[&stream(900_000)], 500);
     assert_eq!(result, Ok(()));
     assert_eq!(counted.init, ["avc1.64001e,mp4a.40.2"]);
-    assert_eq!(counted.captions.len(), 2);
-    assert!(
-        (counted.captions[0] - 10.0).abs() < 1e-9 && (counted.captions[1] - 10.24).abs() < 1e-9
-    );
+    // The unit of supplemental information, whole, and right behind it that of the picture.
+    let unit = b"\0\0\0\x0f\x06\x04\x0b\xb5\x00\x31GA94\x03\xc0\xff\x7f\x80";
+    let with_captions = |data: &Vec<u8>| {
+        let at = data.windows(unit.len()).position(|window| window == unit);
+        at.is_some_and(|at| data[at + unit.len() + 4] == 0x65)
+    };
+    let found = counted.fragments.iter().filter(|data| with_captions(data)).count();
+    assert_eq!(found, 2, "of twelve pictures two have captions, in fragments of their own");
 }
 
 #[test]

@@ -101,8 +101,8 @@ pub(crate) struct Made {
     pub(crate) fragments: Vec<(f64, f64)>,
     /// Fragments that came before their segment's end.
     pub(crate) early: usize,
+    /// Tags in `emsg` boxes, with their times.
     pub(crate) id3: Vec<(f64, Vec<u8>)>,
-    pub(crate) captions: Vec<(f64, Vec<u8>)>,
 }
 
 impl Made {
@@ -114,15 +114,29 @@ impl Made {
                     self.codecs.push(codecs);
                 }
                 Transmuxed::Media { data, start, duration } => {
+                    self.id3.extend(tags(&data));
                     self.mp4.extend(data);
                     self.fragments.push((start, duration));
                     self.early += usize::from(early);
                 }
-                Transmuxed::Id3 { pts, data } => self.id3.push((pts, data)),
-                Transmuxed::Captions { pts, data } => self.captions.push((pts, data)),
             }
         }
     }
+}
+
+/// The ID3 tags in `emsg` boxes (ISO/IEC 23009-1 §5.10.3.3), with their times in seconds.
+pub(crate) fn tags(bytes: &[u8]) -> Vec<(f64, Vec<u8>)> {
+    let events = boxes(bytes).into_iter().filter(|(kind, _)| *kind == b"emsg");
+    events
+        .map(|(_, event)| {
+            assert_eq!(number(event, 0), 1 << 24, "version 1");
+            let time = u64::from(number(event, 8)) << 32 | u64::from(number(event, 12));
+            assert_eq!(number(event, 16), u32::MAX, "of unknown duration");
+            let tag = event[24..].strip_prefix(b"https://aomedia.org/emsg/ID3\0\0");
+            let tag = tag.expect("ID3's scheme, without a value").to_vec();
+            (time as f64 / f64::from(number(event, 4)), tag)
+        })
+        .collect()
 }
 
 /// Transmuxes segments, fed in pieces of this size.
