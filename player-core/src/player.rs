@@ -200,31 +200,21 @@ impl Player {
             Input::FetchChunk { id, data } => self.fetch_chunk(now, id, &data),
             Input::FetchDone { id } => self.fetch_done(now, id),
             Input::FetchFailed { id } => self.fetch_failed(now, id),
-            Input::TrackerOpened(tracker) => {
-                self.signal(now, |signaling| signaling.opened(now, tracker))
-            }
-            Input::TrackerMessage(tracker, text) => {
-                self.signal(now, |signaling| signaling.message(now, tracker, &text));
-            }
-            Input::TrackerClosed(tracker) => {
-                self.signal(now, |signaling| signaling.closed(now, tracker))
-            }
             Input::WebRtcUnavailable => self.webrtc_unavailable(now),
-            Input::OfferReady { connection, sdp } => {
-                self.signal(now, |signaling| signaling.offer_ready(now, connection, sdp));
-            }
-            Input::AnswerReady { connection, sdp } => {
-                self.signal(now, |signaling| signaling.answer_ready(now, connection, sdp));
-            }
-            Input::PeerConnected(connection) => self.peer_connected(now, connection),
-            Input::PeerFrame(connection, frame) => self.peer_frame(now, connection, frame),
-            Input::PeerMessage(connection, message) => self.peer_message(now, connection, message),
-            Input::PeerWritable(connection) => {
-                if let Some(swarm) = &mut self.swarm {
-                    swarm.writable(connection);
+            Input::TrackerOpened(_)
+            | Input::TrackerMessage(..)
+            | Input::TrackerClosed(_)
+            | Input::OfferReady { .. }
+            | Input::AnswerReady { .. }
+            | Input::PeerConnected(_)
+            | Input::PeerFrame(..)
+            | Input::PeerMessage(..)
+            | Input::PeerWritable(_)
+            | Input::PeerClosed(_) => {
+                if self.signaling.is_some() {
+                    self.sharing_input(now, input);
                 }
             }
-            Input::PeerClosed(connection) => self.peer_closed(now, connection),
             Input::CodecSupport(supported) => self.codec_support(now, &supported),
             Input::MediaDone { track, buffered } => self.media_done(track, Ranges::new(buffered)),
             Input::MediaFailed { track, failure } => self.media_failed(now, track, failure),
@@ -246,9 +236,8 @@ impl Player {
     /// May change after each input.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let signaling = self.signaling.as_ref().and_then(Signaling::poll_timeout);
-        let swarm = self.swarm.as_ref().and_then(Swarm::poll_timeout);
-        [self.wake, signaling, swarm].into_iter().flatten().min()
+        let sharing = self.signaling.as_ref().and_then(|_| self.sharing_timeout());
+        [self.wake, sharing].into_iter().flatten().min()
     }
 
     /// A snapshot of the counters.
@@ -261,7 +250,9 @@ impl Player {
     fn run(&mut self, now: Instant) {
         self.wake = None;
         if matches!(self.load, Load::Nothing | Load::Failed) {
-            self.run_sharing(now);
+            if self.signaling.is_some() {
+                self.run_sharing(now);
+            }
             return;
         }
         self.wake_at(now + HEARTBEAT);
@@ -270,7 +261,9 @@ impl Player {
         self.run_choice(now);
         self.run_media(now);
         self.run_transfers(now);
-        self.run_sharing(now);
+        if self.signaling.is_some() {
+            self.run_sharing(now);
+        }
         self.run_waiting(now);
     }
 
@@ -465,7 +458,7 @@ impl Player {
         }
         if let Some(swarm) = &mut self.swarm {
             swarm.set_upload(mode == P2pMode::On);
-        } else if self.title.is_loaded() {
+        } else if !matches!(self.load, Load::Nothing | Load::Failed) {
             self.start_sharing(now);
         }
     }

@@ -335,6 +335,7 @@ impl Shell {
         }
     }
 
+    #[inline(never)]
     fn send(&self, connection: ConnectionId, message: &Message) {
         let frame = message.encode();
         let outcome = match self.links.borrow().get(connection) {
@@ -361,6 +362,7 @@ impl Shell {
         }
     }
 
+    #[inline(never)]
     fn adopt(&self, number: u32, channel: RtcDataChannel) {
         let Some(connection) = self.here(number) else {
             channel.close();

@@ -22,6 +22,7 @@ pub(crate) struct Socket {
 
 impl Socket {
     /// Connects. `None` when the browser refuses the URL.
+    #[inline(never)]
     pub(crate) fn open(shell: &Weak<Shell>, tracker: TrackerId, url: &str) -> Option<Self> {
         let socket = WebSocket::new(url).ok()?;
         let handler = |act: fn(&Shell, TrackerId, JsValue)| {

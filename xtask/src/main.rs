@@ -12,6 +12,7 @@ mod demo;
 mod names;
 mod sample;
 mod size;
+mod split;
 mod step;
 mod system;
 

@@ -31,7 +31,7 @@ pub(crate) fn shorten(output: &mut Output, stem: &str) -> Result<String, String>
 }
 
 /// The shortest names first: `a` to `Z`, then `aa`.
-fn short(index: usize) -> String {
+pub(crate) fn short(index: usize) -> String {
     const LETTERS: &[u8; 52] = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
     let (before, last) = (index / LETTERS.len(), index % LETTERS.len());
     let mut name = if before > 0 { short(before - 1) } else { String::new() };

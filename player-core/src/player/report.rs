@@ -10,17 +10,8 @@ const AROUND: (f64, f64) = (60.0, 120.0);
 impl Player {
     pub(super) fn report(&self, now: Instant) -> Stats {
         let mut stats = self.stats.clone();
-        if let Some(swarm) = &self.swarm {
-            let (uploaded, duplicate, rejected, control) = swarm.counters();
-            stats.uploaded_bytes += uploaded;
-            stats.duplicate_bytes += duplicate;
-            stats.rejected_bytes += rejected;
-            stats.control_bytes += control;
-            stats.peers = swarm.peer_stats();
-        }
-        if let Some(status) = self.signaling.as_ref().map(crate::tracker::Signaling::status) {
-            stats.tracker_failure = status.failure;
-            stats.swarm_size = status.swarm_size;
+        if self.signaling.is_some() {
+            self.report_sharing(&mut stats);
         }
         stats.peer_state = self.peer_state();
         stats.bandwidth_bps = self.bandwidth.bps();

@@ -65,7 +65,9 @@ impl Player {
             return;
         }
         let mut wants = self.wants(now);
-        self.tell_interest(&wants);
+        if self.swarm.is_some() {
+            self.tell_interest(&wants);
+        }
         wants.retain(|want| {
             !self.store.is_complete(want.id)
                 && self.segment_failures.get(&want.id).is_none_or(|failure| !failure.empty)
@@ -76,7 +78,7 @@ impl Player {
             return;
         }
         self.wake_at(now + PLAN_INTERVAL);
-        let discovery = self.discovery(now);
+        let discovery = if self.swarm.is_some() { self.discovery(now) } else { Discovery::Alone };
         if discovery == Discovery::Ready {
             for want in &wants {
                 self.ask_peers(now, want);
@@ -192,6 +194,7 @@ impl Player {
             .map_or(want.estimate, crate::store::StoredSegment::missing_bytes)
     }
 
+    #[inline(never)]
     fn tell_interest(&mut self, wants: &[Want]) {
         let Some(swarm) = &mut self.swarm else { return };
         let mut last: Option<Interest> = None;
@@ -216,6 +219,7 @@ impl Player {
     }
 
     /// Asks peers for the missing blocks of a segment, but for those that are on their way from the origin.
+    #[inline(never)]
     fn ask_peers(&mut self, now: Instant, want: &Want) {
         let Some(swarm) = &mut self.swarm else { return };
         let held = self.store.segment(want.id);
@@ -274,6 +278,7 @@ impl Player {
     }
 
     /// The origin is asked at the last moment that is safe.
+    #[inline(never)]
     fn fetch_if_due(&mut self, now: Instant, want: &Want, missing: u64) -> bool {
         let Some(swarm) = &self.swarm else { return false };
         if !want.first && !self.bandwidth.is_measured() {
@@ -332,6 +337,7 @@ impl Player {
     /// Where the swarm's uplinks have proved not to suffice, each viewer takes a share of each segment from the origin
     /// early, a run of its own, instead of the rest at the last moment: so the origin is asked evenly, peers do not
     /// send what comes too late, and what one viewer takes helps the others.
+    #[inline(never)]
     fn fetch_share(&mut self, now: Instant, want: &Want) -> bool {
         if self.deficit < MIN_DEFICIT || !want.near || want.deadline > now + SHARE_HORIZON {
             return false;
@@ -357,6 +363,7 @@ impl Player {
     }
 
     /// The origin is asked when it is this viewer's turn.
+    #[inline(never)]
     fn fetch_if_elected(&mut self, now: Instant, want: &Want) {
         let (Some(swarm), Some(signaling)) = (&self.swarm, &self.signaling) else { return };
         if !want.near || want.deadline > now + ELECTION_HORIZON {

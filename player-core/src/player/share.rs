@@ -1,4 +1,8 @@
 //! Sharing: trackers, connections, and what peers say.
+//!
+//! A page that does not share need not download how to: the build cuts the engine in two (`SHARING` in
+//! `xtask/src/build.rs`). So what is called from outside of sharing is not inlined there, and is called only while
+//! there is a swarm.
 
 use std::time::Duration;
 
@@ -8,8 +12,8 @@ use super::Player;
 use super::load::Load;
 use crate::config::P2pMode;
 use crate::error::PlayerError;
-use crate::io::{ConnectionId, Output};
-use crate::stats::PeerState;
+use crate::io::{ConnectionId, Input, Output};
+use crate::stats::{PeerState, Stats};
 use crate::store::{Insert, Source};
 use crate::swarm::{Swarm, SwarmEvent, info_hash};
 use crate::time::Instant;
@@ -37,11 +41,16 @@ pub(super) enum Discovery {
 }
 
 impl Player {
-    /// Joins the swarm of what is being loaded.
+    /// Joins the swarm of what is being loaded, where there is a way to find it.
     pub(super) fn start_sharing(&mut self, now: Instant) {
-        if self.config.p2p == P2pMode::Off || self.swarm.is_some() || self.title.url.is_empty() {
-            return;
+        let ready = self.config.p2p != P2pMode::Off && !self.config.trackers.is_empty();
+        if ready && self.swarm.is_none() && !self.title.url.is_empty() {
+            self.join_swarm(now);
         }
+    }
+
+    #[inline(never)]
+    fn join_swarm(&mut self, now: Instant) {
         let url = &self.title.url;
         let bare = &url[..url.find(['?', '#']).unwrap_or(url.len())];
         let hash = info_hash(self.config.swarm.as_deref().unwrap_or(bare));
@@ -69,6 +78,13 @@ impl Player {
 
     /// Leaves the swarm.
     pub(super) fn stop_sharing(&mut self, now: Instant) {
+        if self.signaling.is_some() {
+            self.leave_swarm(now);
+        }
+    }
+
+    #[inline(never)]
+    fn leave_swarm(&mut self, now: Instant) {
         if let Some(mut swarm) = self.swarm.take() {
             let (uploaded, duplicate, rejected, control) = swarm.counters();
             self.stats.uploaded_bytes += uploaded;
@@ -100,8 +116,40 @@ impl Player {
         self.stop_sharing(now);
     }
 
+    /// What trackers, the makers of connections, and peers say.
+    #[inline(never)]
+    pub(super) fn sharing_input(&mut self, now: Instant, input: Input) {
+        match input {
+            Input::TrackerOpened(tracker) => {
+                self.signal(now, |signaling| signaling.opened(now, tracker));
+            }
+            Input::TrackerMessage(tracker, text) => {
+                self.signal(now, |signaling| signaling.message(now, tracker, &text));
+            }
+            Input::TrackerClosed(tracker) => {
+                self.signal(now, |signaling| signaling.closed(now, tracker));
+            }
+            Input::OfferReady { connection, sdp } => {
+                self.signal(now, |signaling| signaling.offer_ready(now, connection, sdp));
+            }
+            Input::AnswerReady { connection, sdp } => {
+                self.signal(now, |signaling| signaling.answer_ready(now, connection, sdp));
+            }
+            Input::PeerConnected(connection) => self.peer_connected(now, connection),
+            Input::PeerFrame(connection, frame) => self.peer_frame(now, connection, frame),
+            Input::PeerMessage(connection, message) => self.peer_message(now, connection, message),
+            Input::PeerWritable(connection) => {
+                if let Some(swarm) = &mut self.swarm {
+                    swarm.writable(connection);
+                }
+            }
+            Input::PeerClosed(connection) => self.peer_closed(now, connection),
+            _ => {}
+        }
+    }
+
     /// Tells the trackers' client something, then does what it says.
-    pub(super) fn signal(&mut self, now: Instant, tell: impl FnOnce(&mut Signaling)) {
+    fn signal(&mut self, now: Instant, tell: impl FnOnce(&mut Signaling)) {
         let Some(signaling) = &mut self.signaling else { return };
         tell(signaling);
         if self.answered_at.is_none() && signaling.status().answered {
@@ -110,7 +158,7 @@ impl Player {
         self.drain_signaling();
     }
 
-    pub(super) fn peer_connected(&mut self, now: Instant, connection: ConnectionId) {
+    fn peer_connected(&mut self, now: Instant, connection: ConnectionId) {
         self.signal(now, |signaling| signaling.connection_opened(now, connection));
         let introduced = self.introduced.get(&connection).copied();
         if let Some(swarm) = &mut self.swarm {
@@ -118,7 +166,7 @@ impl Player {
         }
     }
 
-    pub(super) fn peer_closed(&mut self, now: Instant, connection: ConnectionId) {
+    fn peer_closed(&mut self, now: Instant, connection: ConnectionId) {
         self.introduced.remove(&connection);
         if let Some(swarm) = &mut self.swarm {
             swarm.closed(now, connection);
@@ -126,7 +174,7 @@ impl Player {
         self.signal(now, |signaling| signaling.connection_closed(now, connection));
     }
 
-    pub(super) fn peer_frame(&mut self, now: Instant, connection: ConnectionId, frame: Bytes) {
+    fn peer_frame(&mut self, now: Instant, connection: ConnectionId, frame: Bytes) {
         let len = frame.len();
         match Message::decode(frame) {
             Ok(message) => self.peer_message(now, connection, message),
@@ -140,12 +188,7 @@ impl Player {
         }
     }
 
-    pub(super) fn peer_message(
-        &mut self,
-        now: Instant,
-        connection: ConnectionId,
-        message: Message,
-    ) {
+    fn peer_message(&mut self, now: Instant, connection: ConnectionId, message: Message) {
         let Some(swarm) = &mut self.swarm else { return };
         for event in swarm.message(now, connection, message, &self.store) {
             match event {
@@ -160,6 +203,7 @@ impl Player {
     }
 
     /// Time-outs of swarm and trackers, uploads, and everything that is to be sent.
+    #[inline(never)]
     pub(super) fn run_sharing(&mut self, now: Instant) {
         if let Some(swarm) = &mut self.swarm {
             for connection in swarm.tick(now, &self.store) {
@@ -186,7 +230,33 @@ impl Player {
         }
     }
 
+    /// When [`Player::run_sharing`] has something to do.
+    #[inline(never)]
+    pub(super) fn sharing_timeout(&self) -> Option<Instant> {
+        let signaling = self.signaling.as_ref().and_then(Signaling::poll_timeout);
+        let swarm = self.swarm.as_ref().and_then(Swarm::poll_timeout);
+        [signaling, swarm].into_iter().flatten().min()
+    }
+
+    /// What the swarm and the trackers' client have counted.
+    #[inline(never)]
+    pub(super) fn report_sharing(&self, stats: &mut Stats) {
+        if let Some(swarm) = &self.swarm {
+            let (uploaded, duplicate, rejected, control) = swarm.counters();
+            stats.uploaded_bytes += uploaded;
+            stats.duplicate_bytes += duplicate;
+            stats.rejected_bytes += rejected;
+            stats.control_bytes += control;
+            stats.peers = swarm.peer_stats();
+        }
+        if let Some(status) = self.signaling.as_ref().map(Signaling::status) {
+            stats.tracker_failure = status.failure;
+            stats.swarm_size = status.swarm_size;
+        }
+    }
+
     /// Whether there is anybody to share with, now or soon.
+    #[inline(never)]
     pub(super) fn discovery(&self, now: Instant) -> Discovery {
         let (Some(swarm), Some(signaling)) = (&self.swarm, &self.signaling) else {
             return Discovery::Alone;
@@ -216,6 +286,14 @@ impl Player {
         if !self.webrtc {
             return PeerState::WebRtcUnavailable;
         }
+        if self.config.trackers.is_empty() {
+            return PeerState::NoTracker;
+        }
+        if self.signaling.is_some() { self.swarm_state() } else { PeerState::Off }
+    }
+
+    #[inline(never)]
+    fn swarm_state(&self) -> PeerState {
         let (Some(swarm), Some(signaling)) = (&self.swarm, &self.signaling) else {
             return PeerState::Off;
         };

@@ -143,11 +143,6 @@ pub(super) struct Title {
 }
 
 impl Title {
-    /// Whether the first playlist has been read.
-    pub(super) fn is_loaded(&self) -> bool {
-        !self.lists.is_empty()
-    }
-
     /// The audio renditions of a variant's group, as the page shows them.
     pub(super) fn audio_infos(&self) -> Vec<AudioInfo> {
         let Some(multivariant) = &self.multivariant else { return Vec::new() };

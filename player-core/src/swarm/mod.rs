@@ -107,6 +107,7 @@ impl Swarm {
     }
 
     /// Whether requests are answered from now on. Peers that are here learn it by a new hello.
+    #[inline(never)]
     pub(crate) fn set_upload(&mut self, upload: bool) {
         let capabilities = capabilities(upload);
         if capabilities != self.own.capabilities {
@@ -251,6 +252,7 @@ impl Swarm {
     }
 
     /// Tells that blocks of this segment came or went.
+    #[inline(never)]
     pub(crate) fn blocks_changed(&mut self, now: Instant, segment: SegmentId) {
         if self.ready_peers() == 0 {
             return;
@@ -278,6 +280,7 @@ impl Swarm {
     }
 
     /// Tells peers that this segment is fetched from the origin now (`ttl_ms` 0: not any more).
+    #[inline(never)]
     pub(crate) fn claim(&mut self, segment: SegmentId, ttl_ms: u32) {
         if ttl_ms == 0 {
             if self.claims.remove(&segment).is_none() {
@@ -295,6 +298,7 @@ impl Swarm {
     }
 
     /// Tells peers how far a live playlist has grown.
+    #[inline(never)]
     pub(crate) fn set_edge(&mut self, segment: SegmentId) {
         let known = self.edges.get_or_insert_with(segment.rendition, Default::default);
         if segment.sequence > *known {

@@ -4,6 +4,7 @@
 import init, { Engine, type EngineMessage } from 'potluck-wasm';
 import { compileWasm, describe } from './compile-wasm.js';
 import { MediaSink, isMediaCommand, mediaSourceClass } from './media-sink.js';
+import { SharingModule } from './sharing-module.js';
 import { Workshop, isJob } from './workshop.js';
 import type { EngineConfig, MediaAnswer, MediaCommand, ToPage, ToWorker } from './protocol.js';
 
@@ -23,6 +24,7 @@ let engine: Engine | null = null;
 /** What came before the engine ran. */
 let waiting: ToWorker[] = [];
 let sink: MediaSink | null = null;
+let sharing: SharingModule | null = null;
 const workshop = new Workshop(
   (message) => engine?.handle(message),
   (code, message) => {
@@ -47,8 +49,17 @@ scope.addEventListener('unhandledrejection', (event) => {
 });
 
 async function start(message: StartMessage): Promise<void> {
-  await init({ module_or_path: message.module ?? (await compileWasm(message.wasmUrl)) });
-  run(message.config);
+  const { config } = message;
+  let started: (exports: WebAssembly.Exports) => void = () => undefined;
+  const exports = new Promise<WebAssembly.Exports>((resolve) => {
+    started = resolve;
+  });
+  sharing = new SharingModule(config, exports, (mode) => engine?.handle({ type: 'p2p', mode }), (why) => {
+    post({ type: 'error', code: 'sharing-unavailable', message: why, fatal: false });
+  });
+  const wasm = (await init({ module_or_path: message.module ?? (await compileWasm(message.wasmUrl)) })) as WebAssembly.Exports;
+  run({ ...config, p2p: sharing.allowed(config.p2p) });
+  started(wasm);
 }
 
 function run(config: EngineConfig): void {
@@ -62,7 +73,7 @@ function run(config: EngineConfig): void {
 
 function toEngine(message: ToWorker): void {
   if (message.type === 'unload') sink?.close();
-  if (engine) engine.handle(message);
+  if (engine) engine.handle(message.type === 'p2p' && sharing ? { ...message, mode: sharing.allowed(message.mode) } : message);
   else waiting.push(message);
 }
 
