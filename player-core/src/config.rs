@@ -32,6 +32,12 @@ pub struct Config {
     pub forward_buffer: f64,
     /// Seconds of forward buffer that peers are asked for.
     pub peer_buffer: f64,
+    /// Whether the parts of a low-latency playlist are played (RFC 8216bis §4.4.4.9).
+    pub low_latency: bool,
+    /// Seconds behind the live edge to play at; `None`: what the playlist asks for.
+    pub live_latency: Option<f64>,
+    /// How much faster or slower than normal a live stream may play to keep its latency; 0 for not at all.
+    pub live_rate: f64,
     /// Bytes of forward buffer at most, appended and not.
     pub forward_buffer_bytes: u64,
     /// Seconds of back buffer kept in the media element.
@@ -63,6 +69,9 @@ impl Default for Config {
             initial_bandwidth_bps: 2_000_000.0,
             forward_buffer: 30.0,
             peer_buffer: 60.0,
+            low_latency: true,
+            live_latency: None,
+            live_rate: 0.05,
             forward_buffer_bytes: 48 << 20,
             back_buffer: 30.0,
             back_buffer_bytes: 24 << 20,

@@ -3,6 +3,7 @@
 mod append;
 mod choose;
 mod load;
+mod low_latency;
 mod prepare;
 mod report;
 mod schedule;
@@ -257,6 +258,7 @@ impl Player {
         }
         self.wake_at(now + HEARTBEAT);
         self.expire_requests(now);
+        self.run_low_latency(now);
         self.run_playlists(now);
         self.run_choice(now);
         self.run_media(now);

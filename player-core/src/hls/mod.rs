@@ -12,6 +12,7 @@ mod lines;
 mod media;
 mod multivariant;
 pub(crate) mod number;
+pub(crate) mod parts;
 mod reader;
 mod refresh;
 mod resume;

@@ -168,7 +168,8 @@ impl MediaPlaylist {
         newer.shift(shift.unwrap_or(0.0));
     }
 
-    fn shift(&mut self, seconds: f64) {
+    /// Moves the whole playlist on the timeline.
+    pub(crate) fn shift(&mut self, seconds: f64) {
         if seconds == 0.0 {
             return;
         }

@@ -39,16 +39,13 @@ impl Player {
             track.restart();
         }
         if let Some(swarm) = &mut self.swarm {
-            let wanted = &self.tracks;
-            let lists = &self.title.lists;
+            let (wanted, title) = (&self.tracks, &self.title);
             // Requests for what is far from the new playhead only stand in the way.
             swarm.cancel(|segment, _| {
-                let list = wanted
-                    .iter()
-                    .map(|track| &lists[track.list])
-                    .find(|list| list.id == segment.rendition);
-                list.and_then(|list| list.segment(segment.sequence)).is_none_or(|found| {
-                    found.start + found.duration < position || found.start > position + 60.0
+                title.find(segment).is_none_or(|(list, found)| {
+                    !wanted.iter().any(|track| track.list == list)
+                        || found.start + found.duration < position
+                        || found.start > position + 60.0
                 })
             });
         }
@@ -103,7 +100,8 @@ impl Player {
                 if let Some(cursor) = &mut state.cursor {
                     if last {
                         self.deficit *= super::schedule::DEFICIT_DECAY;
-                        *cursor = Cursor { sequence: cursor.sequence + 1, offset: 0 };
+                        let next = self.title.lists[state.list].next(cursor.sequence);
+                        *cursor = Cursor { sequence: next, offset: 0 };
                     } else {
                         cursor.offset += bytes;
                     }
@@ -138,10 +136,14 @@ impl Player {
         let list = &self.title.lists[state.list];
         let Some(playlist) = &list.playlist else { return };
         let Some(last) = playlist.segments.last() else { return };
-        let gone = |cursor: Cursor| cursor.sequence < playlist.segments[0].sequence;
-        let cursor = match state.cursor {
-            Some(cursor) if !gone(cursor) => cursor,
-            _ => {
+        let follow = |cursor: Cursor| {
+            let number = list.follow(cursor.sequence, cursor.offset > 0)?;
+            let offset = if number == cursor.sequence { cursor.offset } else { 0 };
+            Some(Cursor { sequence: number, offset })
+        };
+        let cursor = match state.cursor.and_then(follow) {
+            Some(cursor) => cursor,
+            None => {
                 let held = state.buffered.end_at(position);
                 // Whoever seeks to the very end is shown the last segment.
                 let at_end = || {
@@ -168,9 +170,10 @@ impl Player {
                 .get(&list.segment_id(sequence))
                 .is_some_and(|failure| failure.empty)
         {
-            sequence += 1;
+            sequence = list.next(sequence);
         }
-        let ended = playlist.end_list && sequence > last.sequence;
+        let ended =
+            playlist.end_list && sequence > last.sequence && list.segment(sequence).is_none();
         let state = &mut self.tracks[index];
         if Some(cursor) != state.cursor && state.cursor.is_some_and(|before| before.offset > 0) {
             state.reset_needed = true;
@@ -208,6 +211,10 @@ impl Player {
             return self.wake_at(until);
         }
         let Some((playlist, segment)) = self.cursor_segment(state) else { return };
+        if self.title.lists[state.list].is_hint(segment.sequence) {
+            // Where it belongs is known when it is listed.
+            return;
+        }
         if segment.start > position + self.append_ahead(playlist) {
             return;
         }
@@ -275,8 +282,10 @@ impl Player {
         if done.media.is_empty() {
             // Nothing in it was complete; what there is comes with the next segment.
             let state = &mut self.tracks[index];
-            state.cursor =
-                state.cursor.map(|cursor| Cursor { sequence: cursor.sequence + 1, offset: 0 });
+            let list = &self.title.lists[state.list];
+            state.cursor = state
+                .cursor
+                .map(|cursor| Cursor { sequence: list.next(cursor.sequence), offset: 0 });
             return;
         }
         let offset = self.transmuxed_offset(index, start, discontinuity, done.start);

@@ -5,6 +5,7 @@ use super::load::Load;
 use super::track::{Switch, TrackState};
 use crate::abr::{Situation, select};
 use crate::hls::PlaylistKind;
+use crate::hls::parts::part_of;
 use crate::io::{Event, MediaCommand, Output, TimelineInfo, Track};
 use crate::media::{mime_type, track_codecs};
 use crate::time::Instant;
@@ -166,10 +167,11 @@ impl Player {
     /// What can be seeked to, when it has changed.
     pub(super) fn update_timeline(&mut self, now: Instant) {
         let Some(track) = self.tracks.first() else { return };
-        let Some(playlist) = &self.title.lists[track.list].playlist else { return };
+        let list = &self.title.lists[track.list];
+        let Some(playlist) = &list.playlist else { return };
         let live = !playlist.end_list;
         let start = playlist.segments.first().map_or(0.0, |segment| segment.start);
-        let end = playlist.end();
+        let end = playlist.edge();
         let window = match (live, playlist.kind) {
             (false, _) => f64::NAN,
             (true, Some(PlaylistKind::Event)) => f64::INFINITY,
@@ -181,7 +183,7 @@ impl Player {
             duration: if live { f64::INFINITY } else { end },
             seekable_start: start,
             seekable_end: end,
-            live_position: (end - hold_back(playlist)).max(start),
+            live_position: (end - list.hold_back()).max(start),
             target_duration: playlist.target_duration,
             target_live_window: window,
         };
@@ -216,14 +218,13 @@ impl Player {
 
     /// `EXT-X-START`, the page's wish, the beginning, or hold back before the live edge.
     fn start_position(&self) -> f64 {
-        let Some(playlist) =
-            self.tracks.first().and_then(|track| self.title.lists[track.list].playlist.as_ref())
-        else {
+        let Some(list) = self.tracks.first().map(|track| &self.title.lists[track.list]) else {
             return 0.0;
         };
+        let Some(playlist) = &list.playlist else { return 0.0 };
         let start = playlist.segments.first().map_or(0.0, |segment| segment.start);
-        let end = playlist.end();
-        let latest = if playlist.end_list { end } else { (end - hold_back(playlist)).max(start) };
+        let end = playlist.edge();
+        let latest = if playlist.end_list { end } else { (end - list.hold_back()).max(start) };
         if let Some(position) = self.config.start_position {
             return position.clamp(start, end);
         }
@@ -291,7 +292,9 @@ impl Player {
         // A live playlist that was loaded long ago does not know the edge.
         let stale = !playlist.end_list
             && list.loaded_at.is_none_or(|at| {
-                now.since(at).as_secs_f64() > 2.0 * playlist.target_duration.max(1.0)
+                let unit = playlist.part_target.filter(|_| list.by_parts);
+                now.since(at).as_secs_f64()
+                    > unit.map_or(2.0 * playlist.target_duration, |part| 3.0 * part).max(1.0)
             });
         if stale {
             if list.request.is_none() {
@@ -300,6 +303,14 @@ impl Player {
             return;
         }
         let target = playlist.target_duration;
+        if self.title.lists[self.tracks[track].list].by_parts
+            && self.tracks[track]
+                .cursor
+                .is_some_and(|cursor| part_of(cursor.sequence).is_some_and(|(_, index)| index > 0))
+        {
+            // Where the other rendition can begin is known at the next segment.
+            return;
+        }
         let position = self.position(now);
         let by_hand = self.manual_variant.is_some() || self.tracks[track].track == Track::Audio;
         let state = &self.tracks[track];
@@ -352,14 +363,4 @@ impl Player {
         state.cursor = Some(super::track::Cursor { sequence: first, offset: 0 });
         self.update_timeline(now);
     }
-}
-
-/// Seconds behind the live edge (RFC 8216bis §4.4.3.8; three target durations without it).
-fn hold_back(playlist: &crate::hls::MediaPlaylist) -> f64 {
-    playlist
-        .server_control
-        .as_ref()
-        .and_then(|control| control.hold_back)
-        .unwrap_or(3.0 * playlist.target_duration)
-        .max(playlist.target_duration)
 }

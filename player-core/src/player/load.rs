@@ -3,6 +3,7 @@
 use crate::ordered::OrderedMap;
 use std::time::Duration;
 
+use super::low_latency::without_directives;
 use super::title::{List, Title};
 use super::{Player, Purpose};
 use crate::error::PlayerError;
@@ -171,12 +172,15 @@ impl Player {
                 self.wake_at(due);
                 continue;
             }
-            let url = list.url.clone();
+            let (url, held_back) = self.reload_url(now, index);
             self.title.lists[index].reload_at = None;
             self.title.lists[index].requested_at = now;
             let id = RequestId(self.next_request);
             self.fetch_document(now, Purpose::List(index), url, None);
             self.title.lists[index].request = Some(id);
+            if held_back {
+                self.hold_open(now, index, id);
+            }
         }
     }
 
@@ -311,6 +315,7 @@ impl Player {
 
     fn list_done(&mut self, now: Instant, index: usize, body: &[u8], url: &str) {
         self.title.lists[index].request = None;
+        let url = without_directives(url);
         let variables = self
             .title
             .multivariant
@@ -376,10 +381,12 @@ impl Player {
         if changed {
             list.changed_at = now;
         }
+        if changed {
+            self.parts_loaded(now, index);
+        }
+        let wait = self.reload_interval(index, changed);
+        let list = &mut self.title.lists[index];
         let Some(playlist) = &list.playlist else { return };
-        // RFC 8216 §6.3.4: after the target duration, after half of it when nothing had changed.
-        let target = playlist.target_duration.clamp(0.5, 60.0);
-        let wait = Duration::from_secs_f64(if changed { target } else { target / 2.0 });
         list.reload_at = (!playlist.end_list).then(|| (list.requested_at + wait).max(now));
         let newest = playlist.segments.last().map(|segment| segment.sequence);
         let (id, live) = (list.id, !playlist.end_list);
@@ -477,8 +484,6 @@ fn align(playlist: &mut MediaPlaylist, reference: &MediaPlaylist) {
         reference.end() - playlist.end()
     };
     if shift != 0.0 && shift.is_finite() {
-        for segment in &mut playlist.segments {
-            segment.start += shift;
-        }
+        playlist.shift(shift);
     }
 }

@@ -109,8 +109,10 @@ impl Player {
             return Ready::No;
         }
         let state = &mut self.tracks[index];
+        let list = &self.title.lists[state.list];
         let follows = state.transmuxed_last.is_some_and(|last| {
-            last.rendition == id.rendition && last.sequence + 1 == id.sequence && !discontinuity
+            !discontinuity
+                && list.number(last).is_some_and(|last| list.segment_id(list.next(last)) == id)
         });
         let track = state.track;
         let job = self.start_job(Job::Segment(track, id));

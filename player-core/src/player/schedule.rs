@@ -12,6 +12,8 @@ use crate::wire::{BLOCK_BYTES, Interest, SegmentId, block_count};
 
 /// Requests to the origin for segments at once.
 const PARALLEL: usize = 2;
+/// So many requests for parts weigh as much as one for a segment.
+const SLOTS: usize = 2;
 /// Time between two places of the election's order: longer than news takes through the mesh.
 const ELECTION_STEP: Duration = Duration::from_millis(800);
 /// A segment of which blocks turn up at peers is left to whoever fetches it until none has turned up for this long.
@@ -25,6 +27,8 @@ const STRANGER_HORIZON: Duration = Duration::from_secs(5);
 const START_GRACE: Duration = Duration::from_millis(1000);
 /// A segment that peers hold is asked of the origin no sooner than this before it is due, however slow the origin is.
 const COVERED_LEAD: Duration = Duration::from_millis(2500);
+/// How much later than a segment a part is asked of the origin, which brings it in a round trip.
+const PART_RESERVE: Duration = Duration::from_millis(500);
 /// A share is taken only from an origin that is so many times as fast as the stream.
 const AMPLE: f64 = 4.0;
 /// What a fallback adds to the share of each segment that is taken from the origin early, per part of a segment.
@@ -56,6 +60,10 @@ struct Want {
     first: bool,
     live: bool,
     playhead: u64,
+    /// It is a part: little time is left, and it is small.
+    part: bool,
+    /// The part is only promised.
+    hint: bool,
 }
 
 impl Player {
@@ -87,10 +95,10 @@ impl Player {
         let mut missing = 0;
         for want in &wants {
             missing += self.missing_bytes(want);
-            if self.is_fetching(want.id) {
+            if self.is_fetching(want.id) || self.comes_behind(want.list, want.sequence) {
                 continue;
             }
-            if self.transfers.len() >= PARALLEL.max(self.tracks.len()) {
+            if self.slots() >= SLOTS * PARALLEL.max(self.tracks.len()) && !want.hint {
                 break;
             }
             let failure = self.segment_failures.get(&want.id);
@@ -152,10 +160,7 @@ impl Player {
                 let id = lists[list].segment_id(sequence);
                 let estimate = self.estimate(list, segment.duration);
                 bytes += self.store.segment(id).map_or(estimate, |stored| u64::from(stored.size));
-                let playlist = lists[list].playlist.as_ref();
-                let playhead = playlist
-                    .and_then(|playlist| playlist.segment_at(position))
-                    .map(|segment| segment.sequence);
+                let playhead = lists[list].playhead(position, sequence);
                 if !segment.gap {
                     let due = if playing || !first { (ahead / rate).max(0.0) } else { 0.0 };
                     wants.push(Want {
@@ -168,14 +173,26 @@ impl Player {
                         near: ahead <= near,
                         first,
                         live: lists[list].is_live(),
-                        playhead: playhead.unwrap_or(sequence).min(sequence),
+                        playhead: playhead.min(id.sequence),
+                        part: id.rendition != lists[list].id,
+                        hint: lists[list].is_hint(sequence),
                     });
                     first = false;
                 }
-                sequence += 1;
+                sequence = lists[list].next(sequence);
             }
         }
         wants
+    }
+
+    /// Requests under way, in [`SLOTS`].
+    fn slots(&self) -> usize {
+        let weight = |transfer: &super::transfer::Transfer| {
+            let part =
+                self.title.lists.iter().any(|list| list.parts_id == transfer.segment.rendition);
+            if part { 1 } else { SLOTS }
+        };
+        self.transfers.values().filter(|transfer| !transfer.hint).map(weight).sum()
     }
 
     fn estimate(&self, list: usize, duration: f64) -> u64 {
@@ -201,15 +218,18 @@ impl Player {
         for want in wants {
             match &mut last {
                 Some(interest) if interest.rendition == want.id.rendition => {
-                    interest.last = want.sequence
+                    interest.last = want.id.sequence
                 }
                 _ => {
                     if let Some(interest) = last {
                         swarm.set_interest(interest);
                     }
                     let rendition = want.id.rendition;
-                    last =
-                        Some(Interest { rendition, playhead: want.playhead, last: want.sequence });
+                    last = Some(Interest {
+                        rendition,
+                        playhead: want.playhead,
+                        last: want.id.sequence,
+                    });
                 }
             }
         }
@@ -270,8 +290,10 @@ impl Player {
         let same_list = self
             .transfers
             .values()
-            .filter(|transfer| transfer.segment.rendition == want.id.rendition);
-        if same_list.count() >= if safe { PARALLEL } else { 1 } {
+            .filter(|transfer| transfer.segment.rendition == want.id.rendition && !transfer.hint)
+            .count();
+        let most = if safe { PARALLEL } else { 1 };
+        if !want.hint && same_list >= if want.part { SLOTS * PARALLEL } else { most } {
             return;
         }
         self.fetch_missing(now, want, |_| true);
@@ -298,6 +320,10 @@ impl Player {
             self.bandwidth.latency(),
             jitter.fract(),
         );
+        if want.part {
+            // All of its slack is hardly more than the reserve of a segment.
+            at = (at + PART_RESERVE).min(want.deadline);
+        }
         if covered {
             // An origin that is slow because all ask it at once only gets slower when they ask it sooner.
             at = at.max(want.deadline - COVERED_LEAD);
@@ -339,7 +365,11 @@ impl Player {
     /// send what comes too late, and what one viewer takes helps the others.
     #[inline(never)]
     fn fetch_share(&mut self, now: Instant, want: &Want) -> bool {
-        if self.deficit < MIN_DEFICIT || !want.near || want.deadline > now + SHARE_HORIZON {
+        if self.deficit < MIN_DEFICIT
+            || !want.near
+            || want.part
+            || want.deadline > now + SHARE_HORIZON
+        {
             return false;
         }
         let Some(stored) = self.store.segment(want.id).filter(|stored| stored.http_bytes == 0)
@@ -355,8 +385,9 @@ impl Player {
         if wanted == 0 {
             return false;
         }
-        let own =
-            u64::from(self.peer_id.0[9]) * 31 + u64::from(self.peer_id.0[13]) + want.sequence * 7;
+        let own = u64::from(self.peer_id.0[9]) * 31
+            + u64::from(self.peer_id.0[13])
+            + want.id.sequence % 1_000_003 * 7;
         let first = (own % u64::from(count)) as u16;
         let run = |block: u16| (block + count - first) % count < wanted;
         self.fetch_missing(now, want, run)
@@ -442,15 +473,10 @@ impl Player {
             return;
         }
         let position = self.position(now);
-        let lists = &self.title.lists;
+        let title = &self.title;
         let tracks = &self.tracks;
         let dropped = self.store.evict(self.config.store_bytes, |id| {
-            let list = lists.iter().enumerate().find(|(_, list)| list.id == id.rendition);
-            let Some((index, segment)) =
-                list.and_then(|(index, list)| Some((index, list.segment(id.sequence)?)))
-            else {
-                return Some(u64::MAX);
-            };
+            let Some((index, segment)) = title.find(id) else { return Some(u64::MAX) };
             let behind = position - (segment.start + segment.duration);
             let used = tracks.iter().any(|track| {
                 track.list == index || track.switch.is_some_and(|switch| switch.list == index)

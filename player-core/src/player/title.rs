@@ -4,6 +4,8 @@ use crate::ordered::OrderedMap;
 
 use bytes::Bytes;
 
+use super::low_latency::parts_id;
+use crate::hls::parts::{PART, PartSegment};
 use crate::hls::{MediaPlaylist, MultivariantPlaylist, Segment};
 use crate::io::{AudioInfo, RequestId, VariantInfo};
 use crate::media::InitSection;
@@ -46,12 +48,27 @@ pub(super) struct List {
     pub(super) failed_status: u16,
     /// The last load had nothing new.
     pub(super) unchanged: bool,
+    /// The rendition that its parts are in the swarm.
+    pub(super) parts_id: RenditionId,
+    /// Its parts, ascending in number; the last one may be promised only.
+    pub(super) parts: Vec<PartSegment>,
+    /// Near the live edge its parts are fetched instead of its segments.
+    pub(super) by_parts: bool,
+    /// The option.
+    pub(super) low_latency: bool,
+    /// Segments below this media sequence number need not be looked at to be put together of parts.
+    pub(super) assembled: u64,
 }
 
 impl List {
-    pub(super) const fn new(id: RenditionId, url: String) -> Self {
+    pub(super) fn new(id: RenditionId, url: String) -> Self {
         Self {
             id,
+            parts_id: parts_id(&url, id),
+            parts: Vec::new(),
+            by_parts: false,
+            low_latency: false,
+            assembled: 0,
             url,
             playlist: None,
             request: None,
@@ -78,14 +95,20 @@ impl List {
         self.playlist.as_ref().is_some_and(|playlist| !playlist.end_list)
     }
 
-    /// The segment with this media sequence number.
-    pub(super) fn segment(&self, sequence: u64) -> Option<&Segment> {
-        self.playlist.as_ref()?.position_of(sequence)
+    /// The segment with this media sequence number, or the part with this number.
+    pub(super) fn segment(&self, number: u64) -> Option<&Segment> {
+        if number & PART != 0 {
+            return self.part(number).map(|part| &part.segment);
+        }
+        self.playlist.as_ref()?.position_of(number)
     }
 
     /// The segment to append for this time: around it, or the first one after it; a time within a tenth of a second
     /// of a segment's end belongs to the next.
     pub(super) fn segment_for(&self, time: f64) -> Option<&Segment> {
+        if let Some(part) = self.part_for(time) {
+            return Some(part);
+        }
         let playlist = self.playlist.as_ref()?;
         let first = playlist.segments.first()?;
         if time < first.start {
@@ -97,15 +120,29 @@ impl List {
         playlist.segments.get(index)
     }
 
-    /// Name of a segment in the swarm.
-    pub(super) const fn segment_id(&self, sequence: u64) -> SegmentId {
-        SegmentId { rendition: self.id, sequence }
+    /// Name of a segment, or of a part, in the swarm.
+    pub(super) const fn segment_id(&self, number: u64) -> SegmentId {
+        let rendition = if number & PART == 0 { self.id } else { self.parts_id };
+        SegmentId { rendition, sequence: number & !PART }
+    }
+
+    /// The number of what is in the swarm under this name, if it is one of this list.
+    pub(super) fn number(&self, id: SegmentId) -> Option<u64> {
+        if id.rendition == self.id {
+            Some(id.sequence)
+        } else {
+            (id.rendition == self.parts_id).then_some(id.sequence | PART)
+        }
     }
 
     /// A segment's tag.
     pub(super) fn tag(&self, segment: &Segment) -> u32 {
         self.playlist.as_ref().map_or(0, |playlist| {
-            let range = playlist.byte_range(segment).map(|range| (range.start, range.end));
+            let mut range = playlist.byte_range(segment).map(|range| (range.start, range.end));
+            if let Some(range) = range.as_mut().filter(|_| segment.sequence & PART != 0) {
+                // A hint may not tell the end.
+                range.1 = range.0;
+            }
             segment_tag(playlist.segment_uri(segment), range)
         })
     }
@@ -143,6 +180,14 @@ pub(super) struct Title {
 }
 
 impl Title {
+    /// The list and the segment or part that is in the swarm under this name.
+    pub(super) fn find(&self, id: SegmentId) -> Option<(usize, &Segment)> {
+        self.lists
+            .iter()
+            .enumerate()
+            .find_map(|(index, list)| Some((index, list.segment(list.number(id)?)?)))
+    }
+
     /// The audio renditions of a variant's group, as the page shows them.
     pub(super) fn audio_infos(&self) -> Vec<AudioInfo> {
         let Some(multivariant) = &self.multivariant else { return Vec::new() };

@@ -28,6 +28,10 @@ pub(super) struct Transfer {
     file_start: u64,
     file_size: Option<u64>,
     url: String,
+    /// It was asked for before it was listed: the origin answers when it is made.
+    pub(super) hint: bool,
+    /// What comes is of this part and of those behind it.
+    pub(super) open_ended: bool,
     /// Bytes of the segment that have come, counted from its start: the next byte's place.
     at: u32,
     /// Bytes of the body to drop: the origin ignores ranges.
@@ -89,15 +93,20 @@ impl Player {
         let tag = list.tag(segment);
         let file = playlist.byte_range(segment);
         let file_start = file.as_ref().map_or(0, |range| range.start);
-        let file_size = file.as_ref().map(|range| range.end - range.start);
+        let open_ended = file.as_ref().is_some_and(|range| range.end == u64::MAX);
+        let file_size = file.as_ref().filter(|_| !open_ended).map(|range| range.end - range.start);
         let range = match (&file, from, to) {
             (None, 0, None) => None,
             (None, ..) => Some((u64::from(from), to.map(u64::from))),
             (Some(file), ..) => Some((
                 file.start + u64::from(from),
-                Some(to.map_or(file.end, |to| file.start + u64::from(to))),
+                to.map(|to| file.start + u64::from(to)).or_else(|| file_size.map(|_| file.end)),
             )),
         };
+        let hint = list.is_hint(sequence);
+        // What is only promised may take a target duration.
+        let patience = if hint { playlist.target_duration.clamp(0.0, 60.0) } else { 0.0 };
+        let progress_at = now + Duration::from_secs_f64(patience);
         let url = playlist.segment_url(segment);
         let request =
             FetchRequest { id: RequestId(0), url: url.clone(), range, kind: FetchKind::Segment };
@@ -114,13 +123,15 @@ impl Player {
                 file_start,
                 file_size,
                 url,
+                hint,
+                open_ended,
                 at: from,
                 skip: 0,
                 size,
                 rest: Vec::new(),
                 started_at: now,
                 head_at: None,
-                progress_at: now,
+                progress_at,
             },
         );
         if let Some(swarm) = &mut self.swarm {
@@ -161,8 +172,11 @@ impl Player {
             self.outputs.push_back(Output::CancelFetch(id));
             return self.transfer_failed(now, id, status);
         }
-        transfer.head_at = Some(now);
-        self.bandwidth.head(now, waited);
+        if !transfer.hint {
+            // A hint's answer comes as fast as the media is made: that says nothing of the line.
+            transfer.head_at = Some(now);
+            self.bandwidth.head(now, waited);
+        }
         let wanted = transfer.file_start + u64::from(transfer.from);
         let first =
             if status == 206 { content_range.map_or(wanted, |(first, _)| first) } else { 0 };
@@ -180,7 +194,7 @@ impl Player {
         let size = transfer
             .file_size
             .or_else(|| whole_file.map(|size| size.saturating_sub(transfer.file_start)));
-        if let Some(size) = size {
+        if let Some(size) = size.filter(|_| !transfer.open_ended) {
             self.transfer_sized(now, id, size);
         }
     }
@@ -196,7 +210,9 @@ impl Player {
         }
         let Some(transfer) = self.transfers.get_mut(&id) else { return };
         transfer.progress_at = now;
-        self.bandwidth.received(data.len());
+        if !transfer.hint {
+            self.bandwidth.received(data.len());
+        }
         self.stats.http_bytes += data.len() as u64;
         let skipped = transfer.skip.min(data.len() as u64);
         transfer.skip -= skipped;
@@ -204,6 +220,9 @@ impl Player {
         if transfer.rest.len() > MAX_SEGMENT_BYTES as usize {
             self.outputs.push_back(Output::CancelFetch(id));
             return self.transfer_failed(now, id, 0);
+        }
+        if self.transfers.get(&id).is_some_and(|transfer| transfer.open_ended) {
+            return self.carve(now, id);
         }
         self.store_blocks(now, id);
     }
@@ -264,13 +283,12 @@ impl Player {
 
     /// Cancels transfers of segments that the playhead has left.
     pub(super) fn cancel_far_transfers(&mut self, now: Instant, position: f64) {
-        let lists = &self.title.lists;
+        let title = &self.title;
         let far: Vec<RequestId> = self
             .transfers
             .iter()
             .filter(|(_, transfer)| {
-                let list = lists.iter().find(|list| list.id == transfer.segment.rendition);
-                list.and_then(|list| list.segment(transfer.segment.sequence)).is_none_or(|found| {
+                title.find(transfer.segment).is_none_or(|(_, found)| {
                     found.start + found.duration < position || found.start > position + 30.0
                 })
             })
@@ -291,6 +309,15 @@ impl Player {
             swarm.claim(segment, 0);
         }
         self.end_transfer(now, id);
+    }
+
+    /// The size of a part in an open-ended response is known: true when it is here whole.
+    pub(super) fn part_sized(&mut self, now: Instant, id: RequestId, size: u64) -> bool {
+        if self.transfers.get(&id).is_some_and(|transfer| transfer.size.is_none()) {
+            self.transfer_sized(now, id, size);
+        }
+        self.store_blocks(now, id);
+        self.transfers.get(&id).is_some_and(|of| of.size.is_some_and(|size| of.at >= size))
     }
 
     pub(super) fn note_segment_failure(&mut self, now: Instant, segment: SegmentId, status: u16) {
@@ -421,6 +448,14 @@ impl Player {
             Purpose::Init(key) => self.init_failed(now, key),
             Purpose::Key(url) => self.key_failed(now, url),
         }
+    }
+}
+
+impl Transfer {
+    /// What comes from now on is of this part, which begins at `file_start` of the file.
+    pub(super) fn go_on_with(&mut self, segment: SegmentId, tag: u32, file_start: u64) {
+        (self.segment, self.tag, self.file_start) = (segment, tag, file_start);
+        (self.from, self.at, self.size) = (0, 0, None);
     }
 }
 

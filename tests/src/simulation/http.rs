@@ -46,6 +46,10 @@ impl<E: Engine> Run<'_, E> {
         let seconds = now as f64 / 1e6;
         match self.origin.answer(&self.world.title, seconds, &request.url, request.range) {
             Answer::Silence => *exchange = Exchange::Silent,
+            Answer::Later(at) => {
+                let at = ((at * 1e6).ceil() as u64).max(now + 1_000);
+                self.events.push(at, Event::Request { viewer, id });
+            }
             Answer::Refused => {
                 *exchange = Exchange::Refused;
                 self.events.push(now + latency, Event::Head { viewer, id });
@@ -183,7 +187,9 @@ impl<E: Engine> Run<'_, E> {
         let (last, truncated) = (to == response.to, response.truncated);
         let mut parts: [Option<bytes::Bytes>; 2] = [None, None];
         match &response.body {
-            Body::Bytes(body) => parts[0] = Some(body.slice(from as usize..to as usize)),
+            Body::Bytes(body) | Body::Whole { data: body, .. } => {
+                parts[0] = Some(body.slice(from as usize..to as usize))
+            }
             Body::Segment { variant, sequence, head } => {
                 let mut next = 0;
                 title.slices((*variant, *sequence), head, from, to, |part| {

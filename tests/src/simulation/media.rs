@@ -470,7 +470,7 @@ impl Element {
             return wrong(self, "a segment before any init section");
         };
         let origin = (title.timestamp_origin * f64::from(TIMESCALE)) as u64;
-        let ticks = (title.segment_seconds * f64::from(TIMESCALE)).round() as u64;
+        let ticks = (title.unit_seconds() * f64::from(TIMESCALE)).round() as u64;
         let sequence = head.decode_time.saturating_sub(origin) / ticks;
         if head != title.head(variant, sequence) {
             return wrong(self, "a segment's head is not what the origin serves for this variant");

@@ -34,7 +34,18 @@ pub struct Fault {
 #[derive(Debug, Clone)]
 pub(super) enum Body {
     Bytes(Bytes),
-    Segment { variant: u32, sequence: u64, head: Bytes },
+    Segment {
+        variant: u32,
+        sequence: u64,
+        head: Bytes,
+    },
+    /// All of a segment whose parts are `Segment`s.
+    Whole {
+        variant: u32,
+        sequence: u64,
+        parts: u64,
+        data: Bytes,
+    },
 }
 
 /// What the origin answers.
@@ -42,6 +53,8 @@ pub(super) enum Body {
 pub(super) enum Answer {
     /// Nothing, ever.
     Silence,
+    /// Nothing before this virtual second: it is held back until there is something to say.
+    Later(f64),
     /// A connection error.
     Refused,
     /// A response.
@@ -88,6 +101,11 @@ pub(super) struct Origin {
     pub(super) playlist_bytes: u64,
     pub(super) requests: u64,
     pub(super) failed_requests: u64,
+    /// Playlists asked for with `_HLS_msn`, and with `_HLS_skip`.
+    pub(super) blocking_reloads: u64,
+    pub(super) delta_updates: u64,
+    /// Parts that were asked for before they were made.
+    pub(super) hints: std::collections::BTreeSet<(u32, u64)>,
 }
 
 impl Origin {
@@ -104,6 +122,9 @@ impl Origin {
             playlist_bytes: 0,
             requests: 0,
             failed_requests: 0,
+            blocking_reloads: 0,
+            delta_updates: 0,
+            hints: std::collections::BTreeSet::new(),
         }
     }
 
@@ -134,6 +155,56 @@ impl Origin {
             Some(File::Multivariant) => {
                 let text = self.multivariant.clone();
                 (text.len() as u64, "application/vnd.apple.mpegurl", Body::Bytes(text))
+            }
+            Some(File::Playlist(_)) if title.parts > 1 => {
+                let directive = |name: &str| {
+                    let query = url.split_once('?')?.1;
+                    query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))
+                };
+                let number =
+                    |name: &str| directive(name).and_then(|value| value.parse::<u64>().ok());
+                let wanted = number("_HLS_msn").map(|sequence| {
+                    let part = number("_HLS_part").unwrap_or(title.parts - 1);
+                    sequence * title.parts + part
+                });
+                if let Some(unit) = wanted {
+                    if unit >= title.units(now) + 3 * title.parts {
+                        return self.error(400);
+                    }
+                    self.blocking_reloads += 1;
+                    if unit >= title.units(now) {
+                        self.requests -= 1;
+                        self.blocking_reloads -= 1;
+                        return Answer::Later((unit + 1) as f64 * title.unit_seconds() - title.age);
+                    }
+                }
+                let delta = directive("_HLS_skip").is_some();
+                self.delta_updates += u64::from(delta);
+                let text = Bytes::from(title.playlist_since(now, delta));
+                (text.len() as u64, "application/vnd.apple.mpegurl", Body::Bytes(text))
+            }
+            Some(File::Part(variant, unit)) => {
+                let (oldest, next) = (title.oldest(now) * title.parts, title.units(now));
+                if unit < oldest || unit > next {
+                    return self.error(404);
+                }
+                if unit == next {
+                    self.requests -= 1;
+                    self.hints.insert((variant, unit));
+                    return Answer::Later((unit + 1) as f64 * title.unit_seconds() - title.age);
+                }
+                let head = title.head(variant, unit).write().into();
+                let size = title.segment_bytes(variant, unit);
+                (size, "video/mp4", Body::Segment { variant, sequence: unit, head })
+            }
+            Some(File::Segment(variant, sequence))
+                if title.parts > 1
+                    && (title.oldest(now)..=title.newest(now)).contains(&sequence) =>
+            {
+                let data = title.whole(variant, sequence);
+                let parts = title.parts;
+                let body = Body::Whole { variant, sequence, parts, data: data.clone() };
+                (data.len() as u64, "video/mp4", body)
             }
             Some(File::Playlist(_)) => {
                 let newest = title.newest(now);
@@ -172,7 +243,7 @@ impl Origin {
         if from >= to {
             return self.error(416);
         }
-        let media = matches!(body, Body::Segment { .. });
+        let media = !matches!(body, Body::Bytes(_));
         let truncated = media && fault == Some(FaultKind::Truncate);
         Answer::Response(Response {
             status: if range.is_some() { 206 } else { 200 },
@@ -212,6 +283,12 @@ impl Origin {
         match body {
             Body::Segment { variant, sequence, .. } => {
                 self.served.entry((*variant, *sequence)).or_default().bytes += bytes;
+            }
+            Body::Whole { variant, sequence, parts, .. } => {
+                // Spread over the parts: the sum is what counts.
+                for unit in sequence * parts..(sequence + 1) * parts {
+                    self.served.entry((*variant, unit)).or_default().bytes += bytes / parts;
+                }
             }
             Body::Bytes(_) if content_type == "video/mp4" => self.init_bytes += bytes,
             Body::Bytes(_) => self.playlist_bytes += bytes,

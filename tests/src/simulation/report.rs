@@ -93,6 +93,12 @@ pub struct Report {
     pub origin_playlist_bytes: u64,
     /// Requests that the origin answered or failed to.
     pub origin_requests: u64,
+    /// Playlists that were asked for with `_HLS_msn`, and with `_HLS_skip`.
+    pub blocking_reloads: u64,
+    /// Delta updates among them.
+    pub delta_updates: u64,
+    /// Parts that were asked for before they were made.
+    pub hinted_parts: u64,
     /// Requests that it failed or refused.
     pub origin_failed_requests: u64,
     /// Times that playback stood still, all viewers.
@@ -261,6 +267,9 @@ impl Report {
             origin_media_bytes: origin.served.values().map(|served| served.bytes).sum(),
             origin_playlist_bytes: origin.playlist_bytes,
             origin_requests: origin.requests,
+            blocking_reloads: origin.blocking_reloads,
+            delta_updates: origin.delta_updates,
+            hinted_parts: origin.hints.len() as u64,
             origin_failed_requests: origin.failed_requests,
             rebuffers: viewers.iter().map(|v| u64::from(v.rebuffers)).sum(),
             rebuffer_seconds: stalled,

@@ -31,6 +31,10 @@ pub struct Title {
     pub age: f64,
     /// How much segments' sizes vary, 0 to 0.9.
     pub vbr: f64,
+    /// Parts of each segment: more than one for a low-latency channel. What is said of segments below holds for parts.
+    pub parts: u64,
+    /// `PART-HOLD-BACK` in seconds.
+    pub part_hold_back: f64,
     /// Seconds from stream time to media timestamps.
     pub timestamp_origin: f64,
     filler: Bytes,
@@ -47,6 +51,8 @@ pub enum File {
     Init(u32),
     /// A segment: variant, media sequence number.
     Segment(u32, u64),
+    /// A part: variant, number of the part since the first segment's first.
+    Part(u32, u64),
 }
 
 impl Title {
@@ -63,9 +69,22 @@ impl Title {
             hold_back: None,
             age: 3_600.0,
             vbr: 0.0,
+            parts: 1,
+            part_hold_back: 0.0,
             timestamp_origin: if seconds.is_some() { 10.0 } else { 0.0 },
             filler: filler.into(),
         }
+    }
+
+    /// A low-latency channel: segments of so many parts.
+    #[must_use]
+    pub fn low_latency(
+        bitrates: Vec<u64>,
+        segment_seconds: f64,
+        parts: u64,
+        part_hold_back: f64,
+    ) -> Self {
+        Self { parts, part_hold_back, ..Self::new(bitrates, segment_seconds, None) }
     }
 
     /// Whether the playlist grows.
@@ -97,7 +116,13 @@ impl Title {
             "index.m3u8" => Some(File::Playlist(variant)),
             "init.mp4" => Some(File::Init(variant)),
             _ => {
-                let sequence = name.strip_prefix('s')?.strip_suffix(".m4s")?.parse().ok()?;
+                let name = name.strip_prefix('s')?.strip_suffix(".m4s")?;
+                if let Some((sequence, part)) = name.split_once('.') {
+                    let (sequence, part): (u64, u64) = (sequence.parse().ok()?, part.parse().ok()?);
+                    let inside = self.parts > 1 && part < self.parts;
+                    return inside.then_some(File::Part(variant, sequence * self.parts + part));
+                }
+                let sequence = name.parse().ok()?;
                 self.segments
                     .is_none_or(|count| sequence < count)
                     .then_some(File::Segment(variant, sequence))
@@ -124,15 +149,27 @@ impl Title {
     /// Virtual time (s) at which a live segment is published.
     #[must_use]
     pub fn published(&self, sequence: u64) -> f64 {
-        (sequence + 1) as f64 * self.segment_seconds - self.age
+        (sequence + 1) as f64 * self.unit_seconds() - self.age
+    }
+
+    /// Seconds of what has a head of its own: a segment, or a part.
+    #[must_use]
+    pub fn unit_seconds(&self) -> f64 {
+        self.segment_seconds / self.parts as f64
+    }
+
+    /// Parts that are out at virtual time `now` (s), all since the first.
+    #[must_use]
+    pub fn units(&self, now: f64) -> u64 {
+        ((self.age + now) / self.unit_seconds() + 1e-9).floor() as u64
     }
 
     /// What the segment's head says.
     #[must_use]
     pub fn head(&self, variant: u32, sequence: u64) -> SegmentHead {
-        let samples = (self.segment_seconds * f64::from(FRAME_RATE)).round().max(1.0) as u32;
-        let ticks = (self.segment_seconds * f64::from(TIMESCALE)).round() as u64;
-        let bytes = self.bitrates[variant as usize] as f64 * self.segment_seconds / 8.0;
+        let samples = (self.unit_seconds() * f64::from(FRAME_RATE)).round().max(1.0) as u32;
+        let ticks = (self.unit_seconds() * f64::from(TIMESCALE)).round() as u64;
+        let bytes = self.bitrates[variant as usize] as f64 * self.unit_seconds() / 8.0;
         let swing = (mix(sequence ^ 0x51e) % 2_001) as f64 / 1_000.0 - 1.0;
         let bytes = bytes * (1.0 + self.vbr * swing) - HEAD_BYTES as f64;
         let origin = (self.timestamp_origin * f64::from(TIMESCALE)) as u64;
@@ -218,6 +255,12 @@ impl Title {
     /// A variant's playlist at virtual time `now` (s). The same for all variants.
     #[must_use]
     pub fn playlist(&self, now: f64) -> String {
+        self.playlist_since(now, false)
+    }
+
+    /// The same; as a delta update if `delta`.
+    #[must_use]
+    pub fn playlist_since(&self, now: f64, delta: bool) -> String {
         let newest = self.newest(now);
         let first = if self.live() { (newest + 1).saturating_sub(self.window) } else { 0 };
         let mut out = format!(
@@ -225,6 +268,16 @@ impl Title {
             self.segment_seconds.ceil()
         );
         match (self.live(), self.hold_back) {
+            _ if self.parts > 1 => {
+                let _ = writeln!(
+                    out,
+                    "#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,CAN-SKIP-UNTIL={},PART-HOLD-BACK={}\n\
+                     #EXT-X-PART-INF:PART-TARGET={}",
+                    6.0 * self.segment_seconds,
+                    self.part_hold_back,
+                    self.unit_seconds()
+                );
+            }
             (false, _) => out.push_str("#EXT-X-PLAYLIST-TYPE:VOD\n"),
             (true, Some(seconds)) => {
                 let _ = writeln!(out, "#EXT-X-SERVER-CONTROL:HOLD-BACK={seconds}");
@@ -232,7 +285,17 @@ impl Title {
             (true, None) => {}
         }
         out.push_str("#EXT-X-MAP:URI=\"init.mp4\"\n");
+        let skipped = (newest + 1).saturating_sub(7).saturating_sub(first);
+        let first = if delta && skipped > 0 {
+            let _ = writeln!(out, "#EXT-X-SKIP:SKIPPED-SEGMENTS={skipped}");
+            first + skipped
+        } else {
+            first
+        };
         for sequence in first..=newest {
+            if self.parts > 1 && sequence + 3 > newest {
+                self.write_parts(&mut out, sequence, self.parts);
+            }
             if self.live() {
                 let start = sequence as f64 * self.segment_seconds;
                 let _ = writeln!(out, "#EXT-X-PROGRAM-DATE-TIME:{}", date(EPOCH_MS + start * 1e3));
@@ -242,6 +305,52 @@ impl Title {
         if !self.live() {
             out.push_str("#EXT-X-ENDLIST\n");
         }
+        if self.parts > 1 {
+            let (open, part) = (self.units(now) / self.parts, self.units(now) % self.parts);
+            self.write_parts(&mut out, open, part);
+            let _ = writeln!(out, "#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"s{open}.{part}.m4s\"");
+            // The last part that there is.
+            let last = self.units(now).saturating_sub(1);
+            for variant in 0..self.bitrates.len() {
+                let _ = writeln!(
+                    out,
+                    "#EXT-X-RENDITION-REPORT:URI=\"../v{variant}/index.m3u8\",LAST-MSN={},LAST-PART={}",
+                    last / self.parts,
+                    last % self.parts
+                );
+            }
+        }
+        out
+    }
+
+    fn write_parts(&self, out: &mut String, sequence: u64, count: u64) {
+        for part in 0..count {
+            let independent = if part == 0 { ",INDEPENDENT=YES" } else { "" };
+            let _ = writeln!(
+                out,
+                "#EXT-X-PART:DURATION={},URI=\"s{sequence}.{part}.m4s\"{independent}",
+                self.unit_seconds()
+            );
+        }
+    }
+
+    /// A whole segment of a channel in parts: one after the other.
+    #[must_use]
+    pub fn whole(&self, variant: u32, sequence: u64) -> Bytes {
+        let mut out = Vec::new();
+        for unit in sequence * self.parts..(sequence + 1) * self.parts {
+            out.extend(self.unit(variant, unit));
+        }
+        out.into()
+    }
+
+    /// A part's bytes.
+    #[must_use]
+    pub fn unit(&self, variant: u32, unit: u64) -> Vec<u8> {
+        let head = Bytes::from(self.head(variant, unit).write());
+        let mut out = Vec::new();
+        let size = self.segment_bytes(variant, unit);
+        self.slices((variant, unit), &head, 0, size, |piece| out.extend_from_slice(&piece));
         out
     }
 }
