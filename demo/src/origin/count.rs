@@ -35,6 +35,11 @@ pub(crate) struct Snapshot {
     playlist_bytes: u64,
     /// Requests for playlists.
     playlist_requests: u64,
+    /// Playlists and parts that were asked for before they were there: those requests waited.
+    held_playlists: u64,
+    held_parts: u64,
+    /// Requests for delta updates.
+    delta_updates: u64,
     /// Requests that were answered with an error.
     errors: u64,
     /// The same by path.
@@ -81,6 +86,21 @@ impl Counters {
         if let Some(count) = counts.paths.get_mut(path) {
             count.bytes += bytes;
         }
+    }
+
+    /// A request for what is not there yet is held open.
+    pub(crate) fn held(&self, path: &str) {
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if playlist(path) {
+            counts.held_playlists += 1;
+        } else {
+            counts.held_parts += 1;
+        }
+    }
+
+    /// A delta update is asked for.
+    pub(crate) fn delta_update(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).delta_updates += 1;
     }
 
     /// A request is answered with an error.

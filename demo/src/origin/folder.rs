@@ -66,6 +66,15 @@ impl Content {
         }
     }
 
+    /// All of it, if that is no more than `most`.
+    pub(crate) async fn bytes(self, most: usize) -> Option<Bytes> {
+        match self {
+            Self::Memory(bytes) => Some(bytes),
+            Self::File(_, len) if len > most as u64 => None,
+            Self::File(path, _) => tokio::fs::read(path).await.ok().map(Bytes::from),
+        }
+    }
+
     /// A reader of these bytes of it.
     pub(crate) async fn reader(self, range: Range<u64>) -> io::Result<Reader> {
         match self {

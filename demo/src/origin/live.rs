@@ -16,9 +16,6 @@ pub(crate) const EPOCH: Duration = Duration::from_secs(1_767_225_600);
 
 /// Segments in the window.
 const WINDOW: u64 = 6;
-/// Segments that stay available after they left the window (RFC 8216 §6.2.2 asks for the length of
-/// the longest playlist that had them).
-const KEPT: u64 = 2 * WINDOW;
 /// How far the lengths of one segment may be apart in two renditions.
 const TOLERANCE: Duration = Duration::from_millis(100);
 
@@ -26,19 +23,21 @@ const TOLERANCE: Duration = Duration::from_millis(100);
 #[derive(Debug, Clone)]
 pub(crate) struct Channel {
     folder: Folder,
-    entry: String,
-    multivariant: String,
+    pub(super) entry: String,
+    pub(super) multivariant: String,
     /// Length of each segment of one loop.
-    lengths: Vec<Duration>,
+    pub(super) lengths: Vec<Duration>,
     /// Media playlists by their name below the folder.
-    renditions: BTreeMap<String, Rendition>,
+    pub(super) renditions: BTreeMap<String, Rendition>,
+    /// Segments in the window.
+    window: u64,
 }
 
 /// One rendition's files, named as its playlist names them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-struct Rendition {
-    init: Option<String>,
-    segments: Vec<(String, Duration)>,
+pub(super) struct Rendition {
+    pub(super) init: Option<String>,
+    pub(super) segments: Vec<(String, Duration)>,
 }
 
 /// What a name of the channel stands for.
@@ -52,17 +51,29 @@ pub(crate) enum Item {
 
 /// The segments that are listed at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Window {
+pub(super) struct Window {
     /// Media sequence of the first.
-    first: u64,
+    pub(super) first: u64,
     /// How many.
-    count: u64,
+    pub(super) count: u64,
+}
+
+impl Window {
+    /// Media sequence of the segment that is being shown.
+    pub(super) const fn end(&self) -> u64 {
+        self.first + self.count
+    }
 }
 
 impl Channel {
     /// Makes a channel of a film, if its playlists are simple: complete, plain segments without
     /// keys, byte ranges or discontinuities, equally long in all renditions.
     pub(crate) async fn of(folder: Folder, entry: String) -> Option<Self> {
+        Self::with_window(folder, entry, WINDOW).await
+    }
+
+    /// The same, with so many segments in the window.
+    pub(super) async fn with_window(folder: Folder, entry: String, window: u64) -> Option<Self> {
         let multivariant = folder.playlist(&entry).await?;
         let mut renditions = BTreeMap::new();
         for name in media_playlists(&multivariant)? {
@@ -79,8 +90,8 @@ impl Channel {
                     .all(|(a, b)| a.1.abs_diff(*b) < TOLERANCE)
         };
         // A loop shorter than its window would list one file twice.
-        let simple = lengths.len() as u64 > WINDOW && renditions.values().all(alike);
-        simple.then_some(Self { folder, entry, multivariant, lengths, renditions })
+        let simple = lengths.len() as u64 > window && renditions.values().all(alike);
+        simple.then_some(Self { folder, entry, multivariant, lengths, renditions, window })
     }
 
     /// The folder that its files come from.
@@ -117,8 +128,9 @@ impl Channel {
                 continue;
             };
             let (uri, _) = &rendition.segments[(number % self.lengths.len() as u64) as usize];
-            let listed = number < window.first + window.count;
-            let kept = number + KEPT >= window.first;
+            let listed = number < window.end();
+            // RFC 8216 §6.2.2 asks for the length of the longest playlist that had them.
+            let kept = number + 2 * self.window >= window.first;
             if listed && kept && extension == ending(uri) {
                 return Some(named(uri));
             }
@@ -127,7 +139,7 @@ impl Channel {
     }
 
     /// The window at `age`. It is full from the beginning, as if the channel had run before.
-    fn window(&self, age: Duration) -> Window {
+    pub(super) fn window(&self, age: Duration) -> Window {
         let elapsed = (self.preroll() + age).as_nanos();
         let round = self.start_of(self.lengths.len() as u64).as_nanos();
         let (rounds, rest) = ((elapsed / round) as u64, elapsed % round);
@@ -140,21 +152,27 @@ impl Channel {
             }
             done += 1;
         }
-        Window { first: done.saturating_sub(WINDOW), count: WINDOW.min(done) }
+        Window { first: done.saturating_sub(self.window), count: self.window.min(done) }
     }
 
     /// How much had been shown when the channel began.
-    fn preroll(&self) -> Duration {
-        self.lengths.iter().take(WINDOW as usize).sum()
+    pub(super) fn preroll(&self) -> Duration {
+        self.lengths.iter().take(self.window as usize).sum()
     }
 
     /// When segment `number` starts, from the first one's start.
-    fn start_of(&self, number: u64) -> Duration {
+    pub(super) fn start_of(&self, number: u64) -> Duration {
         let count = self.lengths.len() as u64;
         let round: Duration = self.lengths.iter().sum();
         let rounds = u32::try_from(number / count).unwrap_or(u32::MAX);
         round.saturating_mul(rounds)
             + self.lengths.iter().take((number % count) as usize).sum::<Duration>()
+    }
+
+    /// The longest segment in whole seconds (RFC 8216 §4.3.3.1).
+    pub(super) fn target_duration(&self) -> u64 {
+        let lengths = self.renditions.values().flat_map(|r| &r.segments).map(|s| s.1);
+        lengths.max().unwrap_or_default().as_secs_f64().round().max(1.0) as u64
     }
 
     fn playlist(&self, name: &str, rendition: &Rendition, window: Window) -> Option<String> {
@@ -179,9 +197,8 @@ impl Channel {
             }
             segments.push(segment.build().ok()?);
         }
-        let longest = self.renditions.values().flat_map(|r| &r.segments).map(|s| s.1).max()?;
         MediaPlaylist::builder()
-            .target_duration(Duration::from_secs(longest.as_secs_f64().round().max(1.0) as u64))
+            .target_duration(Duration::from_secs(self.target_duration()))
             .media_sequence(usize::try_from(window.first).ok()?)
             .discontinuity_sequence(usize::try_from(removed(window.first, count)).ok()?)
             .has_independent_segments(true)
@@ -194,23 +211,23 @@ impl Channel {
 
 /// Discontinuities before segment `first`: one at the start of each round but the first
 /// (RFC 8216 §6.2.2).
-fn removed(first: u64, count: u64) -> u64 {
+pub(super) fn removed(first: u64, count: u64) -> u64 {
     first.saturating_sub(1) / count
 }
 
 /// How the names of a rendition's live segments begin.
-fn prefix(playlist: &str) -> String {
+pub(super) fn prefix(playlist: &str) -> String {
     let file = playlist.rsplit('/').next().unwrap_or(playlist);
     let stem = file.rsplit_once('.').map_or(file, |parts| parts.0);
     if stem == "index" { "seg-".to_owned() } else { format!("{stem}-seg-") }
 }
 
-fn ending(uri: &str) -> &str {
+pub(super) fn ending(uri: &str) -> &str {
     uri.rsplit_once('.').map_or("bin", |parts| parts.1)
 }
 
 /// The media playlists that a multivariant playlist names, all of them local and each one once.
-fn media_playlists(text: &str) -> Option<Vec<String>> {
+pub(super) fn media_playlists(text: &str) -> Option<Vec<String>> {
     let mut names: Vec<String> = Vec::new();
     for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
         let uri = if let Some(attributes) = line.strip_prefix("#EXT-X-MEDIA:") {

@@ -2,8 +2,10 @@
 
 mod count;
 mod folder;
+mod fragment;
 mod limit;
 mod live;
+mod low_latency;
 pub mod package;
 mod range;
 mod sample;
@@ -30,6 +32,7 @@ use count::Counters;
 use folder::{Content, Folder, Reader};
 use limit::Limit;
 use live::{Channel, Item};
+use low_latency::LowLatency;
 use range::{Wanted, wanted};
 
 /// Bytes that are read, limited and sent at once.
@@ -75,6 +78,7 @@ pub enum OpenError {
 enum Source {
     Film(Folder),
     Channel(Box<Channel>),
+    LowLatency(Box<LowLatency>),
 }
 
 /// All that can be played, and what was sent of it.
@@ -133,9 +137,14 @@ impl Origin {
         };
         self.titles.push(title(id, name.to_owned(), false));
         self.sources.push((id.to_owned(), Source::Film(folder.clone())));
-        if let Some(channel) = Channel::of(folder, entry.clone()).await {
+        if let Some(channel) = Channel::of(folder.clone(), entry.clone()).await {
             self.titles.push(title(live, format!("{name}, live"), true));
             self.sources.push((live.to_owned(), Source::Channel(Box::new(channel))));
+        }
+        if let Some(channel) = LowLatency::of(folder, entry.clone()).await {
+            let id = format!("{live}-low-latency");
+            self.titles.push(title(&id, format!("{name}, live with low latency"), true));
+            self.sources.push((id, Source::LowLatency(Box::new(channel))));
         }
     }
 
@@ -154,16 +163,38 @@ impl Origin {
         self.counters.reset();
     }
 
-    /// What `path`, below `/media/`, stands for.
-    async fn find(&self, path: &str) -> Option<Content> {
-        let (id, name) = path.split_once('/')?;
-        let source = &self.sources.iter().find(|source| source.0 == id)?.1;
-        match source {
-            Source::Film(folder) => folder.open(name).await,
-            Source::Channel(channel) => {
-                match channel.find(name, self.started.0 + self.started.1.elapsed())? {
-                    Item::Playlist(text) => Some(Content::Memory(text.into())),
-                    Item::File(name) => channel.folder().open(&name).await,
+    /// What `path`, below `/media/`, stands for; else the HTTP status to answer with. Waits for what will be there soon.
+    async fn find(&self, path: &str, query: &str) -> Result<Content, u16> {
+        const GONE: u16 = 404;
+        let (id, name) = path.split_once('/').ok_or(GONE)?;
+        let source = self.sources.iter().find(|source| source.0 == id).ok_or(GONE)?;
+        let age = || self.started.0 + self.started.1.elapsed();
+        match &source.1 {
+            Source::Film(folder) => folder.open(name).await.ok_or(GONE),
+            Source::Channel(channel) => match channel.find(name, age()).ok_or(GONE)? {
+                Item::Playlist(text) => Ok(Content::Memory(text.into())),
+                Item::File(name) => channel.folder().open(&name).await.ok_or(GONE),
+            },
+            Source::LowLatency(channel) => {
+                if query.contains("_HLS_skip=") {
+                    self.counters.delta_update();
+                }
+                let mut held = false;
+                loop {
+                    match channel.find(name, query, age()) {
+                        low_latency::Answer::Content(content) => return Ok(content),
+                        low_latency::Answer::File(name) => {
+                            return channel.folder().open(&name).await.ok_or(GONE);
+                        }
+                        low_latency::Answer::Error(status) => return Err(status),
+                        low_latency::Answer::Later(at) => {
+                            if !std::mem::replace(&mut held, true) {
+                                self.counters.held(path);
+                            }
+                            let at = self.started.1 + at.saturating_sub(self.started.0);
+                            tokio::time::sleep_until(at + Duration::from_millis(1)).await;
+                        }
+                    }
                 }
             }
         }
@@ -194,9 +225,13 @@ pub(crate) async fn serve(Shared(state): Shared<Arc<State>>, request: Request) -
         }
     }
     let path = decode(url).unwrap_or_default();
-    let Some(content) = origin.find(path.trim_start_matches("/media/")).await else {
-        origin.counters.error();
-        return StatusCode::NOT_FOUND.into_response();
+    let query = request.uri().query().unwrap_or_default();
+    let content = match origin.find(path.trim_start_matches("/media/"), query).await {
+        Ok(content) => content,
+        Err(status) => {
+            origin.counters.error();
+            return StatusCode::from_u16(status).unwrap_or(StatusCode::NOT_FOUND).into_response();
+        }
     };
     let len = content.len();
     let header = request.headers().get(header::RANGE).and_then(|value| value.to_str().ok());

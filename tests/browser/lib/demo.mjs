@@ -50,6 +50,7 @@ export class Demo {
     this.tracker = `ws://127.0.0.1:${port}/announce`;
     this.vod = `${this.url}/media/sample/master.m3u8`;
     this.live = `${this.url}/media/live/master.m3u8`;
+    this.lowLatency = `${this.url}/media/live-low-latency/master.m3u8`;
   }
 
   /** What the origin has sent since the start or the last reset. */
