@@ -24,6 +24,12 @@ const MAX_DURATION: f64 = 1e9;
 /// A delta update can't skip more: nobody keeps so many segments.
 const MAX_SKIPPED: u64 = 1 << 32;
 
+#[cfg(test)]
+thread_local! {
+    /// How many lines have been read: what a refresh costs, without a clock.
+    pub(super) static LINES_READ: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+}
+
 /// Reads a whole media playlist.
 pub(super) fn read(text: &str, url: &str, imports: &OrderedMap<String, String>) -> MediaPlaylist {
     let mut reader = Reader::new(text, url, imports);
@@ -145,6 +151,8 @@ impl<'a> Reader<'a> {
     }
 
     pub(super) fn read_line(&mut self, line: Line<'a>) {
+        #[cfg(test)]
+        LINES_READ.with(|count| count.set(count.get() + 1));
         self.line = line.number;
         self.offset = line.offset;
         // Bytes, not characters: most of the time of reading a playlist is spent here.

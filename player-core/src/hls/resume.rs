@@ -226,4 +226,88 @@ mod tests {
         let refresh = playlist.refresh_text(&(text + "# comment\n"), URL, &none);
         assert_eq!(refresh, Ok(Refresh::default()));
     }
+
+    /// Lines that `refresh` reads.
+    fn lines_of(refresh: impl FnOnce()) -> usize {
+        let before = super::super::reader::LINES_READ.get();
+        refresh();
+        super::super::reader::LINES_READ.get() - before
+    }
+
+    #[test]
+    fn a_refresh_of_ten_thousand_segments_reads_what_changed() {
+        let none = OrderedMap::new();
+        let count = 10_000;
+        let mut playlist = parse_media(&window(1, count), URL, &none).expect("a playlist");
+        let text = window(1, count + 1);
+        let lines = lines_of(|| {
+            let refresh = playlist.refresh_text(&text, URL, &none).expect("a playlist");
+            assert_eq!((refresh.added, refresh.removed), (1, 0));
+        });
+        // The head up to the first segment, the date ranges, which are merged anew, and the last segment.
+        let ranges = count as usize / 6;
+        assert!(
+            (ranges..ranges + 30).contains(&lines),
+            "{lines} lines of {}",
+            text.lines().count()
+        );
+        // A window that slides, without date ranges.
+        let plain = |first: u64| window(first, count).replace("#EXT-X-DATERANGE", "#DATERANGE");
+        let mut playlist = parse_media(&plain(1), URL, &none).expect("a playlist");
+        for first in 2..5 {
+            let text = plain(first);
+            let lines = lines_of(|| {
+                let refresh = playlist.refresh_text(&text, URL, &none).expect("a playlist");
+                assert_eq!((refresh.added, refresh.removed), (1, 1));
+            });
+            assert!(lines < 30, "{lines} lines");
+        }
+    }
+
+    #[test]
+    fn a_refresh_of_a_low_latency_playlist_reads_the_segments_with_parts_and_a_delta_update_itself()
+    {
+        let none = OrderedMap::new();
+        let text = |parts: u64| {
+            let mut text = "#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXT-X-PART-INF:PART-TARGET=1\n\
+                #EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,CAN-SKIP-UNTIL=24,PART-HOLD-BACK=3\n"
+                .to_owned();
+            let write = |text: &mut String, sequence: u64, count: u64| {
+                for part in 0..count {
+                    *text += &format!("#EXT-X-PART:DURATION=1,URI=\"{sequence}.{part}.mp4\"\n");
+                }
+            };
+            let (open, count) = (parts / 4, parts % 4);
+            for sequence in 0..open {
+                if sequence + 3 >= open {
+                    write(&mut text, sequence, 4);
+                }
+                text += &format!("#EXTINF:4,\n{sequence}.mp4\n");
+            }
+            write(&mut text, open, count);
+            text
+        };
+        let mut playlist = parse_media(&text(40_000), URL, &none).expect("a playlist");
+        for parts in 40_001..40_010 {
+            let next = text(parts);
+            let lines = lines_of(|| _ = playlist.refresh_text(&next, URL, &none));
+            assert!(lines < 40, "{lines} lines");
+            assert_eq!(playlist.edge(), parts as f64);
+        }
+        // A delta update names the last six segments.
+        let whole = text(40_012);
+        let at = whole.find("#EXTINF:4,\n9997.mp4").expect("it is there");
+        let parts = whole[..at].rfind("9996.mp4\n").expect("it is there") + 9;
+        let delta = format!(
+            "#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXT-X-SKIP:SKIPPED-SEGMENTS=9997\n{}",
+            &whole[parts..]
+        );
+        let lines = lines_of(|| {
+            let refresh = playlist.refresh_text(&delta, URL, &none).expect("a playlist");
+            assert_eq!((refresh.added, refresh.removed), (1, 0));
+        });
+        assert!(lines < 40, "{lines} lines");
+        assert_eq!(playlist.segments.len(), 10_003);
+        assert_eq!(playlist.segment_uri(&playlist.segments[9996]), "9996.mp4");
+    }
 }
