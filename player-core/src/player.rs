@@ -2,6 +2,7 @@
 
 mod append;
 mod choose;
+mod latency;
 mod load;
 mod low_latency;
 mod prepare;
@@ -116,6 +117,7 @@ pub struct Player {
     manual_variant: Option<usize>,
     timeline: Option<TimelineInfo>,
     stats: Stats,
+    latency: latency::Controller,
 }
 
 impl Player {
@@ -170,6 +172,7 @@ impl Player {
             manual_variant: None,
             timeline: None,
             stats: Stats::default(),
+            latency: latency::Controller::default(),
         }
     }
 
@@ -266,6 +269,7 @@ impl Player {
         if self.signaling.is_some() {
             self.run_sharing(now);
         }
+        self.run_latency(now);
         self.run_waiting(now);
     }
 

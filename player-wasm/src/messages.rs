@@ -233,6 +233,9 @@ fn tune(config: &mut Config, name: &str, value: f64) -> Result<(), String> {
     match name {
         "initialBandwidthBps" => config.initial_bandwidth_bps = value,
         "forwardBuffer" => config.forward_buffer = value,
+        "lowLatency" => config.low_latency = value != 0.0,
+        "liveLatency" => config.live_latency = Some(value),
+        "liveRate" => config.live_rate = value,
         "peerBuffer" => config.peer_buffer = value,
         "forwardBufferBytes" => config.forward_buffer_bytes = value as u64,
         "backBuffer" => config.back_buffer = value,

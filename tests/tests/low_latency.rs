@@ -1,7 +1,7 @@
 //! What must hold of low-latency channels, on a virtual network.
 
 use player_core::Player;
-use tests::simulation::{Report, Title, World};
+use tests::simulation::{Action, Fault, FaultKind, Report, Step, Title, World};
 
 /// A channel of 4 s segments in ten parts, at 1 Mbit/s.
 fn channel(viewers: u32) -> World {
@@ -49,4 +49,42 @@ fn eight_viewers_share_the_parts() {
     let report = run(&World { seconds: 90.0, ..channel(8) });
     assert_low(&report, 3.0);
     assert!(report.offload > 0.5, "{}", text(&report));
+}
+
+#[test]
+fn a_clock_that_is_wrong_by_a_day_does_not_matter() {
+    for clock_error in [-86_400.0, 86_400.0] {
+        let report = run(&World { clock_error, seconds: 30.0, ..channel(1) });
+        assert_low(&report, 3.0);
+        let viewer = &report.viewers[0];
+        let (real, told) = (viewer.live_latency.unwrap(), viewer.reported_latency.unwrap());
+        assert!((real - told).abs() < 0.5, "{real} s, and {told} s by its own count");
+    }
+}
+
+#[test]
+fn who_seeks_back_stays_there_on_whole_segments_and_comes_back_to_parts() {
+    let script = vec![
+        Step { at: 20.0, action: Action::Seek(0, 20.0) },
+        Step { at: 50.0, action: Action::Seek(0, 88.0) },
+    ];
+    let report = run(&World { seconds: 80.0, script, ..channel(1) });
+    let viewer = &report.viewers[0];
+    assert_eq!(report.rebuffers, 0, "{}", text(&report));
+    // 40 s of window when it joined: position 88 is two seconds behind the edge at 50 s.
+    let edge = 40.0 + 80.0;
+    assert!((edge - viewer.position - 2.0).abs() < 1.0, "{}", text(&report));
+    let hints = report.hinted_parts;
+    assert!((70..170).contains(&hints), "{hints}: none while it was behind\n{}", text(&report));
+}
+
+#[test]
+fn an_origin_that_falters_costs_a_little_latency_and_no_more() {
+    let faults = vec![Fault { from: 20.0, until: 24.0, kind: FaultKind::Gone }];
+    let report = run(&World { seconds: 150.0, faults, ..channel(1) });
+    let viewer = &report.viewers[0];
+    assert!(viewer.rebuffers <= 2, "{}", text(&report));
+    let edge = 40.0 + 150.0;
+    let latency = edge - viewer.position;
+    assert!(latency < 3.0, "{latency} s at the end: it has not caught up\n{}", text(&report));
 }

@@ -32,6 +32,7 @@ impl Player {
         let position = self.playhead.position;
         self.ended = false;
         self.rebuffering_since = None;
+        self.latency.moved();
         for track in &mut self.tracks {
             if let Some(switch) = &mut track.switch {
                 switch.at = None;

@@ -57,6 +57,7 @@ impl Player {
         self.ended = false;
         self.waiting = None;
         self.rebuffering_since = None;
+        self.latency = super::latency::Controller::default();
         self.timeline = None;
         self.quota_factor = 1.0;
         self.manual_variant = None;
@@ -384,6 +385,9 @@ impl Player {
         if changed {
             self.parts_loaded(now, index);
         }
+        if self.tracks.first().is_some_and(|track| track.list == index) {
+            self.edge_loaded(now, index, changed, reset);
+        }
         let wait = self.reload_interval(index, changed);
         let list = &mut self.title.lists[index];
         let Some(playlist) = &list.playlist else { return };
@@ -417,7 +421,9 @@ impl Player {
         list.failures += 1;
         list.failed_status = status;
         list.loaded_at = Some(now);
-        list.reload_at = Some(now + backoff(list.failures));
+        // At the edge of a low-latency stream there is no time to lose.
+        let most = if list.by_parts { 2 } else { u32::MAX };
+        list.reload_at = Some(now + backoff(list.failures.min(most)));
         if list.playlist.is_some() {
             // A live playlist that fails for a while is a pause, not an end.
             return;

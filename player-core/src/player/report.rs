@@ -29,29 +29,6 @@ impl Player {
         stats
     }
 
-    /// Seconds between what is being published and the playhead: by wall clock where the playlist has dates, else to
-    /// the end of the newest segment, counting the time since the playlist changed.
-    fn live_latency(&self, now: Instant) -> Option<f64> {
-        let track = self.tracks.first()?;
-        let list = &self.title.lists[track.list];
-        let playlist = list.playlist.as_ref().filter(|playlist| !playlist.end_list)?;
-        let position = self.position(now);
-        if let Some(segment) = playlist.segment_at(position)
-            && let Some(date) = playlist.program_date_time(segment)
-            && self.playhead.wall_clock_ms > 0.0
-        {
-            let shown = date + (position - segment.start) * 1000.0;
-            let wall =
-                self.playhead.wall_clock_ms + now.since(self.playhead_at).as_secs_f64() * 1000.0;
-            let latency = (wall - shown) / 1000.0;
-            // A clock that is off by hours says nothing.
-            if (-1.0..7200.0).contains(&latency) {
-                return Some(latency);
-            }
-        }
-        Some(playlist.end() - position + now.since(list.changed_at).as_secs_f64())
-    }
-
     fn segment_stats(&self, now: Instant) -> Vec<SegmentStats> {
         let position = self.position(now);
         let mut stats: Vec<SegmentStats> = Vec::new();

@@ -327,7 +327,8 @@ impl Player {
             empty: false,
         });
         failure.count += 1;
-        failure.retry_at = now + backoff(failure.count);
+        let part = self.title.lists.iter().any(|list| list.parts_id == segment.rendition);
+        failure.retry_at = now + backoff(if part { failure.count.min(2) } else { failure.count });
         tracing::debug!(
             sequence = segment.sequence,
             status,

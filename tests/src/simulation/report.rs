@@ -59,6 +59,8 @@ pub struct ViewerReport {
     pub failed_connections: u32,
     /// Seconds behind the live edge, median.
     pub live_latency: Option<f64>,
+    /// The same by its own count, at the end.
+    pub reported_latency: Option<f64>,
     /// Errors that the page was told.
     pub errors: Vec<String>,
 }
@@ -200,6 +202,7 @@ impl ViewerReport {
             connections: viewer.counted.connections,
             failed_connections: viewer.counted.failed_connections,
             live_latency: Spread::of(latencies).map(|spread| spread.p50),
+            reported_latency: Some(stats.live_latency).filter(|latency| latency.is_finite()),
             errors: viewer.errors.clone(),
         }
     }

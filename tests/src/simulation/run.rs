@@ -331,7 +331,8 @@ impl<'w, E: Engine> Run<'w, E> {
     }
 
     fn wall_clock_ms(&self) -> f64 {
-        EPOCH_MS + self.world.title.age * 1e3 + self.now as f64 / 1e3
+        let age = self.world.title.age + self.world.clock_error;
+        EPOCH_MS + age * 1e3 + self.now as f64 / 1e3
     }
 
     fn playhead(&mut self, viewer: u32) {

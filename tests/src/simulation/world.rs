@@ -63,6 +63,8 @@ pub struct World {
     pub polluter_share: f64,
     /// Share of viewers with a tenth of the uplink.
     pub slow_share: f64,
+    /// Seconds by which viewers' clocks are wrong.
+    pub clock_error: f64,
     /// Bytes that a source buffer takes, `None` for no limit.
     pub quota_bytes: Option<u64>,
     /// Options of each viewer's core.
@@ -181,6 +183,7 @@ impl World {
             free_rider_share: 0.0,
             polluter_share: 0.0,
             slow_share: 0.0,
+            clock_error: 0.0,
             quota_bytes: None,
             config: Config {
                 trackers: vec!["wss://tracker.example/announce".to_owned()],
