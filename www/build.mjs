@@ -2,11 +2,11 @@
 // `--pkg` is where wasm-bindgen left potluck.js, transmux.js and their wasm (default: pkg/).
 
 import { execFileSync } from 'node:child_process';
-import { copyFileSync, existsSync, mkdirSync, rmSync } from 'node:fs';
+import { copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { build } from 'esbuild';
+import { build, transform } from 'esbuild';
 
 const root = dirname(fileURLToPath(import.meta.url));
 const { values } = parseArgs({ options: { pkg: { type: 'string' }, out: { type: 'string' } } });
@@ -42,14 +42,27 @@ const sharedBundles = {
   setup({ onResolve }) {
     const ours = ({ importer }) => importer.startsWith(join(root, 'src'));
     onResolve({ filter: /\/index\.js$/ }, (args) => (ours(args) ? { path: './potluck.js', external: true } : undefined));
+    onResolve({ filter: /\/panels\.js$/ }, (args) => (ours(args) ? { path: './potluck-panels.js', external: true } : undefined));
     onResolve({ filter: /\/dressing\.js$/ }, (args) => (ours(args) ? { path: './potluck-player.js', external: true } : undefined));
   },
 };
 
+/** Style sheets that a script imports are text, minified. */
+const styleText = {
+  name: 'style-text',
+  setup({ onLoad }) {
+    onLoad({ filter: /controls\/.*\.css$/ }, async ({ path }) => {
+      const { code } = await transform(readFileSync(path, 'utf8'), { loader: 'css', minify: true, target: 'es2022' });
+      return { contents: code.trim(), loader: 'text' };
+    });
+  },
+};
+
 await Promise.all([
-  build({ ...common, plugins: [sharedBundles], entryPoints: {
+  build({ ...common, plugins: [sharedBundles, styleText], entryPoints: {
     'potluck': 'src/public/index.ts',
     'potluck-player': 'src/internal/dressing.ts',
+    'potluck-panels': 'src/controls/panels.ts',
     'embed': 'src/public/embed.ts',
     'demo': 'src/demo/demo.ts',
   } }),
@@ -61,6 +74,7 @@ await Promise.all([
 copyFileSync(join(pkg, 'potluck_bg.wasm'), join(out, 'potluck.wasm'));
 copyFileSync(join(pkg, 'sharing_bg.wasm'), join(out, 'potluck-sharing.wasm'));
 copyFileSync(join(pkg, 'transmux_bg.wasm'), join(out, 'potluck-transmux.wasm'));
+cpSync(join(root, 'src/lang'), join(out, 'lang'), { recursive: true });
 copyFileSync(join(root, 'src/public/embed.html'), join(out, 'embed.html'));
 copyFileSync(join(root, 'src/demo/index.html'), join(out, 'index.html'));
 

@@ -69,9 +69,7 @@ export class PotluckPlayer extends HTMLElement {
     for (const name of Object.getOwnPropertyNames(this)) this.#upgrade(name);
     if (this.#dressed) return;
     this.#dressed = true;
-    import('../internal/dressing.js').then(({ dress }) => {
-      dress(this);
-    }).catch(() => {
+    import('../internal/dressing.js').then(({ dress }) => dress(this)).catch(() => {
       // Without the bundle the browser's own controls serve.
       this.video.controls = true;
     });

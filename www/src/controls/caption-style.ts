@@ -1,0 +1,40 @@
+// How captions look, as the viewer chose: a style sheet for the cues of the <video> inside the player.
+
+import type { Control } from './control.js';
+import { el } from './dom.js';
+import { recall, remember } from './memory.js';
+import type { Key } from './words.js';
+
+/** Names of sizes, and the size in percent of the browser's own. */
+export const SIZES: readonly [Key, number][] = [['small', 75], ['medium', 100], ['large', 150]];
+
+export const LOOKS: readonly [Key, string][] = [
+  ['lookBox', 'color: #fff; background: rgb(0 0 0 / .8);'],
+  ['lookOutline', 'color: #fff; background: transparent; text-shadow: 0 0 3px #000, 0 0 3px #000, 0 0 5px #000;'],
+  ['lookYellow', 'color: #ffe45c; background: rgb(0 0 0 / .8);'],
+];
+
+/** What is chosen, by position. */
+export function captionChoice(name: 'captionSize' | 'captionLook'): number {
+  const kept = recall(name);
+  const count = name === 'captionSize' ? SIZES.length : LOOKS.length;
+  return typeof kept === 'number' && Number.isInteger(kept) && kept >= 0 && kept < count ? kept : name === 'captionSize' ? 1 : 0;
+}
+
+export function chooseCaption(stage: Control['stage'], name: 'captionSize' | 'captionLook', choice: number): void {
+  remember(name, choice);
+  applyCaptionStyle(stage);
+}
+
+/** Cues can be styled only where the <video> is: in the shadow tree of <potluck-video>. */
+export function applyCaptionStyle({ video }: Control['stage']): void {
+  const root = video.shadowRoot;
+  if (!root) return;
+  let style = root.querySelector<HTMLStyleElement>('style[data-captions]');
+  if (!style) {
+    style = el('style', { 'data-captions': true });
+    root.append(style);
+  }
+  const [size, look] = [SIZES[captionChoice('captionSize')], LOOKS[captionChoice('captionLook')]];
+  style.textContent = `::cue { font-size: ${size?.[1] ?? 100}%; ${look?.[1] ?? ''} }`;
+}

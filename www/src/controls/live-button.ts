@@ -1,0 +1,31 @@
+// <potluck-live-button>: says whether this is live, and goes there.
+
+import { Control, TIMELINE_EVENTS, define } from './control.js';
+import { el, ignore } from './dom.js';
+
+export class LiveButton extends Control {
+  protected override build(): void {
+    const { video, words } = this.stage;
+    const button = el('button', { type: 'button', part: 'button live-button' }, el('i'), words.say('live'));
+    button.addEventListener('click', () => {
+      goLive(video);
+    });
+    this.append(button);
+    this.follow(['timeupdate', 'seeked', 'play', 'pause', ...TIMELINE_EVENTS], () => {
+      this.hidden = video.streamType !== 'live';
+      const following = !video.paused && video.currentTime >= video.liveEdgeStart;
+      button.toggleAttribute('data-following', following);
+      button.setAttribute('aria-label', following ? words.say('live') : words.say('goLive'));
+      button.title = following ? '' : words.say('goLive');
+    });
+  }
+}
+
+/** To where a viewer who follows plays. */
+export function goLive(video: Control['stage']['video']): void {
+  const ranges = video.seekable;
+  if (ranges.length > 0) video.currentTime = ranges.end(ranges.length - 1);
+  video.play().catch(ignore);
+}
+
+define('potluck-live-button', LiveButton);

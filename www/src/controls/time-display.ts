@@ -1,0 +1,30 @@
+// <potluck-time>: position and duration; a click shows what is left instead.
+
+import { Control, TIMELINE_EVENTS, define, seekable } from './control.js';
+import { el } from './dom.js';
+import { clock } from './words.js';
+
+export class TimeDisplay extends Control {
+  protected override build(): void {
+    const { video } = this.stage;
+    const button = el('button', { type: 'button', part: 'time', tabindex: '-1', 'aria-hidden': 'true' });
+    let left = false;
+    const show = (): void => {
+      const range = seekable(video);
+      const live = video.streamType === 'live';
+      this.hidden = range === null;
+      if (!range) return;
+      const behind = range[1] - video.currentTime;
+      if (live) button.textContent = behind > 1 ? `−${clock(behind)}` : '';
+      else button.textContent = `${left ? `−${clock(behind)}` : clock(video.currentTime)} / ${clock(range[1])}`;
+    };
+    button.addEventListener('click', () => {
+      left = !left;
+      show();
+    });
+    this.append(button);
+    this.follow(['timeupdate', 'seeking', 'seeked', ...TIMELINE_EVENTS], show);
+  }
+}
+
+define('potluck-time', TimeDisplay);
