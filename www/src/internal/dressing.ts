@@ -71,6 +71,8 @@ export async function dress(player: PotluckPlayer): Promise<void> {
   listenToKeys(stage);
   joinMediaSession(stage);
   applyCaptionStyle(stage);
+  // Firefox stops at a <video> without controls too.
+  video.nativeEl.tabIndex = -1;
   // Focusable, so that the keys work; named, because it is.
   const own = { tabindex: '0', role: 'region', 'aria-label': player.heading || 'Potluck' };
   for (const [name, value] of Object.entries(own)) if (!player.hasAttribute(name)) player.setAttribute(name, value);
