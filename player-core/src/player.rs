@@ -178,6 +178,32 @@ impl Player {
 
     /// One mutation. Drain [`Player::poll_output`] before the next.
     pub fn handle_input(&mut self, now: Instant, input: Input) {
+        let plan = match input {
+            Input::PeerFrame(..)
+            | Input::PeerMessage(..)
+            | Input::PeerWritable(_)
+            | Input::TrackerOpened(_)
+            | Input::TrackerMessage(..)
+            | Input::TrackerClosed(_)
+            | Input::OfferReady { .. }
+            | Input::AnswerReady { .. }
+            | Input::PeerConnected(_)
+            | Input::PeerClosed(_) => self.signaling.is_some() && self.sharing_input(now, input),
+            Input::Tick => false,
+            input => {
+                self.take_input(now, input);
+                true
+            }
+        };
+        if plan || self.wake.is_some_and(|at| at <= now) {
+            self.run(now);
+        } else if self.signaling.is_some() {
+            // Nothing that is fetched or played hangs on it: only peers may have to be told something.
+            self.run_sharing(now);
+        }
+    }
+
+    fn take_input(&mut self, now: Instant, input: Input) {
         match input {
             Input::Load { url } => self.load(now, url),
             Input::Unload => self.unload(now),
@@ -205,29 +231,14 @@ impl Player {
             Input::FetchDone { id } => self.fetch_done(now, id),
             Input::FetchFailed { id } => self.fetch_failed(now, id),
             Input::WebRtcUnavailable => self.webrtc_unavailable(now),
-            Input::TrackerOpened(_)
-            | Input::TrackerMessage(..)
-            | Input::TrackerClosed(_)
-            | Input::OfferReady { .. }
-            | Input::AnswerReady { .. }
-            | Input::PeerConnected(_)
-            | Input::PeerFrame(..)
-            | Input::PeerMessage(..)
-            | Input::PeerWritable(_)
-            | Input::PeerClosed(_) => {
-                if self.signaling.is_some() {
-                    self.sharing_input(now, input);
-                }
-            }
             Input::CodecSupport(supported) => self.codec_support(now, &supported),
             Input::MediaDone { track, buffered } => self.media_done(track, Ranges::new(buffered)),
             Input::MediaFailed { track, failure } => self.media_failed(now, track, failure),
             Input::Decrypted { job, data } => self.decrypted(now, job, data),
             Input::Transmuxed { job, result } => self.transmuxed(now, job, result),
             Input::Playhead(playhead) => self.observe_playhead(now, playhead),
-            Input::Tick => {}
+            _ => {}
         }
-        self.run(now);
     }
 
     /// The next thing to do; `None` when all is said. May change after each input.
@@ -242,6 +253,12 @@ impl Player {
     pub fn poll_timeout(&self) -> Option<Instant> {
         let sharing = self.signaling.as_ref().and_then(|_| self.sharing_timeout());
         [self.wake, sharing].into_iter().flatten().min()
+    }
+
+    /// Lets `share` put equal bytes that are kept elsewhere in the place of each block that is held: for a process in
+    /// which thousands play the same.
+    pub fn share_bytes(&mut self, mut share: impl FnMut(&mut Bytes)) {
+        self.store.share_bytes(&mut share);
     }
 
     /// A snapshot of the counters.

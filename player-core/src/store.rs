@@ -160,6 +160,13 @@ impl Store {
         out
     }
 
+    /// Lets `share` put equal bytes that are kept elsewhere in the place of each block.
+    pub(crate) fn share_bytes(&mut self, share: &mut dyn FnMut(&mut Bytes)) {
+        for segment in self.segments.values_mut() {
+            segment.blocks.iter_mut().filter(|data| !data.is_empty()).for_each(&mut *share);
+        }
+    }
+
     /// Forgets a segment.
     pub(crate) fn remove(&mut self, id: SegmentId) -> bool {
         let Some(segment) = self.segments.remove(&id) else {

@@ -100,7 +100,7 @@ impl Player {
             Doing::Media { bytes, last } => {
                 if let Some(cursor) = &mut state.cursor {
                     if last {
-                        self.deficit *= super::schedule::DEFICIT_DECAY;
+                        self.deficit = super::schedule::relaxed(self.deficit);
                         let next = self.title.lists[state.list].next(cursor.sequence);
                         *cursor = Cursor { sequence: next, offset: 0 };
                     } else {

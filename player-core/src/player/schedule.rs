@@ -14,8 +14,6 @@ use crate::wire::{BLOCK_BYTES, Interest, SegmentId, block_count};
 const PARALLEL: usize = 2;
 /// So many requests for parts weigh as much as one for a segment.
 const SLOTS: usize = 2;
-/// Time between two places of the election's order: longer than news takes through the mesh.
-const ELECTION_STEP: Duration = Duration::from_millis(800);
 /// A segment of which blocks turn up at peers is left to whoever fetches it until none has turned up for this long.
 const SPREAD_PATIENCE: Duration = Duration::from_millis(2500);
 /// Only what is due within this time is fetched by election: until then two leaders who do not know of each other notice
@@ -23,6 +21,12 @@ const SPREAD_PATIENCE: Duration = Duration::from_millis(2500);
 const ELECTION_HORIZON: Duration = Duration::from_secs(20);
 /// Among strangers, only what is due within this time is fetched by election.
 const STRANGER_HORIZON: Duration = Duration::from_secs(5);
+/// Seconds of the first segment that are asked of the origin at once; the rest when it is due, if no peer brings it.
+const START_AHEAD: f64 = 2.0;
+/// Seconds that are asked of it each time the rest is due.
+const FILL_AHEAD: f64 = 0.75;
+/// With peers for less time than this nothing is said about uplinks by what they don't bring.
+const NEWCOMER: Duration = Duration::from_secs(10);
 /// With nothing buffered, how long peers that hold a segment are given to bring it before the origin is asked.
 const START_GRACE: Duration = Duration::from_millis(1000);
 /// A segment that peers hold is asked of the origin no sooner than this before it is due, however slow the origin is.
@@ -33,8 +37,9 @@ const PART_RESERVE: Duration = Duration::from_millis(500);
 const AMPLE: f64 = 4.0;
 /// What a fallback adds to the share of each segment that is taken from the origin early, per part of a segment.
 const DEFICIT_GAIN: f64 = 0.25;
-/// What a segment that came without takes off, as a factor.
-pub(super) const DEFICIT_DECAY: f64 = 0.93;
+/// What a segment that came without takes off: a part of it, and so much that accidents are forgotten.
+const DEFICIT_DECAY: f64 = 0.05;
+const DEFICIT_DRAIN: f64 = 0.015;
 /// Bounds of that share.
 const MIN_DEFICIT: f64 = 0.06;
 const MAX_DEFICIT: f64 = 0.9;
@@ -50,14 +55,20 @@ struct Want {
     list: usize,
     sequence: u64,
     tag: u32,
-    /// When its first frame is due.
+    /// When the first of it that is not appended is due.
     deadline: Instant,
+    /// Seconds that all of it plays.
+    duration: f64,
+    /// Seconds of it that are behind the playhead.
+    played: f64,
     /// Bytes by the variant's bit rate, for when the size is not known.
     estimate: u64,
     /// It is near enough for the origin to be asked.
     near: bool,
     /// It is the segment that its track waits for.
     first: bool,
+    /// It is the first, and can be appended while it arrives.
+    begun: bool,
     live: bool,
     playhead: u64,
     /// It is a part: little time is left, and it is small.
@@ -89,6 +100,9 @@ impl Player {
         let discovery = if self.swarm.is_some() { self.discovery(now) } else { Discovery::Alone };
         if discovery == Discovery::Ready {
             for want in &wants {
+                if !self.swarm.as_ref().is_some_and(|swarm| swarm.any_can_be_asked(now)) {
+                    break;
+                }
                 self.ask_peers(now, want);
             }
         }
@@ -162,16 +176,28 @@ impl Player {
                 bytes += self.store.segment(id).map_or(estimate, |stored| u64::from(stored.size));
                 let playhead = lists[list].playhead(position, sequence);
                 if !segment.gap {
-                    let due = if playing || !first { (ahead / rate).max(0.0) } else { 0.0 };
+                    let begun = first
+                        && sharing
+                        && id.rendition == lists[list].id
+                        && self.plays_as_it_comes(list, sequence);
+                    let mut due = ahead;
+                    if begun && let Some(stored) = self.store.segment(id) {
+                        let here = f64::from(stored.first_missing()) / f64::from(stored.held.len());
+                        due += here * segment.duration;
+                    }
+                    let due = if playing || !first || begun { (due / rate).max(0.0) } else { 0.0 };
                     wants.push(Want {
                         id,
                         list,
                         sequence,
                         tag: lists[list].tag(segment),
                         deadline: now + Duration::from_secs_f64(due.min(3600.0)),
+                        duration: segment.duration,
+                        played: -ahead,
                         estimate,
                         near: ahead <= near,
                         first,
+                        begun,
                         live: lists[list].is_live(),
                         playhead: playhead.min(id.sequence),
                         part: id.rendition != lists[list].id,
@@ -193,6 +219,14 @@ impl Player {
             if part { 1 } else { SLOTS }
         };
         self.transfers.values().filter(|transfer| !transfer.hint).map(weight).sum()
+    }
+
+    /// Whether a segment can be appended while it arrives.
+    fn plays_as_it_comes(&self, list: usize, sequence: u64) -> bool {
+        let list = &self.title.lists[list];
+        list.playlist.as_ref().zip(list.segment(sequence)).is_some_and(|(playlist, segment)| {
+            playlist.keys_of(segment).is_empty() && playlist.init_of(segment).is_some()
+        })
     }
 
     fn estimate(&self, list: usize, duration: f64) -> u64 {
@@ -307,9 +341,6 @@ impl Player {
             // The guess says nothing of when it is too late; the first segment will.
             return false;
         }
-        let held = self.store.segment(want.id);
-        let offer = swarm.offer(want.id, want.tag, held);
-        let covered = offer.is_some_and(|offer| offer.covered);
         let jitter = f64::from(
             (want.id.sequence as u32).wrapping_mul(0x9e37_79b9) ^ u32::from(self.peer_id.0[9]),
         ) / 4e9;
@@ -324,6 +355,12 @@ impl Player {
             // All of its slack is hardly more than the reserve of a segment.
             at = (at + PART_RESERVE).min(want.deadline);
         }
+        if at > now && want.deadline > now {
+            self.wake_at(at);
+            return false;
+        }
+        let held = self.store.segment(want.id);
+        let covered = swarm.offer(want.id, want.tag, held).is_some_and(|offer| offer.covered);
         if covered {
             // An origin that is slow because all ask it at once only gets slower when they ask it sooner.
             at = at.max(want.deadline - COVERED_LEAD);
@@ -343,16 +380,35 @@ impl Player {
                 .as_ref()
                 .is_some_and(|swarm| swarm.arrives_by(now, want.id, block, deadline))
         };
+        // Of what plays while it arrives only the blocks that are due first: peers may bring the others in time.
+        let mut end = u16::MAX;
+        if want.begun {
+            let (count, next) = held.map_or_else(
+                || (want.estimate.div_ceil(BLOCK_BYTES.into()) as f64, 0),
+                |held| (f64::from(held.held.len()), held.first_missing()),
+            );
+            let blocks = |seconds: f64| (seconds / want.duration.max(0.1) * count).ceil() as u16;
+            end = next.saturating_add(blocks(FILL_AHEAD).max(1));
+            if !self.started {
+                end = end.max(blocks(want.played + START_AHEAD));
+            }
+            if held.is_none() && f64::from(end) + 1.0 < count {
+                let to = Some(u32::from(end) * BLOCK_BYTES);
+                self.start_transfer(now, want.list, want.sequence, 0, to);
+                return true;
+            }
+        }
         let late_blocks: Vec<u16> = match held {
             Some(held) => (0..held.held.len())
-                .filter(|block| !held.held.has(*block) && late(*block))
+                .filter(|block| *block < end && !held.held.has(*block) && late(*block))
                 .collect(),
             None => Vec::new(),
         };
         if held.is_some() && late_blocks.is_empty() {
             return false;
         }
-        if self.started && covered {
+        let settled = swarm.ready_since().is_some_and(|since| now.since(since) > NEWCOMER);
+        if settled && covered {
             let share = late_blocks.len() as f64
                 / held.map_or(1.0, |held| f64::from(held.held.len().max(1)));
             self.deficit = (self.deficit + DEFICIT_GAIN * share).min(MAX_DEFICIT);
@@ -431,9 +487,9 @@ impl Player {
                 return;
             }
         }
-        let rank = swarm.rank(want.id, want.playhead, want.live);
+        let wait = swarm.turn(want.id, want.playhead, want.live);
         let since = *self.wanted_since.get_or_insert_with(want.id, || now);
-        let turn = since + ELECTION_STEP * u32::try_from(rank.min(50)).unwrap_or(50);
+        let turn = since + wait;
         if turn > now {
             self.wake_at(turn);
             return;
@@ -493,4 +549,9 @@ impl Player {
             }
         }
     }
+}
+
+/// The share of the origin after one more segment has been appended.
+pub(super) fn relaxed(deficit: f64) -> f64 {
+    (deficit * (1.0 - DEFICIT_DECAY) - DEFICIT_DRAIN).max(0.0)
 }

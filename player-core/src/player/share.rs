@@ -116,9 +116,9 @@ impl Player {
         self.stop_sharing(now);
     }
 
-    /// What trackers, the makers of connections, and peers say.
+    /// What trackers, the makers of connections, and peers say; whether it may change what is fetched.
     #[inline(never)]
-    pub(super) fn sharing_input(&mut self, now: Instant, input: Input) {
+    pub(super) fn sharing_input(&mut self, now: Instant, input: Input) -> bool {
         match input {
             Input::TrackerOpened(tracker) => {
                 self.signal(now, |signaling| signaling.opened(now, tracker));
@@ -136,16 +136,20 @@ impl Player {
                 self.signal(now, |signaling| signaling.answer_ready(now, connection, sdp));
             }
             Input::PeerConnected(connection) => self.peer_connected(now, connection),
-            Input::PeerFrame(connection, frame) => self.peer_frame(now, connection, frame),
-            Input::PeerMessage(connection, message) => self.peer_message(now, connection, message),
+            Input::PeerFrame(connection, frame) => return self.peer_frame(now, connection, frame),
+            Input::PeerMessage(connection, message) => {
+                return self.peer_message(now, connection, message);
+            }
             Input::PeerWritable(connection) => {
                 if let Some(swarm) = &mut self.swarm {
                     swarm.writable(connection);
                 }
+                return false;
             }
             Input::PeerClosed(connection) => self.peer_closed(now, connection),
             _ => {}
         }
+        true
     }
 
     /// Tells the trackers' client something, then does what it says.
@@ -174,7 +178,8 @@ impl Player {
         self.signal(now, |signaling| signaling.connection_closed(now, connection));
     }
 
-    fn peer_frame(&mut self, now: Instant, connection: ConnectionId, frame: Bytes) {
+    /// A frame from a peer; whether it may change what is fetched.
+    fn peer_frame(&mut self, now: Instant, connection: ConnectionId, frame: Bytes) -> bool {
         let len = frame.len();
         match Message::decode(frame) {
             Ok(message) => self.peer_message(now, connection, message),
@@ -184,13 +189,17 @@ impl Player {
                     swarm.refused(len);
                 }
                 self.drop_peer(now, connection);
+                true
             }
         }
     }
 
-    fn peer_message(&mut self, now: Instant, connection: ConnectionId, message: Message) {
-        let Some(swarm) = &mut self.swarm else { return };
-        for event in swarm.message(now, connection, message, &self.store) {
+    /// A message from a peer; whether it may change what is fetched.
+    fn peer_message(&mut self, now: Instant, connection: ConnectionId, message: Message) -> bool {
+        let Some(swarm) = &mut self.swarm else { return false };
+        let events = swarm.message(now, connection, message, &self.store);
+        let plan = !events.is_empty();
+        for event in events {
             match event {
                 SwarmEvent::Block { segment, block, data } => {
                     self.peer_block(now, segment, block, data)
@@ -200,6 +209,7 @@ impl Player {
                 SwarmEvent::Close => self.drop_peer(now, connection),
             }
         }
+        plan
     }
 
     /// Time-outs of swarm and trackers, uploads, and everything that is to be sent.
@@ -223,7 +233,9 @@ impl Player {
                 signaling.handle_timeout(now);
             });
         }
+        let size = self.signaling.as_ref().map_or(0, |signaling| signaling.status().swarm_size);
         let Some(swarm) = &mut self.swarm else { return };
+        swarm.set_size(size as usize);
         swarm.upload(now, &self.store, self.config.send_buffer_high, self.config.send_buffer_low);
         while let Some((connection, message)) = swarm.poll_message() {
             self.outputs.push_back(Output::SendPeer(connection, message));
@@ -387,8 +399,10 @@ impl Player {
             return;
         }
         let playhead = newest.sequence.min(segment.sequence);
-        let rank = self.swarm.as_ref().map_or(0, |swarm| swarm.rank(segment, playhead, true));
-        let wait = if holder || rank > 0 { self.rng.u64(..RELOAD_SPREAD_MS) } else { 0 };
+        let Some(swarm) = &mut self.swarm else { return };
+        swarm.relay_edge(segment);
+        let soon = swarm.turn(segment, playhead, true) < Duration::from_millis(RELOAD_SPREAD_MS);
+        let wait = if holder || !soon { self.rng.u64(..RELOAD_SPREAD_MS) } else { 0 };
         self.reload_by(index, now + Duration::from_millis(wait));
     }
 }

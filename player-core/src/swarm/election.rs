@@ -1,10 +1,16 @@
 //! Who asks the origin: rendezvous hashing among the peers that want a segment. Each computes the same order
 //! from what it knows, so that one fetches and the others wait their turn; when a peer leaves, only its share moves.
 
+use std::time::Duration;
+
 use super::Swarm;
 use crate::time::Instant;
 use crate::wire::{Capabilities, PeerId, SegmentId};
 
+/// Seconds between two places of the order: longer than news takes.
+const STEP: f64 = 0.8;
+/// Seconds between two numbers of the lottery.
+const SPACING: f64 = 0.5;
 /// A live peer whose window ends this many segments before one will want it too: news of its window is on the way, or
 /// it has not looked at the playlist yet.
 const LAG: u64 = 3;
@@ -32,6 +38,24 @@ impl Swarm {
             })
             .filter(|other| *other < own)
             .count()
+    }
+
+    /// How long this one waits before it fetches `segment` from the origin, if it hears of nobody else who does.
+    ///
+    /// Where everybody is connected the rank decides. Elsewhere there would be a first in each neighbourhood, so for
+    /// live a lottery over all members is added: the winner's number is 1 on average, and the next one's 2. Their
+    /// distance in time has to be longer than a claim takes through the swarm.
+    pub(crate) fn turn(&self, segment: SegmentId, playhead: u64, live: bool) -> Duration {
+        let rank = self.rank(segment, playhead, live).min(50) as f64;
+        let mut wait = rank * STEP;
+        if live && self.size > self.ready_peers() + 1 {
+            let share = score(&self.own.peer_id, segment) as f64 / u64::MAX as f64;
+            let number = share * self.size as f64;
+            // The far ones come in twice the number at each step.
+            let drawn = number.min(2.0) * SPACING + (number / 2.0).max(1.0).log2() * STEP;
+            wait = drawn.max(wait.min(STEP));
+        }
+        Duration::from_secs_f64(wait)
     }
 
     /// Until when another peer's claim on this segment holds; `None` when there is none.

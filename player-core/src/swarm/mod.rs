@@ -66,8 +66,12 @@ pub(crate) struct Swarm {
     interest_sent: Option<Instant>,
     interest_due: bool,
     edges: OrderedMap<RenditionId, u64>,
+    /// Edges of others that were passed on.
+    relayed: OrderedMap<RenditionId, u64>,
     claims: OrderedMap<SegmentId, u32>,
     uploads: uploads::Uploads,
+    /// Members, as far as it is known.
+    size: usize,
     /// When the first of the present peers said hello.
     ready_since: Option<Instant>,
     /// When the last connection to a peer was lost.
@@ -95,8 +99,10 @@ impl Swarm {
             interest_sent: None,
             interest_due: false,
             edges: OrderedMap::new(),
+            relayed: OrderedMap::new(),
             claims: OrderedMap::new(),
             uploads: uploads::Uploads::default(),
+            size: 0,
             ready_since: None,
             lost_at: None,
             duplicate_bytes: 0,
@@ -115,6 +121,11 @@ impl Swarm {
             let hello = Message::Hello(self.own);
             self.broadcast(&hello);
         }
+    }
+
+    /// How many members the swarm has.
+    pub(crate) const fn set_size(&mut self, size: usize) {
+        self.size = size;
     }
 
     /// Limits what is given, in bit/s.
@@ -206,9 +217,26 @@ impl Swarm {
                     .filter(|entry| !entry.blocks.is_empty())
                     .map(|entry| entry.sequence)
                     .max();
+                let interest = self.interests.get(&rendition);
+                let useful = peer.can_be_asked(now)
+                    && entries.iter().any(|entry| {
+                        let segment = SegmentId { rendition, sequence: entry.sequence };
+                        let held = store.segment(segment);
+                        interest.is_none_or(|of| of.covers(entry.sequence))
+                            && (0..entry.blocks.len()).any(|block| {
+                                entry.blocks.has(block)
+                                    && !held.is_some_and(|held| held.held.has(block))
+                                    && !self.requested.contains(&(segment, block))
+                            })
+                    });
                 peer.learn(now, rendition, entries);
-                let mut events = vec![SwarmEvent::Changed];
-                if let Some(sequence) = newest {
+                let mut events = Vec::new();
+                if useful {
+                    events.push(SwarmEvent::Changed);
+                }
+                if let Some(sequence) = newest
+                    && self.edges.get(&rendition).is_some_and(|edge| sequence > *edge)
+                {
                     let segment = SegmentId { rendition, sequence };
                     events.push(SwarmEvent::Edge { segment, holder: true });
                 }
@@ -234,7 +262,13 @@ impl Swarm {
                 return vec![SwarmEvent::Changed];
             }
             Message::Claim { segment, ttl_ms } => {
+                let news = ttl_ms > 0 && self.claimed_until(now, segment).is_none();
+                let Some(peer) = self.peers.get_mut(&connection) else { return Vec::new() };
                 peer.claim(now, segment, ttl_ms);
+                if news && self.size > self.ready_peers() + 1 && !self.claims.contains_key(&segment)
+                {
+                    self.broadcast(&Message::Claim { segment, ttl_ms });
+                }
                 return vec![SwarmEvent::Changed, SwarmEvent::Edge { segment, holder: true }];
             }
             Message::Edge { segment } => {
@@ -303,6 +337,16 @@ impl Swarm {
         let known = self.edges.get_or_insert_with(segment.rendition, Default::default);
         if segment.sequence > *known {
             *known = segment.sequence;
+            self.broadcast(&Message::Edge { segment });
+        }
+    }
+
+    /// Passes on that a live playlist has grown, where not everybody hears everybody.
+    pub(crate) fn relay_edge(&mut self, segment: SegmentId) {
+        let relayed = self.relayed.get_or_insert_with(segment.rendition, Default::default);
+        if segment.sequence > std::mem::replace(relayed, segment.sequence.max(*relayed))
+            && self.size > self.ready_peers() + 1
+        {
             self.broadcast(&Message::Edge { segment });
         }
     }

@@ -122,11 +122,6 @@ impl Peer {
         self.segments.get(&id).is_some_and(|of| of.blocks.has(block))
     }
 
-    /// Whether it holds a block of the file with this tag and size.
-    pub(super) fn holds(&self, id: SegmentId, tag: u32, size: u32, block: u16) -> bool {
-        self.segment(id, tag).is_some_and(|of| of.size == size && of.blocks.has(block))
-    }
-
     /// Whether a request for this block has waited in its queue for longer than `patience`.
     pub(super) fn waits(
         &self,

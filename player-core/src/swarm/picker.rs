@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use super::Swarm;
+use super::peer::PeerSegment;
 use crate::io::ConnectionId;
 use crate::store::StoredSegment;
 use crate::time::Instant;
-use crate::wire::{Message, SegmentId, block_count};
+use crate::wire::{Bitfield, Message, SegmentId, block_count};
 
 /// A request that waits this long in a peer's queue may be asked of another.
 const QUEUE_PATIENCE: Duration = Duration::from_millis(4000);
@@ -43,20 +44,17 @@ impl Swarm {
         tag: u32,
         held: Option<&StoredSegment>,
     ) -> Option<Offer> {
-        let holders = || self.holders(segment, tag, held);
-        let size = held.map(|held| held.size).or_else(|| holders().map(|(_, of)| of.size).max())?;
-        holders().next()?;
-        let missing =
-            (0..block_count(size)).filter(|block| !held.is_some_and(|held| held.held.has(*block)));
-        let (mut reachable, mut covered) = (0, true);
-        for block in missing {
-            if holders().any(|(_, of)| of.size == size && of.blocks.has(block)) {
-                reachable += 1;
-            } else {
-                covered = false;
-            }
+        let holders: Vec<&PeerSegment> =
+            self.holders(segment, tag, held).map(|(.., of)| of).collect();
+        let largest = holders.iter().map(|of| of.size).max()?;
+        let size = held.map_or(largest, |held| held.size);
+        let (mut known, mut covered) = (0, true);
+        for block in 0..block_count(size) {
+            let has = held.is_some_and(|held| held.held.has(block))
+                || holders.iter().any(|of| of.size == size && of.blocks.has(block));
+            known += u16::from(has);
+            covered &= has;
         }
-        let known = reachable + held.map_or(0, |held| held.held.count());
         Some(Offer { size, covered, known })
     }
 
@@ -71,19 +69,33 @@ impl Swarm {
         wanted: impl Fn(u16) -> bool,
     ) -> usize {
         let Blocks { segment, tag, size, urgent, deadline } = *what;
+        let holders: Vec<(ConnectionId, Bitfield)> = self
+            .peers
+            .iter()
+            .filter_map(|(connection, peer)| Some((*connection, peer.segment(segment, tag)?)))
+            .filter(|(_, of)| of.size == size)
+            .map(|(connection, of)| (connection, of.blocks.clone()))
+            .collect();
+        let mut able: Vec<ConnectionId> = holders
+            .iter()
+            .map(|(connection, _)| *connection)
+            .filter(|connection| self.can_be_asked(now, *connection))
+            .collect();
         let mut order: Vec<(usize, u32, u16)> = Vec::new();
         for block in (0..block_count(size)).filter(|block| wanted(*block)) {
-            let holders =
-                self.peers.values().filter(|peer| peer.holds(segment, tag, size, block)).count();
-            if holders > 0 {
+            let copies = holders.iter().filter(|(_, blocks)| blocks.has(block)).count();
+            if copies > 0 {
                 // What is due now is asked for in playing order.
-                order.push(if urgent { (0, 0, block) } else { (holders, rng.u32(..), block) });
+                order.push(if urgent { (0, 0, block) } else { (copies, rng.u32(..), block) });
             }
         }
         order.sort_unstable();
         let due_ms = u32::try_from(deadline.since(now).as_millis()).unwrap_or(u32::MAX);
         let mut asked = 0;
         for (.., block) in order {
+            if able.is_empty() {
+                break;
+            }
             let waiting = self.requested.contains(&(segment, block));
             let from = if waiting {
                 let Some(from) = self.waiting_at(now, segment, block) else { continue };
@@ -91,12 +103,13 @@ impl Swarm {
             } else {
                 None
             };
-            let supplier = self
-                .peers
+            let supplier = holders
                 .iter()
-                .filter(|(connection, peer)| Some(**connection) != from && peer.can_be_asked(now))
-                .filter(|(_, peer)| peer.holds(segment, tag, size, block))
-                .map(|(connection, peer)| (peer.eta() * (1.0 + 0.5 * rng.f64()), *connection))
+                .filter(|(connection, blocks)| {
+                    blocks.has(block) && Some(*connection) != from && able.contains(connection)
+                })
+                .filter_map(|(connection, _)| Some((*connection, self.peers.get(connection)?)))
+                .map(|(connection, peer)| (peer.eta() * (1.0 + 0.5 * rng.f64()), connection))
                 .min_by(|a, b| a.0.total_cmp(&b.0));
             let Some((eta, connection)) = supplier else { continue };
             if now < deadline && now + Duration::from_secs_f64(eta.min(3600.0)) > deadline {
@@ -109,9 +122,21 @@ impl Swarm {
             let id = peer.ask(now, segment, block, size);
             self.requested.insert((segment, block));
             self.outbox.push_back((connection, Message::Request { id, segment, block, due_ms }));
+            if !self.can_be_asked(now, connection) {
+                able.retain(|other| *other != connection);
+            }
             asked += 1;
         }
         asked
+    }
+
+    fn can_be_asked(&self, now: Instant, connection: ConnectionId) -> bool {
+        self.peers.get(&connection).is_some_and(|peer| peer.can_be_asked(now))
+    }
+
+    /// Whether any peer can be asked for one more block.
+    pub(crate) fn any_can_be_asked(&self, now: Instant) -> bool {
+        self.peers.values().any(|peer| peer.can_be_asked(now))
     }
 
     /// The peer in whose queue a request for this block has waited so long that another may be quicker.
@@ -151,7 +176,7 @@ impl Swarm {
         segment: SegmentId,
         tag: u32,
         held: Option<&StoredSegment>,
-    ) -> impl Iterator<Item = (&super::Peer, &super::peer::PeerSegment)> {
+    ) -> impl Iterator<Item = (&super::Peer, &PeerSegment)> {
         let size = held.map(|held| held.size);
         self.peers
             .values()

@@ -165,6 +165,13 @@ pub struct Interest {
     pub last: u64,
 }
 
+impl Interest {
+    /// Whether the window covers a segment.
+    pub(crate) const fn covers(&self, sequence: u64) -> bool {
+        self.playhead <= sequence && sequence <= self.last
+    }
+}
+
 /// Why a request is not answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RejectReason {

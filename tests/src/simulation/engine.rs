@@ -1,5 +1,6 @@
 //! What the simulator drives: anything with the core's loop.
 
+use bytes::Bytes;
 use player_core::io::{Input, Output};
 use player_core::stats::Stats;
 use player_core::time::Instant;
@@ -17,6 +18,8 @@ pub trait Engine {
     fn poll_timeout(&self) -> Option<Instant>;
     /// Its own counters.
     fn stats(&self, now: Instant) -> Stats;
+    /// Offers each block that it keeps, to be replaced by equal bytes that others keep too.
+    fn share_bytes(&mut self, _share: impl FnMut(&mut Bytes)) {}
 }
 
 impl Engine for Player {
@@ -38,5 +41,9 @@ impl Engine for Player {
 
     fn stats(&self, now: Instant) -> Stats {
         self.stats(now)
+    }
+
+    fn share_bytes(&mut self, share: impl FnMut(&mut Bytes)) {
+        self.share_bytes(share);
     }
 }

@@ -10,6 +10,7 @@
 //! a connection takes three round trips and 200 ms. A media element reads the appended bytes,
 //! compares them with what the origin serves, and plays.
 
+mod commons;
 mod engine;
 mod event;
 mod fmp4;

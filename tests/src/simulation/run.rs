@@ -6,6 +6,7 @@ use player_core::io::{Event as PageEvent, Input, Output, Playhead, TrackerId};
 use player_core::time::Instant;
 use std::hash::Hasher as _;
 
+use super::commons::Commons;
 use super::engine::Engine;
 use super::event::{Event, EventQueue};
 use super::media::Element;
@@ -49,6 +50,7 @@ pub(super) struct Run<'w, E> {
     tracker: Tracker,
     tracker_up: bool,
     trace: Trace,
+    commons: Commons,
     planned: u32,
     last_join: u64,
     event_count: u64,
@@ -85,6 +87,7 @@ impl<'w, E: Engine> Run<'w, E> {
             tracker,
             tracker_up: true,
             trace: Trace::default(),
+            commons: Commons::default(),
             planned: 0,
             last_join: 0,
             event_count: 0,
@@ -349,6 +352,12 @@ impl<'w, E: Engine> Run<'w, E> {
         }
         let ended = state.element.watched.ended;
         self.tell_playhead(viewer);
+        if let Some(state) = self.viewers[viewer as usize].as_deref_mut()
+            && state.playheads % 4 == 0
+        {
+            state.engine.share_bytes(|data| self.commons.share(data));
+            self.commons.swept();
+        }
         if ended && world.leave_at_end {
             self.leave(viewer, false);
             return;

@@ -1,0 +1,77 @@
+//! Blocks that many viewers hold, kept once: thousands of stores in one process would not fit otherwise.
+
+use bytes::Bytes;
+use std::collections::HashMap;
+
+use super::title::mix;
+
+/// Sweeps between two clearings of what nobody holds any more.
+const CLEAR_EVERY: u32 = 1_000;
+
+/// One copy of each block.
+#[derive(Debug, Default)]
+pub(super) struct Commons {
+    blocks: HashMap<u64, Vec<Bytes>>,
+    sweeps: u32,
+}
+
+impl Commons {
+    /// Puts the kept copy in the place of an equal one, or keeps this one.
+    pub(super) fn share(&mut self, data: &mut Bytes) {
+        let kept = self.blocks.entry(key(data)).or_default();
+        match kept.iter().find(|kept| *kept == data) {
+            Some(same) => {
+                if same.as_ptr() != data.as_ptr() {
+                    *data = same.clone();
+                }
+            }
+            None => kept.push(data.clone()),
+        }
+    }
+
+    /// Drops what nobody else holds, now and then.
+    pub(super) fn swept(&mut self) {
+        self.sweeps += 1;
+        if self.sweeps % CLEAR_EVERY == 0 {
+            self.blocks.retain(|_, kept| {
+                kept.retain(|data| !data.is_unique());
+                !kept.is_empty()
+            });
+        }
+    }
+}
+
+/// Tells most blocks apart by a few of their bytes.
+fn key(data: &Bytes) -> u64 {
+    let word = |at: usize| {
+        let mut word = [0; 8];
+        let bytes = &data[at.min(data.len())..(at + 8).min(data.len())];
+        word[..bytes.len()].copy_from_slice(bytes);
+        u64::from_le_bytes(word)
+    };
+    let middle = data.len() / 2;
+    mix(word(0) ^ mix(word(64) ^ mix(word(middle) ^ mix(word(middle + 512) ^ data.len() as u64))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_blocks_become_one_and_others_stay() {
+        let mut commons = Commons::default();
+        let mut blocks: Vec<Bytes> =
+            [1_u8, 1, 2].iter().map(|byte| Bytes::from(vec![*byte; 70_000])).collect();
+        // Differs where the key does not look.
+        let mut odd = vec![1; 70_000];
+        odd[30_000] = 9;
+        blocks.push(odd.clone().into());
+        blocks.iter_mut().for_each(|block| commons.share(block));
+        assert_eq!(blocks[0].as_ptr(), blocks[1].as_ptr());
+        assert_eq!(blocks[3], odd);
+        assert_eq!(commons.blocks.values().map(Vec::len).sum::<usize>(), 3);
+        blocks.truncate(1);
+        (0..CLEAR_EVERY).for_each(|_| commons.swept());
+        assert_eq!(commons.blocks.values().map(Vec::len).sum::<usize>(), 1);
+    }
+}
