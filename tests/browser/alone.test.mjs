@@ -1,0 +1,79 @@
+// A viewer who shares with nobody: nothing of sharing is loaded, nothing of it is called, and everything else works.
+
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { chromium, firefox } from './lib/browsers.mjs';
+import { startDemo } from './lib/demo.mjs';
+import { openViewer } from './lib/viewer.mjs';
+
+for (const [name, launch] of [['Chromium', chromium], ['Firefox', firefox]]) {
+  describe(`a viewer who shares with nobody, in ${name}`, () => {
+    let demo;
+    let browser;
+    before(async () => {
+      [demo, browser] = await Promise.all([startDemo({ faults: true }), launch()]);
+    });
+    after(async () => {
+      await browser?.close();
+      await demo?.stop();
+    });
+
+    /** A viewer of `src`, and the names of the files that it has asked for. */
+    async function openAlone(src, options = {}) {
+      const viewer = await openViewer(browser, demo);
+      const files = new Set();
+      viewer.page.on('request', (request) => files.add(new URL(request.url()).pathname.split('/').pop()));
+      await viewer.add({ src, ...options });
+      return { viewer, files };
+    }
+
+    for (const [what, options] of [
+      ['without trackers', { trackers: '' }],
+      ['who does not want to share', { attributes: { p2p: 'off' } }],
+      ['who has not consented', { attributes: { consent: 'off' } }],
+    ]) {
+      test(`a film, ${what}`, { timeout: 60_000 }, async () => {
+        const { viewer, files } = await openAlone(demo.vod, { trackers: demo.tracker, ...options });
+        await viewer.plays(2, { seconds: 30 });
+        await viewer.with((element) => { element.currentTime = 50; });
+        await viewer.until('it plays after a seek', (state) => state.position > 51 && state.readyState >= 3, { seconds: 20 });
+        await viewer.with((element) => { element.videoRenditions.selectedIndex = 0; });
+        await viewer.plays(2, { seconds: 20 });
+        await demo.break('/sample/', 'status:503', 2);
+        await viewer.with((element) => { element.currentTime = 20; });
+        await viewer.until('it plays after a fault', (state) => state.position > 21 && state.readyState >= 3, { seconds: 30 });
+        const state = await viewer.state();
+        assert.equal(state.error, null);
+        assert.ok(!files.has('potluck-sharing.wasm'), [...files].join());
+        assert.deepEqual(viewer.problems.filter((problem) => !problem.includes('503')), []);
+        await viewer.close();
+      });
+    }
+
+    for (const [what, src] of [['live', (all) => all.live], ['low latency', (all) => all.lowLatency]]) {
+      test(`${what}, without trackers`, { timeout: 60_000 }, async () => {
+        const { viewer, files } = await openAlone(src(demo), { trackers: '' });
+        await viewer.plays(8, { seconds: 40 });
+        const state = await viewer.state();
+        assert.equal(state.error, null);
+        assert.equal(state.stats.peerState, 'no-tracker');
+        assert.ok(!files.has('potluck-sharing.wasm'), [...files].join());
+        assert.deepEqual(viewer.problems, []);
+        await viewer.close();
+      });
+    }
+
+    test('wants to share later', { timeout: 60_000 }, async () => {
+      const { viewer, files } = await openAlone(demo.vod, { trackers: demo.tracker, attributes: { p2p: 'off' } });
+      await viewer.plays(1, { seconds: 30 });
+      assert.ok(!files.has('potluck-sharing.wasm'), [...files].join());
+      await viewer.with((element) => { element.p2p = 'on'; });
+      await viewer.until('the tracker has answered', (state) => state.stats.peerState === 'alone', { seconds: 20 });
+      await viewer.with((element) => { element.p2p = 'off'; });
+      await viewer.until('sharing is off again', (state) => state.stats.peerState === 'off', { seconds: 20 });
+      await viewer.plays(1, { seconds: 20 });
+      assert.deepEqual(viewer.problems, []);
+      await viewer.close();
+    });
+  });
+}
