@@ -178,14 +178,15 @@ pub enum Cipher {
     AesCtr,
 }
 
-/// A segment as fragmented MP4.
+/// A segment as fragmented MP4, or what is complete after a part of it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Transmuxed {
-    /// The init section that its fragments need; `None`: the same as for the segment before.
+    /// The init section that its fragments need; `None`: the same as before. One that is needed from the middle on is
+    /// among the fragments.
     pub init: Option<TransmuxedInit>,
-    /// Its fragments.
+    /// Its fragments. May be empty.
     pub media: Bytes,
-    /// Earliest presentation time in seconds of the stream's own timeline.
+    /// Earliest presentation time in seconds of the stream's own timeline, if there are fragments.
     pub start: f64,
 }
 
@@ -194,7 +195,8 @@ pub struct Transmuxed {
 pub struct TransmuxedInit {
     /// `ftyp` and `moov`.
     pub data: Bytes,
-    /// Its tracks' codecs (RFC 6381), separated by commas.
+    /// Its tracks' codecs (RFC 6381), separated by commas. Or the MIME type of what is no MP4, has no times, and is appended
+    /// without an init section: MP3 as it is.
     pub codecs: String,
 }
 
@@ -266,7 +268,7 @@ pub enum Output {
         /// The encrypted bytes.
         data: Bytes,
     },
-    /// Turn a whole segment (MPEG-2 TS or raw audio) into fragmented MP4: [`Input::Transmuxed`].
+    /// Turn a segment (MPEG-2 TS or raw audio), or the next part of one, into fragmented MP4: [`Input::Transmuxed`].
     Transmux {
         /// Named in the answer.
         job: JobId,
@@ -274,9 +276,13 @@ pub enum Output {
         track: Track,
         /// This one does not follow the one before: forget what was left of that.
         reset: bool,
-        /// None follows it: give out what would be kept for the next.
+        /// A segment begins with these bytes.
+        begins: bool,
+        /// It ends with them.
+        ends: bool,
+        /// No segment follows it: give out what would be kept for the next.
         last: bool,
-        /// The segment.
+        /// The segment, or a part of it: parts come in order.
         data: Bytes,
     },
     /// Something for Media Source Extensions.

@@ -39,3 +39,13 @@ pub use player::Player;
 pub use queue::Queue;
 pub use stats::Stats;
 pub use time::Instant;
+
+/// When a segment of fragmented MP4 starts, in seconds of its own timeline, as the player reads it. For fuzzing.
+#[doc(hidden)]
+pub fn read_fmp4(init: &[u8], segment: &[u8]) -> Option<f64> {
+    let _ = media::sniff(segment);
+    let init = media::without_empty_edits(bytes::Bytes::copy_from_slice(init));
+    let init = media::read_init(&init)?;
+    let _ = media::mime_type(io::Track::Main, &init.codecs());
+    media::presentation_start(&init, segment)
+}

@@ -47,6 +47,11 @@ impl StoredSegment {
         u64::from(self.size) - self.http_bytes - self.peer_bytes
     }
 
+    /// How many bytes are held from its beginning on, without a hole.
+    pub(crate) fn held_to(&self) -> u32 {
+        (u32::from(self.first_missing()) * BLOCK_BYTES).min(self.size)
+    }
+
     /// First block that is not held, the block count when all are.
     pub(crate) fn first_missing(&self) -> u16 {
         (0..self.held.len()).find(|block| !self.held.has(*block)).unwrap_or_else(|| self.held.len())

@@ -1,4 +1,4 @@
-//! The module's face to JavaScript: a whole segment in, fragmented MP4 out.
+//! The module's face to JavaScript: a segment or a part of one in, fragmented MP4 out.
 
 use wasm_bindgen::prelude::*;
 
@@ -9,6 +9,7 @@ use crate::{Transmuxed, Transmuxer};
 #[derive(Debug, Default)]
 pub struct Binding {
     transmuxer: Transmuxer,
+    bare_mp3: bool,
     init: Option<Vec<u8>>,
     codecs: String,
     media: Vec<u8>,
@@ -17,27 +18,43 @@ pub struct Binding {
 
 #[wasm_bindgen(js_class = Transmuxer)]
 impl Binding {
-    /// A transmuxer that has seen nothing.
+    /// A transmuxer that has seen nothing. `bare_mp3`: the browser takes no MP3 in MP4, but does so by itself.
     #[wasm_bindgen(constructor)]
-    pub fn new() -> Self {
-        Self::default()
+    pub fn new(bare_mp3: bool) -> Self {
+        let mut new = Self { bare_mp3, ..Self::default() };
+        new.transmuxer.bare_mp3(bare_mp3);
+        new
     }
 
-    /// Takes a whole segment. `reset`: it does not follow the one before. `last`: none follows it.
+    /// Takes a segment or the next part of one. `reset`: it does not follow the one before. `begins`, `ends`: the
+    /// segment does so with these bytes. `last`: no segment follows.
     ///
     /// # Errors
     ///
     /// Says what is wrong with the segment.
-    pub fn transmux(&mut self, data: &[u8], reset: bool, last: bool) -> Result<(), String> {
+    pub fn transmux(
+        &mut self,
+        data: &[u8],
+        reset: bool,
+        begins: bool,
+        ends: bool,
+        last: bool,
+    ) -> Result<(), String> {
         self.init = None;
         self.media.clear();
         self.start = None;
         if reset {
             self.transmuxer = Transmuxer::new();
+            self.transmuxer.bare_mp3(self.bare_mp3);
         }
-        self.transmuxer.begin(false);
+        if begins {
+            self.transmuxer.begin(false);
+        }
         self.media.reserve(data.len());
-        let fed = self.transmuxer.push(data).and_then(|()| self.transmuxer.end());
+        let mut fed = self.transmuxer.push(data);
+        if ends && fed.is_ok() {
+            fed = self.transmuxer.end();
+        }
         self.drain();
         if last {
             // What was held back for a segment to come is whole now.
@@ -47,17 +64,17 @@ impl Binding {
         fed.map_err(|error| error.to_string())
     }
 
-    /// The init section that the last segment's fragments need; nothing: the same as before.
+    /// The init section that the last call's fragments need; nothing: the same as before.
     pub fn init(&mut self) -> Option<Vec<u8>> {
         self.init.take()
     }
 
-    /// Codecs of the init section, separated by commas.
+    /// Codecs of the init section, separated by commas; or the type of what is no MP4.
     pub fn codecs(&self) -> String {
         self.codecs.clone()
     }
 
-    /// The last segment's fragments.
+    /// What the last call completed.
     pub fn media(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.media)
     }
@@ -70,7 +87,13 @@ impl Binding {
     fn drain(&mut self) {
         while let Some(ready) = self.transmuxer.poll() {
             match ready {
+                // From the middle on another is needed: it goes in between.
+                Transmuxed::Init { data, .. } if !self.media.is_empty() => {
+                    self.media.extend_from_slice(&data);
+                }
                 Transmuxed::Init { data, codecs } => {
+                    // Bare frames are of a type of their own.
+                    let codecs = if data.is_empty() { "audio/mpeg".to_owned() } else { codecs };
                     self.init = Some(data);
                     self.codecs = codecs;
                 }

@@ -307,20 +307,22 @@ pub(crate) fn decrypt_to_js(
     (object, buffer)
 }
 
-/// `transmux`, and the buffer to transfer with it.
+/// `transmux`, and the buffer to transfer with it. `how`: reset, begins, ends, last.
 pub(crate) fn transmux_to_js(
     job: JobId,
     track: Track,
-    reset: bool,
-    last: bool,
+    how: [bool; 4],
     data: &[u8],
 ) -> (Object, ArrayBuffer) {
     let data = Uint8Array::from(data);
+    let [reset, begins, ends, last] = how;
     let buffer = data.buffer();
     let object = Object::new("transmux")
         .with("job", job.0)
         .with("track", track_name(track))
         .with("reset", reset)
+        .with("begins", begins)
+        .with("ends", ends)
         .with("last", last)
         .with("data", data);
     (object, buffer)

@@ -322,8 +322,9 @@ impl Shell {
                 let (message, buffer) = decrypt_to_js(job, cipher, &key, iv, &data);
                 self.post(&message, Some(&buffer));
             }
-            Output::Transmux { job, track, reset, last, data } => {
-                let (message, buffer) = transmux_to_js(job, track, reset, last, &data);
+            Output::Transmux { job, track, reset, begins, ends, last, data } => {
+                let how = [reset, begins, ends, last];
+                let (message, buffer) = transmux_to_js(job, track, how, &data);
                 self.post(&message, Some(&buffer));
             }
             Output::CheckCodecs(mime_types) => self.post(&check_codecs(&mime_types), None),

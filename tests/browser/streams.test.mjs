@@ -6,6 +6,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { after, before, describe, test } from 'node:test';
 import { chromium, firefox } from './lib/browsers.mjs';
 import { startDemo } from './lib/demo.mjs';
@@ -26,6 +27,8 @@ function ffmpeg(folder, args) {
 function make(folder) {
   const av = ['-map', '0:v', '-map', '1:a', ...VIDEO, ...AUDIO, ...HLS];
   ffmpeg(folder, [...av, '-hls_segment_filename', 'ts%d.ts', 'ts.m3u8']);
+  // Half a megabyte or more in each segment.
+  ffmpeg(folder, [...av, '-b:v', '1500k', '-minrate', '1500k', '-maxrate', '1500k', '-bufsize', '300k', '-x264-params', 'nal-hrd=cbr', '-hls_segment_filename', 'slow%d.ts', 'slow.m3u8']);
   // Timestamps that pass the end of the 33-bit clock in the middle (ISO/IEC 13818-1 §2.4.3.7).
   ffmpeg(folder, [...av, '-output_ts_offset', String(2 ** 33 / 90_000 - 6), '-hls_segment_filename', 'wrap%d.ts', 'wrap.m3u8']);
   writeFileSync(path.join(folder, 'key.bin'), randomBytes(16));
@@ -88,6 +91,25 @@ describe('streams of other makes', () => {
           await viewer.close();
         });
       }
+
+      test('MPEG-2 TS is shown while its first segment still arrives', { timeout: 60_000 }, async () => {
+        const body = readFileSync(path.join(folder, 'slow0.ts'));
+        const pieces = 40;
+        let sent = 0;
+        stage.routes['/slow0.ts'] = async (request, response) => {
+          response.writeHead(200, { 'content-type': 'video/mp2t', 'content-length': body.length });
+          for (let piece = 0; piece < pieces && !response.destroyed; piece++) {
+            response.write(body.subarray(Math.floor(piece * body.length / pieces), Math.floor((piece + 1) * body.length / pieces)));
+            sent = piece + 1;
+            await sleep(250);
+          }
+          response.end();
+        };
+        const viewer = await openViewer(browser, demo, { src: `${stage.url}/slow.m3u8`, trackers: '' });
+        const state = await viewer.until('its first picture is there', ({ readyState }) => readyState >= 2, { seconds: 30 });
+        assert.ok(sent > 1 && sent < pieces, `${sent} of ${pieces} pieces were sent: ${inWords(state)}`);
+        await viewer.close();
+      });
 
       test('alternate audio is switched without an interruption', { timeout: 60_000 }, async () => {
         const viewer = await openViewer(browser, demo, { src: `${stage.url}/alternate.m3u8`, trackers: '' });

@@ -42,17 +42,15 @@ impl StallWatch {
         fetching_hole: bool,
     ) -> Option<StallAction> {
         let moved = (playhead.position - self.position).abs() > 0.01;
-        if moved || playhead.paused {
-            if moved && playhead.ready_state >= 3 {
+        if moved {
+            if playhead.ready_state >= 3 {
                 self.nudges = 0;
             }
             self.position = playhead.position;
             self.since = now;
-            // A hole at the start is there before anything plays: `paused` or not, it is jumped.
-            if moved {
-                return None;
-            }
+            return None;
         }
+        // A hole at the start is there before anything plays: `paused` or not, it is jumped.
         let ahead = buffered.ahead(playhead.position);
         if ahead < 0.05 || ahead < EDGE && playhead.ready_state < 3 {
             let next = buffered.next_start(playhead.position)?;
@@ -62,7 +60,11 @@ impl StallWatch {
             }
             return None;
         }
-        if playhead.paused || playhead.seeking && now.since(self.since) < 3 * STALL {
+        if playhead.paused {
+            self.since = now;
+            return None;
+        }
+        if playhead.seeking && now.since(self.since) < 3 * STALL {
             return None;
         }
         if ahead > 0.5 && now.since(self.since) >= STALL && self.nudges < NUDGES {
@@ -113,6 +115,28 @@ mod tests {
             watch.observe(at(5100), &playhead(4.0), &buffered, false),
             Some(StallAction::JumpHole(8.01))
         );
+    }
+
+    #[test]
+    fn a_hole_at_the_start_is_jumped_before_anything_plays() {
+        let mut watch = StallWatch::default();
+        let buffered = Ranges::new(vec![4.0..12.0]);
+        let waiting = Playhead { paused: true, ready_state: 1, ..playhead(0.0) };
+        let at_start: Vec<_> =
+            (0..8).map(|step| watch.observe(at(step * 250), &waiting, &buffered, false)).collect();
+        assert_eq!(at_start[..4], [None; 4]);
+        assert_eq!(at_start[5], Some(StallAction::JumpHole(4.01)));
+    }
+
+    #[test]
+    fn a_pause_is_no_stall() {
+        let mut watch = StallWatch::default();
+        let buffered = Ranges::new(vec![0.0..40.0]);
+        let paused = Playhead { paused: true, ready_state: 4, ..playhead(5.0) };
+        for step in 0..40 {
+            assert_eq!(watch.observe(at(step * 250), &paused, &buffered, false), None);
+        }
+        assert_eq!(watch.observe(at(10_000), &playhead(5.0), &buffered, false), None);
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! ISO BMFF boxes (ISO/IEC 14496-12): the few that tell when a fragment starts and what is in it.
 
+use bytes::Bytes;
+
 /// What a segment's first bytes look like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Container {
@@ -38,6 +40,8 @@ pub(crate) struct InitTrack {
     pub(crate) id: u32,
     /// Ticks per second (`mdhd`).
     pub(crate) timescale: u32,
+    /// Ticks of media that the edit list leaves out at the start: browsers show all that much earlier.
+    pub(crate) skipped: i64,
     /// Whether its handler is `vide`.
     pub(crate) video: bool,
     /// Its codec string for a MIME type (RFC 6381), empty when unknown.
@@ -107,6 +111,7 @@ pub(crate) fn presentation_start(init: &InitSection, data: &[u8]) -> Option<f64>
     for (_, traf) in boxes(moof).filter(|(kind, _)| kind == b"traf") {
         let Some((id, start)) = fragment_start(traf) else { continue };
         let Some(track) = init.tracks.iter().find(|track| track.id == id) else { continue };
+        let start = start.saturating_sub(track.skipped);
         let seconds = start as f64 / f64::from(track.timescale.max(1));
         let better = best.is_none_or(|(video, earliest)| match (track.video, video) {
             (true, false) => true,
@@ -142,7 +147,44 @@ fn read_track(trak: &[u8]) -> Option<InitTrack> {
         .next()
         .map(|(kind, entry)| super::codecs::sample_entry_codec(&kind, entry, video))
         .unwrap_or_default();
-    Some(InitTrack { id, timescale, video, codec })
+    let skipped = child(trak, b"edts").and_then(first_edit).unwrap_or(0).max(0);
+    Some(InitTrack { id, timescale, skipped, video, codec })
+}
+
+/// `media_time` of the first edit (ISO/IEC 14496-12 §8.6.6), which is all that browsers heed in fragmented MP4: priming
+/// samples, or the decoder's delay; -1 for an empty edit.
+fn first_edit(edts: &[u8]) -> Option<i64> {
+    let elst = child(edts, b"elst")?;
+    u32_at(elst, 4).filter(|entries| *entries > 0)?;
+    Some(match elst.first()? {
+        1 => u64_at(elst, 16)? as i64,
+        _ => i64::from(u32_at(elst, 12)? as i32),
+    })
+}
+
+/// An init section without the edit lists that begin with an empty edit: of two browsers one moves all samples by it, the
+/// other does not, and fragments have their times anyhow.
+pub(crate) fn without_empty_edits(data: Bytes) -> Bytes {
+    let mut places = Vec::new();
+    for (kind, trak) in child(&data, b"moov").into_iter().flat_map(boxes) {
+        if &kind == b"trak"
+            && let Some(edts) = child(trak, b"edts")
+            && first_edit(edts).is_some_and(|time| time < 0)
+        {
+            // Where its type is, before its content.
+            places.push(edts.as_ptr() as usize - data.as_ptr() as usize - 4);
+        }
+    }
+    if places.is_empty() {
+        return data;
+    }
+    let mut out = data.to_vec();
+    for at in places {
+        if let Some(kind) = out.get_mut(at..at + 4).filter(|kind| kind == b"edts") {
+            kind.copy_from_slice(b"free");
+        }
+    }
+    Bytes::from(out)
 }
 
 /// (`track_ID`, earliest presentation time in ticks) of a `traf` box's content.
@@ -264,7 +306,13 @@ mod tests {
 
     fn init() -> InitSection {
         InitSection {
-            tracks: vec![InitTrack { id: 1, timescale: 1000, video: true, codec: String::new() }],
+            tracks: vec![InitTrack {
+                id: 1,
+                timescale: 1000,
+                skipped: 0,
+                video: true,
+                codec: String::new(),
+            }],
         }
     }
 
@@ -273,6 +321,44 @@ mod tests {
         // Decode order I P B B: the first frame shown is the I frame, 2,000 ticks after its decode time.
         assert_eq!(presentation_start(&init(), &fragment(90_000, &[2000, 4000, 0, 0])), Some(92.0));
         assert_eq!(presentation_start(&init(), &fragment(90_000, &[-1000, 0])), Some(89.0));
+    }
+
+    #[test]
+    fn events_and_clock_times_before_a_fragment_are_passed_over() {
+        let data = [boxed(b"prft", &[0; 24]), boxed(b"emsg", &[1; 60]), fragment(90_000, &[0])];
+        let data = data.concat();
+        assert_eq!(sniff(&data), Container::Fmp4);
+        assert_eq!(presentation_start(&init(), &data), Some(90.0));
+    }
+
+    #[test]
+    fn an_edit_list_moves_the_start() {
+        let entry = |version: u8, time: i64| {
+            let mut elst = vec![version, 0, 0, 0, 0, 0, 0, 1];
+            if version == 1 {
+                elst.extend(0u64.to_be_bytes());
+                elst.extend(time.to_be_bytes());
+            } else {
+                elst.extend(0u32.to_be_bytes());
+                elst.extend((time as i32).to_be_bytes());
+            }
+            elst.extend([0, 1, 0, 0]);
+            boxed(b"elst", &elst)
+        };
+        for (version, time, start) in [(0, 2000, 88.0), (1, 2000, 88.0), (0, 0, 90.0)] {
+            let mut init = init();
+            init.tracks[0].skipped = first_edit(&entry(version, time)).expect("an edit");
+            assert_eq!(presentation_start(&init, &fragment(90_000, &[0])), Some(start));
+        }
+        assert_eq!(first_edit(&boxed(b"elst", &[0; 8])), None, "no edits at all");
+        let moov = |time: i64| {
+            let edts = boxed(b"edts", &entry(0, time));
+            Bytes::from(boxed(b"moov", &boxed(b"trak", &edts)))
+        };
+        assert_eq!(without_empty_edits(moov(2000)), moov(2000));
+        let without = without_empty_edits(moov(-1));
+        assert_eq!(&without[20..24], b"free");
+        assert_eq!((&without[..20], &without[24..]), (&moov(-1)[..20], &moov(-1)[24..]));
     }
 
     #[test]

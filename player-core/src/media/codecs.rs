@@ -4,8 +4,11 @@ use super::boxes::{child, u32_at};
 use crate::io::Track;
 use crate::text::{push_decimal, push_hex};
 
-/// MIME type of a track's fragmented MP4.
+/// MIME type of a track's fragmented MP4; or of something else, when `codecs` is one.
 pub(crate) fn mime_type(track: Track, codecs: &str) -> String {
+    if codecs.contains('/') {
+        return codecs.to_owned();
+    }
     let audio_only = track == Track::Audio
         || (!codecs.is_empty() && codecs.split(',').all(|codec| is_audio(codec.trim())));
     let mut mime = String::from(if audio_only { "audio/mp4" } else { "video/mp4" });
@@ -16,15 +19,19 @@ pub(crate) fn mime_type(track: Track, codecs: &str) -> String {
                 mime.push(',');
             }
             // Browsers know MPEG audio layer 3 in MP4 by this name alone.
-            let mp3 = ["mp4a.40.34", "mp4a.69", "mp4a.6B", "mp4a.6b"].contains(&codec);
-            mime.push_str(if mp3 { "mp3" } else { codec });
+            mime.push_str(if is_mp3(codec) { "mp3" } else { codec });
         }
         mime.push('"');
     }
     mime
 }
 
-/// Those of a variant's `CODECS` that are in this track, when audio comes in a rendition of its own.
+fn is_mp3(codec: &str) -> bool {
+    ["mp3", "mp4a.40.34", "mp4a.69", "mp4a.6B", "mp4a.6b"].contains(&codec)
+}
+
+/// Those of a variant's `CODECS` that are in this track, when audio comes in a rendition of its own. None for MP3 alone:
+/// not every browser takes it in MP4, so what there is of it tells how it is appended.
 pub(crate) fn track_codecs(codecs: &str, track: Track, separate_audio: bool) -> String {
     let wanted: Vec<&str> = codecs
         .split(',')
@@ -32,6 +39,9 @@ pub(crate) fn track_codecs(codecs: &str, track: Track, separate_audio: bool) -> 
         .filter(|codec| !codec.is_empty() && !is_text(codec))
         .filter(|codec| !separate_audio || is_audio(codec) == (track == Track::Audio))
         .collect();
+    if wanted.iter().all(|codec| is_mp3(codec)) {
+        return String::new();
+    }
     wanted.join(",")
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::load::{Load, backoff};
-use super::prepare::Ready;
+use super::prepare::{Part, Ready};
 use super::title::InitKey;
 use super::track::{Cursor, Doing, TrackState};
 use super::{Player, Purpose, join};
@@ -15,10 +15,9 @@ use crate::hls::{MediaPlaylist, Segment};
 use crate::io::{MediaCommand, Output, Track, Transmuxed};
 use crate::media::{self, Container};
 use crate::time::Instant;
-use crate::wire::BLOCK_BYTES;
 
 /// With less than this buffered, in seconds, a segment is appended while it still arrives.
-const STARVING: f64 = 2.0;
+pub(super) const STARVING: f64 = 2.0;
 /// The back buffer is trimmed when it is this much longer than it should be, in seconds.
 const TRIM_STEP: f64 = 10.0;
 /// Media may end this much before its playlist says, in seconds.
@@ -96,16 +95,15 @@ impl Player {
             Doing::OwnInit(data) => {
                 state.init = None;
                 state.appended_init = Some(data);
+                state.init_stale = false;
             }
             Doing::Media { bytes, last } => {
                 if let Some(cursor) = &mut state.cursor {
                     if last {
                         self.deficit = super::schedule::relaxed(self.deficit);
-                        let next = self.title.lists[state.list].next(cursor.sequence);
-                        *cursor = Cursor { sequence: next, offset: 0 };
-                    } else {
-                        cursor.offset += bytes;
                     }
+                    let list = &self.title.lists[state.list];
+                    *cursor = cursor.behind(list, cursor.offset + bytes, last);
                 }
             }
         }
@@ -194,7 +192,7 @@ impl Player {
         if !state.open {
             // Without `CODECS` and init section the segment itself has to tell what it is.
             if !state.opening && state.mime.is_empty() && self.init_key(index).is_none() {
-                self.prepare_whole(now, index);
+                self.run_prepared(now, index);
             }
             return;
         }
@@ -220,26 +218,34 @@ impl Player {
             return;
         }
         if !playlist.keys_of(segment).is_empty() || playlist.init_of(segment).is_none() {
-            match self.prepare_whole(now, index) {
-                Ready::Bytes(data) => self.append_whole(now, index, data),
-                Ready::Transmuxed(done) => self.append_transmuxed(index, done),
-                Ready::No => {}
-            }
-            return;
+            return self.run_prepared(now, index);
         }
         self.append_as_it_comes(now, index);
     }
 
-    /// The whole segment at the cursor, once it is there and prepared.
-    fn prepare_whole(&mut self, now: Instant, index: usize) -> Ready {
-        let state = &self.tracks[index];
-        let Some(cursor) = state.cursor else { return Ready::No };
-        let id = self.title.lists[state.list].segment_id(cursor.sequence);
-        let Some(stored) = self.store.segment(id).filter(|stored| stored.is_complete()) else {
-            return Ready::No;
-        };
-        let data = join(self.store.read(id, 0, stored.size));
-        self.prepare(now, index, id, &data)
+    /// Has what comes next prepared, and appends it once that is done and the source buffer is there.
+    fn run_prepared(&mut self, now: Instant, index: usize) {
+        loop {
+            let ready = self.prepare(now, index);
+            let open = self.tracks[index].open;
+            match ready {
+                // Nothing in it was complete; what there is comes with the next.
+                Ready::Transmuxed(done, part) if done.media.is_empty() => {
+                    let state = &mut self.tracks[index];
+                    let list = &self.title.lists[state.list];
+                    state.cursor =
+                        state.cursor.map(|cursor| cursor.behind(list, part.to, part.ends));
+                    if part.ends {
+                        return;
+                    }
+                }
+                Ready::Transmuxed(done, part) if open => {
+                    return self.append_transmuxed(index, done, part);
+                }
+                Ready::Bytes(data) if open => return self.append_whole(now, index, data),
+                _ => return,
+            }
+        }
     }
 
     /// Appends a decrypted segment behind the playlist's init section.
@@ -260,15 +266,17 @@ impl Player {
         let Some(offset) = self.offset(index, start, discontinuity, first) else {
             return self.segment_unusable(now, id, media::sniff(&data));
         };
-        self.append_media(index, data, Some(offset), discontinuity, true);
+        let doing = Doing::Media { bytes: data.len() as u32, last: true };
+        self.append_media(index, data, Some(offset), discontinuity, doing);
     }
 
-    /// Appends a transmuxed segment, and before it its init section if the parser has another.
-    fn append_transmuxed(&mut self, index: usize, done: Transmuxed) {
+    /// Appends a transmuxed segment or part, and before it its init section if the parser has another.
+    fn append_transmuxed(&mut self, index: usize, done: Transmuxed, part: Part) {
         let state = &self.tracks[index];
         let track = state.track;
         let Some((_, segment)) = self.cursor_segment(state) else { return };
-        let (start, discontinuity) = (segment.start, segment.discontinuity_sequence);
+        let discontinuity = segment.discontinuity_sequence;
+        let id = self.title.lists[state.list].segment_id(segment.sequence);
         if let Some(init) = self.own_init(index) {
             let mime = media::mime_type(track, &init.codecs);
             if state.appended_init.is_some() && mime != state.mime {
@@ -280,17 +288,19 @@ impl Player {
                 MediaCommand::Append { track, data: data.clone(), timestamp_offset: None };
             return self.command(index, Doing::OwnInit(data), command);
         }
-        if done.media.is_empty() {
-            // Nothing in it was complete; what there is comes with the next segment.
-            let state = &mut self.tracks[index];
-            let list = &self.title.lists[state.list];
-            state.cursor = state
-                .cursor
-                .map(|cursor| Cursor { sequence: list.next(cursor.sequence), offset: 0 });
-            return;
-        }
-        let offset = self.transmuxed_offset(index, start, discontinuity, done.start);
-        self.append_media(index, done.media, Some(offset), discontinuity, true);
+        // Parts go where the first that had something in it went.
+        let placed = self.tracks[index].placed;
+        let offset = if part.from > 0 && placed.is_some_and(|placed| placed.segment == id) {
+            None
+        } else {
+            let placed = self.place(index, id, done.start);
+            self.tracks[index].placed = placed;
+            // What has no times begins where it is put.
+            let bare = self.tracks[index].mime.starts_with("audio/mpeg");
+            placed.map(|placed| if bare { placed.start } else { placed.offset })
+        };
+        let doing = Doing::Media { bytes: part.to - part.from, last: part.ends };
+        self.append_media(index, done.media, offset, discontinuity, doing);
     }
 
     /// Appends what is there of a segment of fragmented MP4: all of it, or its beginning while the viewer waits.
@@ -305,7 +315,7 @@ impl Player {
         let Some(stored) = self.store.segment(id) else { return };
         let whole = stored.is_complete();
         let size = stored.size;
-        let available = (u32::from(stored.first_missing()) * BLOCK_BYTES).min(size);
+        let available = stored.held_to();
         let waits = state.buffered.ahead(position) > STARVING;
         if available <= cursor.offset || !whole && cursor.offset == 0 && waits {
             return;
@@ -313,8 +323,9 @@ impl Player {
         let Some(key) = self.init_key(index) else { return };
         let Some(init) = self.title.inits.get(&key) else { return };
         let data = join(self.store.read(id, cursor.offset, available));
+        let doing = Doing::Media { bytes: data.len() as u32, last: available == size };
         if cursor.offset > 0 {
-            return self.append_media(index, data, None, discontinuity, available == size);
+            return self.append_media(index, data, None, discontinuity, doing);
         }
         let container = media::sniff(&data);
         if container != Container::Fmp4 {
@@ -328,9 +339,7 @@ impl Player {
         }
         let first = media::presentation_start(&init.section, &data);
         match self.offset(index, start, discontinuity, first) {
-            Some(offset) => {
-                self.append_media(index, data, Some(offset), discontinuity, available == size)
-            }
+            Some(offset) => self.append_media(index, data, Some(offset), discontinuity, doing),
             None if whole => self.segment_unusable(now, id, Container::Unknown),
             None => {}
         }
@@ -342,11 +351,10 @@ impl Player {
         data: Bytes,
         offset: Option<f64>,
         discontinuity: u64,
-        last: bool,
+        doing: Doing,
     ) {
         let track = self.tracks[index].track;
         self.tracks[index].discontinuity = Some(discontinuity);
-        let doing = Doing::Media { bytes: data.len() as u32, last };
         self.command(index, doing, MediaCommand::Append { track, data, timestamp_offset: offset });
     }
 

@@ -361,6 +361,11 @@ impl Player {
             let error = PlayerError::PlaylistWithoutMedia { url: playlist.url };
             return self.list_failed(now, index, error, 400, true);
         }
+        if playlist.i_frames_only {
+            // They are for seeking (RFC 8216 §4.3.3.6), and often no whole fragments.
+            let container = "single pictures for seeking (EXT-X-I-FRAMES-ONLY)".to_owned();
+            return self.fail(now, PlayerError::UnsupportedContainer { container });
+        }
         let reference = self.title.lists.iter().enumerate().filter(|(other, _)| *other != index);
         if let Some(reference) = reference.filter_map(|(_, list)| list.playlist.as_ref()).next() {
             align(&mut playlist, reference);

@@ -5,9 +5,11 @@
 
 use bytes::Bytes;
 
+use super::append::STARVING;
 use super::load::backoff;
 use super::title::InitKey;
-use super::{Player, Purpose};
+use super::track::Placed;
+use super::{Player, Purpose, join};
 use crate::error::PlayerError;
 use crate::hls::{Key, KeyMethod};
 use crate::io::{Cipher, JobId, Output, Track, Transmuxed, TransmuxedInit};
@@ -17,12 +19,27 @@ use crate::wire::SegmentId;
 
 /// Seconds after which a 33-bit clock of 90 kHz starts again at 0 (ISO/IEC 13818-1 §2.4.3.7).
 const CLOCK_WRAP: f64 = (1_u64 << 33) as f64 / 90_000.0;
+/// A segment this far, in seconds, from where the one before it ended is there because the clock jumped; so is one that
+/// is as far as that was long.
+const LEAST_JUMP: f64 = 2.0;
+/// What media and playlist may differ by after a seek, in seconds: the lengths in a playlist are rounded, and that adds up.
+const MOST_DRIFT: f64 = 30.0;
 
-/// The segment that a track appends next, as far as it is prepared.
+/// The segment that a track appends next, or a part of it, as far as it is prepared.
 #[derive(Debug)]
 pub(super) struct Prepared {
     pub(super) segment: SegmentId,
+    pub(super) part: Part,
     pub(super) stage: Stage,
+}
+
+/// Bytes of a segment. Only what is to be transmuxed is taken in parts, while the viewer waits for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Part {
+    pub(super) from: u32,
+    pub(super) to: u32,
+    /// The segment ends at `to`.
+    pub(super) ends: bool,
 }
 
 /// How far.
@@ -50,77 +67,86 @@ pub(super) enum Job {
 pub(super) enum Ready {
     /// These bytes can be appended behind the playlist's init section.
     Bytes(Bytes),
-    /// These can, behind an init section of their own.
-    Transmuxed(Transmuxed),
+    /// These can, behind an init section of their own. They were made of that part.
+    Transmuxed(Transmuxed, Part),
     /// Not yet, or never: it has been told.
     No,
 }
 
 impl Player {
-    /// Prepares the whole segment at a track's cursor.
-    pub(super) fn prepare(
-        &mut self,
-        now: Instant,
-        index: usize,
-        id: SegmentId,
-        data: &Bytes,
-    ) -> Ready {
+    /// Prepares the segment at a track's cursor once it is there; the part of it that is there for a viewer who waits,
+    /// if it needs nothing but to be transmuxed.
+    pub(super) fn prepare(&mut self, now: Instant, index: usize) -> Ready {
         let state = &self.tracks[index];
         let Some((playlist, segment)) = self.cursor_segment(state) else { return Ready::No };
+        let offset = state.cursor.map_or(0, |cursor| cursor.offset);
+        let id = self.title.lists[state.list].segment_id(segment.sequence);
         let has_init = playlist.init_of(segment).is_some();
         let discontinuity = segment.discontinuity;
         let last = playlist.end_list
             && playlist.segments.last().is_some_and(|last| last.sequence == segment.sequence);
         let key = playlist.keys_of(segment).to_vec();
         let iv = key.first().map(|key| key.iv_of(segment));
-        let plain = match state.prepared.as_ref().filter(|prepared| prepared.segment == id) {
+        let known = |prepared: &&Prepared| prepared.segment == id && prepared.part.from == offset;
+        let plain = match state.prepared.as_ref().filter(known) {
             Some(Prepared { stage: Stage::Working(_), .. }) => return Ready::No,
-            Some(Prepared { stage: Stage::Transmuxed(done), .. }) => {
-                return Ready::Transmuxed(done.clone());
+            Some(Prepared { stage: Stage::Transmuxed(done), part, .. }) => {
+                return Ready::Transmuxed(done.clone(), *part);
             }
             Some(Prepared { stage: Stage::Plain(plain), .. }) => Some(plain.clone()),
             None => None,
         };
+        let waits = state.buffered.ahead(self.position(now)) <= STARVING;
+        let Some(stored) = self.store.segment(id) else { return Ready::No };
+        let to = stored.held_to();
+        let part = Part { from: offset, to, ends: to == stored.size };
+        // What is decrypted, or behind an init section of the playlist's, is taken whole.
+        let in_parts = key.is_empty() && !has_init && (waits || offset > 0);
+        if to <= offset || !part.ends && !in_parts {
+            return Ready::No;
+        }
         let data = match plain {
             Some(plain) => plain,
-            None if key.is_empty() => data.clone(),
+            None if key.is_empty() => join(self.store.read(id, offset, to)),
             None => {
+                let data = join(self.store.read(id, 0, to));
                 let Some((cipher, key)) = self.key_bytes(now, &key) else { return Ready::No };
                 let iv = iv.unwrap_or_default();
                 let job = self.start_job(Job::Segment(self.tracks[index].track, id));
                 self.tracks[index].prepared =
-                    Some(Prepared { segment: id, stage: Stage::Working(job) });
-                self.outputs.push_back(Output::Decrypt {
-                    job,
-                    cipher,
-                    key,
-                    iv,
-                    data: data.clone(),
-                });
+                    Some(Prepared { segment: id, part, stage: Stage::Working(job) });
+                self.outputs.push_back(Output::Decrypt { job, cipher, key, iv, data });
                 return Ready::No;
             }
         };
-        let container = media::sniff(&data);
-        if has_init || container == Container::Fmp4 {
-            return Ready::Bytes(data);
+        let begins = offset == 0;
+        let mut reset = false;
+        if begins {
+            let container = media::sniff(&data);
+            if has_init || container == Container::Fmp4 {
+                return if part.ends { Ready::Bytes(data) } else { Ready::No };
+            }
+            if !matches!(container, Container::MpegTs | Container::RawAudio) {
+                if part.ends {
+                    self.segment_unusable(now, id, container);
+                }
+                return Ready::No;
+            }
+            let state = &mut self.tracks[index];
+            let list = &self.title.lists[state.list];
+            reset =
+                discontinuity || !state.transmuxed_last.is_some_and(|last| list.follows(last, id));
+            // It begins with an init section, whatever the parser has by now.
+            state.init_stale |= reset;
+            state.raw_audio = container == Container::RawAudio;
+            state.transmuxed_last = Some(id);
         }
-        if !matches!(container, Container::MpegTs | Container::RawAudio) {
-            self.segment_unusable(now, id, container);
-            return Ready::No;
-        }
-        let state = &mut self.tracks[index];
-        let list = &self.title.lists[state.list];
-        let follows = state.transmuxed_last.is_some_and(|last| {
-            !discontinuity
-                && list.number(last).is_some_and(|last| list.segment_id(list.next(last)) == id)
-        });
-        let track = state.track;
+        let track = self.tracks[index].track;
         let job = self.start_job(Job::Segment(track, id));
-        let state = &mut self.tracks[index];
-        state.raw_audio = container == Container::RawAudio;
-        state.transmuxed_last = Some(id);
-        state.prepared = Some(Prepared { segment: id, stage: Stage::Working(job) });
-        self.outputs.push_back(Output::Transmux { job, track, reset: !follows, last, data });
+        self.tracks[index].prepared =
+            Some(Prepared { segment: id, part, stage: Stage::Working(job) });
+        let (ends, last) = (part.ends, last && part.ends);
+        self.outputs.push_back(Output::Transmux { job, track, reset, begins, ends, last, data });
         Ready::No
     }
 
@@ -135,10 +161,9 @@ impl Player {
                 let Some(state) = self.tracks.iter_mut().find(|state| state.track == track) else {
                     return;
                 };
-                if !state.is_preparing(job) {
-                    return;
-                }
-                state.prepared = data.map(|data| Prepared { segment, stage: Stage::Plain(data) });
+                let Some(part) = state.preparing(job) else { return };
+                state.prepared =
+                    data.map(|data| Prepared { segment, part, stage: Stage::Plain(data) });
                 if state.prepared.is_none() {
                     // Damaged bytes, or another key: both are fetched again.
                     self.title.keys.clear();
@@ -159,9 +184,7 @@ impl Player {
         let Some(Job::Segment(track, segment)) = self.jobs.remove(&job) else { return };
         let Some(index) = self.tracks.iter().position(|state| state.track == track) else { return };
         let state = &mut self.tracks[index];
-        if !state.is_preparing(job) {
-            return;
-        }
+        let Some(part) = state.preparing(job) else { return };
         let done = match result {
             Ok(done) => done,
             Err(reason) => {
@@ -176,7 +199,7 @@ impl Player {
                 state.mime = media::mime_type(track, &init.codecs);
             }
         }
-        state.prepared = Some(Prepared { segment, stage: Stage::Transmuxed(done) });
+        state.prepared = Some(Prepared { segment, part, stage: Stage::Transmuxed(done) });
         self.open_tracks();
     }
 
@@ -221,35 +244,51 @@ impl Player {
         self.title.key_failures.insert(url, (now + backoff(failures), failures));
     }
 
-    /// Seconds to add to the timestamps of a transmuxed segment that is to start at `start` on the timeline.
-    pub(super) fn transmuxed_offset(
-        &mut self,
-        index: usize,
-        start: f64,
-        discontinuity: u64,
-        first: f64,
-    ) -> f64 {
-        if self.tracks[index].raw_audio {
+    /// Where the transmuxed segment at a track's cursor goes, whose first sample is shown at `first` of its own timeline.
+    pub(super) fn place(&mut self, index: usize, id: SegmentId, first: f64) -> Option<Placed> {
+        let state = &self.tracks[index];
+        let (_, segment) = self.cursor_segment(state)?;
+        let (start, duration) = (segment.start, segment.duration);
+        let discontinuity = segment.discontinuity_sequence;
+        let place =
+            |offset: f64| Some(Placed { segment: id, offset, start: first + offset, duration });
+        if state.raw_audio {
             // Raw audio has no clock: each segment is put where the playlist has it.
-            return start - first;
+            return place(start - first);
         }
-        let offset = match self.title.offsets.get(&discontinuity) {
-            Some(offset) => *offset,
-            None => self.seam(index, start, discontinuity).unwrap_or(start) - first,
+        let list = &self.title.lists[state.list];
+        let before = state.placed.filter(|last| {
+            list.follows(last.segment, id) && state.discontinuity == Some(discontinuity)
+        });
+        let offset = match (before, self.title.offsets.get(&discontinuity)) {
+            (Some(last), _) => last.offset,
+            (None, Some(offset)) => *offset,
+            (None, None) => self.seam(index, start, discontinuity).unwrap_or(start) - first,
         };
-        self.title.offsets.insert(discontinuity, offset);
+        if !self.title.offsets.contains_key(&discontinuity) {
+            self.title.offsets.insert(discontinuity, offset);
+        }
         // After a seek the transmuxer cannot know how often the clock has started anew.
-        offset - ((first + offset - start) / CLOCK_WRAP).round() * CLOCK_WRAP
+        let offset = offset - ((first + offset - start) / CLOCK_WRAP).round() * CLOCK_WRAP;
+        // The clock may jump without a discontinuity: the segment goes where it belongs by the playlist.
+        let (expected, most) = match before {
+            Some(last) => (last.start + last.duration, last.duration.max(LEAST_JUMP)),
+            None => (start, MOST_DRIFT.max(2.0 * duration)),
+        };
+        let jumps = (first + offset - expected).abs() > most;
+        place(if jumps { expected - first } else { offset })
     }
 
     /// An init section for a transmuxed segment, if the parser has another.
     pub(super) fn own_init(&self, index: usize) -> Option<TransmuxedInit> {
         let state = &self.tracks[index];
         let init = state.own_init.as_ref()?;
-        (state.appended_init.as_ref() != Some(&init.data)).then(|| init.clone())
+        let known = !state.init_stale && state.appended_init.as_ref() == Some(&init.data);
+        (!known).then(|| init.clone())
     }
 
     fn init_ready(&mut self, now: Instant, key: InitKey, body: Bytes) {
+        let body = media::without_empty_edits(body);
         self.title.init_requests.remove(&key);
         let Some(section) = media::read_init(&body) else {
             let container = media::sniff(&body);

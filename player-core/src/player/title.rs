@@ -135,6 +135,11 @@ impl List {
         }
     }
 
+    /// Whether one segment or part comes right after another.
+    pub(super) fn follows(&self, last: SegmentId, id: SegmentId) -> bool {
+        self.number(last).is_some_and(|last| self.segment_id(self.next(last)) == id)
+    }
+
     /// A segment's tag.
     pub(super) fn tag(&self, segment: &Segment) -> u32 {
         self.playlist.as_ref().map_or(0, |playlist| {

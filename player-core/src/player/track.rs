@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::prepare::{Prepared, Stage};
-use super::title::InitKey;
+use super::prepare::{Part, Prepared, Stage};
+use super::title::{InitKey, List};
 use crate::buffer::Ranges;
 use crate::io::{JobId, Track, TransmuxedInit};
 use crate::time::Instant;
@@ -21,6 +21,17 @@ pub(super) struct Cursor {
     pub(super) sequence: u64,
     /// Bytes of it that have been appended.
     pub(super) offset: u32,
+}
+
+impl Cursor {
+    /// The one behind what was appended: at this offset, or at the list's next segment.
+    pub(super) fn behind(self, list: &List, offset: u32, ends: bool) -> Self {
+        if ends {
+            Self { sequence: list.next(self.sequence), offset: 0 }
+        } else {
+            Self { offset, ..self }
+        }
+    }
 }
 
 /// A change of rendition that takes place at a point of the timeline.
@@ -45,6 +56,18 @@ pub(super) enum Doing {
     Media { bytes: u32, last: bool },
 }
 
+/// Where a transmuxed segment went.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Placed {
+    pub(super) segment: SegmentId,
+    /// What was added to its times.
+    pub(super) offset: f64,
+    /// Where it begins on the timeline.
+    pub(super) start: f64,
+    /// What the playlist says of its length.
+    pub(super) duration: f64,
+}
+
 /// One source buffer.
 #[derive(Debug)]
 pub(super) struct TrackState {
@@ -66,7 +89,7 @@ pub(super) struct TrackState {
     pub(super) reset_needed: bool,
     /// The init section the parser has.
     pub(super) init: Option<InitKey>,
-    /// The next segment, decrypted or transmuxed.
+    /// The next segment or part of it, decrypted or transmuxed.
     pub(super) prepared: Option<Prepared>,
     /// The last segment that was transmuxed.
     pub(super) transmuxed_last: Option<SegmentId>,
@@ -74,8 +97,12 @@ pub(super) struct TrackState {
     pub(super) raw_audio: bool,
     /// The init section of transmuxed segments.
     pub(super) own_init: Option<TransmuxedInit>,
-    /// Which of them the parser has.
+    /// Which of them was appended last.
     pub(super) appended_init: Option<Bytes>,
+    /// The parser may have another: one that came with fragments.
+    pub(super) init_stale: bool,
+    /// The last segment that was transmuxed and appended, as far as that went.
+    pub(super) placed: Option<Placed>,
     /// Discontinuity sequence of the last segment appended.
     pub(super) discontinuity: Option<u64>,
     pub(super) buffered: Ranges,
@@ -106,6 +133,8 @@ impl TrackState {
             raw_audio: false,
             own_init: None,
             appended_init: None,
+            init_stale: false,
+            placed: None,
             discontinuity: None,
             buffered: Ranges::default(),
             ended: false,
@@ -130,11 +159,10 @@ impl TrackState {
         self.transmuxed_last = None;
     }
 
-    /// Whether this job's result is still wanted.
-    pub(super) fn is_preparing(&self, job: JobId) -> bool {
-        self.prepared
-            .as_ref()
-            .is_some_and(|prepared| matches!(prepared.stage, Stage::Working(of) if of == job))
+    /// What this job is for, if its result is still wanted.
+    pub(super) fn preparing(&self, job: JobId) -> Option<Part> {
+        let prepared = self.prepared.as_ref()?;
+        matches!(prepared.stage, Stage::Working(of) if of == job).then_some(prepared.part)
     }
 
     /// The buffer is full.

@@ -3,13 +3,16 @@
 declare module 'potluck-transmux' {
   /** Turns a track's segments into fragmented MP4, one after the other. */
   export class Transmuxer {
-    /** Takes a whole segment; `reset`: it does not follow the one before; `last`: none follows it. Throws what is wrong with it. */
-    transmux(data: Uint8Array, reset: boolean, last: boolean): void;
-    /** The init section that the last segment's fragments need; undefined: the same as before. */
+    /** `bareMp3`: the browser takes no MP3 in MP4, but does so by itself. */
+    constructor(bareMp3: boolean);
+    /** Takes a segment or the next part of one; `reset`: it does not follow the one before; `begins`, `ends`: the segment does so here; `last`: no
+     * segment follows. Throws what is wrong with it. */
+    transmux(data: Uint8Array, reset: boolean, begins: boolean, ends: boolean, last: boolean): void;
+    /** The init section that the last call's fragments need; undefined: the same as before. */
     init(): Uint8Array | undefined;
-    /** Codecs of the init section, separated by commas. */
+    /** Codecs of the init section, separated by commas; or the type of what is no MP4. */
     codecs(): string;
-    /** The last segment's fragments. */
+    /** What the last call completed. */
     media(): Uint8Array;
     /** Their earliest presentation time, in seconds of the stream's own timeline. */
     start(): number;

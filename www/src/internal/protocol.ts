@@ -63,15 +63,17 @@ export type MediaAnswer =
 export type Job =
   /** AES in CBC mode with PKCS #7 padding, or in CTR mode with a counter of 64 bits; `key` has 16 or 32 bytes. Answered by `decrypted`. */
   | { type: 'decrypt'; job: number; cipher: 'aes-cbc' | 'aes-ctr'; key: Uint8Array<ArrayBuffer>; iv: Uint8Array<ArrayBuffer>; data: Uint8Array<ArrayBuffer> }
-  /** A whole segment, MPEG-2 TS or raw audio, into fragmented MP4. The segments of a track come in order; `reset`: this one does not follow
-   * the one before; `last`: none follows it. Answered by `transmuxed`. */
-  | { type: 'transmux'; job: number; track: Track; reset: boolean; last: boolean; data: Uint8Array<ArrayBuffer> };
+  /** A segment, MPEG-2 TS or raw audio, or the next part of one, into fragmented MP4. The segments of a track come in order; `reset`: this one
+   * does not follow the one before; `begins`, `ends`: the segment does so with these bytes; `last`: no segment follows. Answered by
+   * `transmuxed`. */
+  | { type: 'transmux'; job: number; track: Track; reset: boolean; begins: boolean; ends: boolean; last: boolean; data: Uint8Array<ArrayBuffer> };
 
 /** Workshop → engine. */
 export type JobAnswer =
   /** `data` null: the bytes do not decrypt with this key. */
   | { type: 'decrypted'; job: number; data: Uint8Array | null }
-  /** `media` null: it failed, `error` says why. `init` null: the same as before. `start` in seconds of the stream's own timeline. */
+  /** `media` null: it failed, `error` says why; it may be empty. `init` null: the same as before. `start` in seconds of the stream's own
+   * timeline. */
   | { type: 'transmuxed'; job: number; init: Uint8Array | null; codecs: string; media: Uint8Array | null; start: number; error: string };
 
 export type MediaFailure = 'quota-exceeded' | 'unsupported' | 'decode' | 'closed';

@@ -50,13 +50,13 @@ export class Workshop {
     this.#answer({ type: 'decrypted', job, data: plain });
   }
 
-  async #transmux({ job, track, reset, last, data }: TransmuxJob): Promise<void> {
+  async #transmux({ job, track, reset, begins, ends, last, data }: TransmuxJob): Promise<void> {
     const answer: Extract<JobAnswer, { type: 'transmuxed' }> = { type: 'transmuxed', job, init: null, codecs: '', media: null, start: 0, error: '' };
     try {
       const module = await this.#load();
       let transmuxer = this.#transmuxers.get(track);
-      if (!transmuxer) this.#transmuxers.set(track, (transmuxer = new module.Transmuxer()));
-      transmuxer.transmux(data, reset, last);
+      if (!transmuxer) this.#transmuxers.set(track, (transmuxer = new module.Transmuxer(takesBareMp3())));
+      transmuxer.transmux(data, reset, begins, ends, last);
       answer.init = transmuxer.init() ?? null;
       answer.codecs = transmuxer.codecs();
       answer.media = transmuxer.media();
@@ -76,6 +76,11 @@ export class Workshop {
     });
     return this.#module;
   }
+}
+
+/** Chromium takes MP3 as it is, and not in MP4; Firefox, whose workers have no MediaSource, takes it in MP4. */
+function takesBareMp3(): boolean {
+  return 'MediaSource' in globalThis && !MediaSource.isTypeSupported('audio/mp4; codecs="mp3"') && MediaSource.isTypeSupported('audio/mpeg');
 }
 
 async function load(): Promise<TransmuxModule> {
