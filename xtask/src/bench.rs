@@ -1,4 +1,4 @@
-//! `cargo xtask bench first-frame | swarm`: Potluck beside other players, in real browsers.
+//! `cargo xtask bench first-frame | swarm | transmux`: Potluck beside other players, in real browsers and in Node.
 //!
 //! The measuring is done by the package in `tests/bench`; this sets it up and hands it the options.
 
@@ -56,6 +56,22 @@ pub(crate) struct Swarm {
     /// Draw the cases measured so far into this file.
     #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "docs/bench-swarm.svg")]
     plot: Option<PathBuf>,
+}
+
+/// Options of `cargo xtask bench transmux`.
+#[derive(Args)]
+pub(crate) struct Transmux {
+    /// Times that each transmuxer does the film.
+    #[arg(long, default_value_t = 15)]
+    runs: u32,
+}
+
+/// MPEG-TS to fragmented MP4: the transmuxer's module, hls.js's and mux.js by turns.
+pub(crate) fn transmux(root: &Path, options: &Transmux) -> Result<(), String> {
+    set_up(root)?;
+    let kept = std::env::var_os("POTLUCK_WWW").map(PathBuf::from);
+    let www = kept.unwrap_or_else(|| root.join("www/dist"));
+    measure(root, "transmux.mjs", &json!({ "www": www, "runs": options.runs.max(1) }))
 }
 
 /// Time to the first picture, and the cost of playing, of Potluck and hls.js by turns.

@@ -61,6 +61,8 @@ enum Bench {
     FirstFrame(bench::FirstFrame),
     /// What the origin sends to a swarm of real browsers, beside hls.js and p2p-media-loader (Linux, as root).
     Swarm(bench::Swarm),
+    /// How fast MPEG-TS becomes fragmented MP4, beside hls.js and mux.js (needs ffmpeg).
+    Transmux(bench::Transmux),
 }
 
 fn main() -> ExitCode {
@@ -74,6 +76,7 @@ fn main() -> ExitCode {
         }
         Command::Bench { what: Bench::FirstFrame(options) } => bench::first_frame(&root, &options),
         Command::Bench { what: Bench::Swarm(options) } => bench::swarm(&root, &options),
+        Command::Bench { what: Bench::Transmux(options) } => bench::transmux(&root, &options),
         Command::Sample => sample::generate(&root),
     };
     match outcome {
