@@ -8,10 +8,11 @@ import path from 'node:path';
 const root = fileURLToPath(new URL('../../..', import.meta.url));
 const START_MS = 20_000;
 
-/** Starts the server. `faults` lets tests break it, `originLimit` is as on its command line (`6M`). */
-export async function startDemo({ faults = false, originLimit = null } = {}) {
+/** Starts the server. `faults` lets tests break it, `media` and `originLimit` are as on its command line (a folder; `6M`). */
+export async function startDemo({ faults = false, media = null, originLimit = null } = {}) {
   const args = ['--listen', '127.0.0.1:0'];
   if (faults) args.push('--faults');
+  if (media) args.push('--media', media);
   if (originLimit) args.push('--origin-limit', originLimit);
   if (process.env.POTLUCK_WWW) args.push('--www', process.env.POTLUCK_WWW);
   const child = spawn(program(), args, { stdio: ['ignore', 'pipe', 'pipe'] });
