@@ -27,6 +27,9 @@ const STALL_UNITS: f64 = 1.0;
 const MAX_EXTRA: f64 = 4.0;
 /// After this long without a rebuffer half of what was added is taken back.
 const FORGIVE: Duration = Duration::from_secs(60);
+/// With peers, parts are played so many of them later, up to so many seconds behind the edge.
+const SHARE_UNITS: f64 = 2.0;
+const MAX_SHARED: f64 = 2.4;
 /// Longest time from the camera to publication that is believed, in seconds.
 const MAX_DELAY: f64 = 10.0;
 /// With less than this ahead, in units, playback is not sped up.
@@ -90,6 +93,8 @@ pub(super) struct Controller {
     following: bool,
     /// It is to be decided anew: they have sought or paused.
     moved: bool,
+    /// Playback has begun.
+    begun: bool,
 }
 
 impl Default for Controller {
@@ -103,6 +108,7 @@ impl Default for Controller {
             stalled_at: Instant::default(),
             following: false,
             moved: true,
+            begun: false,
         }
     }
 }
@@ -206,14 +212,32 @@ impl Player {
         };
         let Some(edge) = self.latency.clock.edge(now) else { return };
         let unit = playlist.part_target.filter(|_| list.by_parts);
+        let asked = self.config.live_latency.unwrap_or_else(|| list.hold_back());
+        let peers = self.swarm.as_ref().is_some_and(|swarm| swarm.ready_peers() > 0);
+        // A part takes a while from peer to peer.
+        let share = unit.filter(|_| peers && self.config.live_latency.is_none()).unwrap_or(0.0);
+        let share = (SHARE_UNITS * share).min((MAX_SHARED - asked).max(0.0));
         let situation = Situation {
             latency: edge - self.position(now),
-            target: self.config.live_latency.unwrap_or_else(|| list.hold_back()),
+            target: asked + share,
             unit: unit.unwrap_or(playlist.target_duration),
             ahead: self.buffer_ahead(now),
             rebuffers: self.stats.rebuffers.into(),
             most: self.config.live_rate,
         };
+        if !std::mem::replace(&mut self.latency.begun, true)
+            && list.by_parts
+            && self.config.start_position.is_none()
+        {
+            // What passed until the first frame is not made up for by a rate: nobody has seen anything yet.
+            let late = situation.latency - situation.target - situation.unit;
+            let skip = late.min(situation.ahead - SAFE_UNITS * situation.unit);
+            if skip > 2.0 * situation.unit {
+                let to = self.position(now) + skip;
+                self.outputs.push_back(Output::Media(MediaCommand::Seek(to)));
+                return;
+            }
+        }
         if let Some(rate) = self.latency.run(now, &self.playhead, situation) {
             self.outputs.push_back(Output::Media(MediaCommand::SetRate(rate)));
         }

@@ -159,6 +159,9 @@ impl Player {
             self.title.lists[index].by_parts = by_parts;
             self.assemble(now, index);
         }
+        if let Some(swarm) = &mut self.swarm {
+            swarm.set_haste(self.title.lists.iter().any(|list| list.by_parts));
+        }
     }
 
     /// The URL to (re)load a playlist by (bis §6.2.5), and whether the server holds the answer back until there is news.

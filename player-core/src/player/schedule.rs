@@ -6,7 +6,8 @@ use super::Player;
 use super::load::Load;
 use super::share::Discovery;
 use super::transfer::{blocks_to_come, transfer_end};
-use crate::swarm::{Blocks, fallback_time};
+use crate::hls::parts::part_number;
+use crate::swarm::{Blocks, LAG, fallback_time};
 use crate::time::Instant;
 use crate::wire::{BLOCK_BYTES, Interest, SegmentId, block_count};
 
@@ -31,6 +32,8 @@ const NEWCOMER: Duration = Duration::from_secs(10);
 const START_GRACE: Duration = Duration::from_millis(1000);
 /// A segment that peers hold is asked of the origin no sooner than this before it is due, however slow the origin is.
 const COVERED_LEAD: Duration = Duration::from_millis(2500);
+/// The [`LAG`] of parts: two segments.
+const PART_LAG: u64 = part_number(2, 0) - part_number(0, 0);
 /// How much later than a segment a part is asked of the origin, which brings it in a round trip.
 const PART_RESERVE: Duration = Duration::from_millis(500);
 /// A share is taken only from an origin that is so many times as fast as the stream.
@@ -487,7 +490,13 @@ impl Player {
                 return;
             }
         }
-        let wait = swarm.turn(want.id, want.playhead, want.live);
+        let lag = match (want.live, want.part) {
+            (false, _) => 0,
+            (true, false) => LAG,
+            // Numbers of parts leap at each segment.
+            (true, true) => PART_LAG,
+        };
+        let wait = swarm.turn(want.id, want.playhead, lag);
         let since = *self.wanted_since.get_or_insert_with(want.id, || now);
         let turn = since + wait;
         if turn > now {

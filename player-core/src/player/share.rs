@@ -15,7 +15,7 @@ use crate::error::PlayerError;
 use crate::io::{ConnectionId, Input, Output};
 use crate::stats::{PeerState, Stats};
 use crate::store::{Insert, Source};
-use crate::swarm::{Swarm, SwarmEvent, info_hash};
+use crate::swarm::{LAG, Swarm, SwarmEvent, info_hash};
 use crate::time::Instant;
 use crate::tracker::{Signaling, SignalingOutput};
 use crate::wire::{Message, SegmentId};
@@ -401,7 +401,7 @@ impl Player {
         let playhead = newest.sequence.min(segment.sequence);
         let Some(swarm) = &mut self.swarm else { return };
         swarm.relay_edge(segment);
-        let soon = swarm.turn(segment, playhead, true) < Duration::from_millis(RELOAD_SPREAD_MS);
+        let soon = swarm.turn(segment, playhead, LAG) < Duration::from_millis(RELOAD_SPREAD_MS);
         let wait = if holder || !soon { self.rng.u64(..RELOAD_SPREAD_MS) } else { 0 };
         self.reload_by(index, now + Duration::from_millis(wait));
     }

@@ -13,18 +13,19 @@ const STEP: f64 = 0.8;
 const SPACING: f64 = 0.5;
 /// A live peer whose window ends this many segments before one will want it too: news of its window is on the way, or
 /// it has not looked at the playlist yet.
-const LAG: u64 = 3;
+pub(crate) const LAG: u64 = 3;
 
 impl Swarm {
     /// How many peers are to fetch `segment` from the origin before this one does.
     ///
     /// Candidates can fetch and give, want the segment and do not hold it. For VOD the nearest playhead comes
     /// first, because it needs the bytes soonest; for live all are alike and the hash decides. A live peer
-    /// that has not seen the segment yet counts too: it will within the gossip's delay.
-    pub(crate) fn rank(&self, segment: SegmentId, playhead: u64, live: bool) -> usize {
+    /// that has not seen the segment yet counts too, if it is at most `lag` beyond its window: it will within the
+    /// gossip's delay. 0 for VOD.
+    pub(crate) fn rank(&self, segment: SegmentId, playhead: u64, lag: u64) -> usize {
+        let live = lag > 0;
         let both = Capabilities::UPLOAD.with(Capabilities::ORIGIN);
         let own = key(&self.own.peer_id, segment, playhead, live);
-        let early = if live { LAG } else { 0 };
         self.peers
             .values()
             .filter(|peer| {
@@ -33,7 +34,7 @@ impl Swarm {
             .filter_map(|peer| {
                 let interest = peer.interest(segment.rendition)?;
                 let wants = interest.playhead <= segment.sequence
-                    && segment.sequence <= interest.last + early;
+                    && segment.sequence <= interest.last.saturating_add(lag);
                 wants.then(|| key(&peer.id.unwrap_or_default(), segment, interest.playhead, live))
             })
             .filter(|other| *other < own)
@@ -45,8 +46,9 @@ impl Swarm {
     /// Where everybody is connected the rank decides. Elsewhere there would be a first in each neighbourhood, so for
     /// live a lottery over all members is added: the winner's number is 1 on average, and the next one's 2. Their
     /// distance in time has to be longer than a claim takes through the swarm.
-    pub(crate) fn turn(&self, segment: SegmentId, playhead: u64, live: bool) -> Duration {
-        let rank = self.rank(segment, playhead, live).min(50) as f64;
+    pub(crate) fn turn(&self, segment: SegmentId, playhead: u64, lag: u64) -> Duration {
+        let live = lag > 0;
+        let rank = self.rank(segment, playhead, lag).min(50) as f64;
         let mut wait = rank * STEP;
         if live && self.size > self.ready_peers() + 1 {
             let share = score(&self.own.peer_id, segment) as f64 / u64::MAX as f64;

@@ -14,6 +14,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 pub(crate) use deadline::fallback_time;
+pub(crate) use election::LAG;
 pub use identity::{info_hash, rendition_id, segment_tag};
 pub(crate) use peer::Peer;
 pub(crate) use picker::Blocks;
@@ -35,6 +36,8 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(4);
 const SLOW_PENALTY: Duration = Duration::from_secs(8);
 /// News of blocks is gathered this long, so that one message carries several.
 const HAVE_INTERVAL: Duration = Duration::from_millis(60);
+/// The same while parts are shared, which are small and due soon.
+const HASTY_HAVE_INTERVAL: Duration = Duration::from_millis(10);
 /// Shortest time between two interests.
 const INTEREST_INTERVAL: Duration = Duration::from_millis(500);
 
@@ -62,6 +65,8 @@ pub(crate) struct Swarm {
     /// Segments whose blocks changed since the last news.
     changed: OrderedSet<SegmentId>,
     news_at: Option<Instant>,
+    /// News is not gathered for long.
+    haste: bool,
     interests: OrderedMap<RenditionId, Interest>,
     interest_sent: Option<Instant>,
     interest_due: bool,
@@ -95,6 +100,7 @@ impl Swarm {
             requested: OrderedSet::new(),
             changed: OrderedSet::new(),
             news_at: None,
+            haste: false,
             interests: OrderedMap::new(),
             interest_sent: None,
             interest_due: false,
@@ -292,15 +298,22 @@ impl Swarm {
             return;
         }
         self.changed.insert(segment);
-        self.news_at.get_or_insert(now + HAVE_INTERVAL);
+        let wait = if self.haste { HASTY_HAVE_INTERVAL } else { HAVE_INTERVAL };
+        self.news_at.get_or_insert(now + wait);
+    }
+
+    /// Whether news of blocks is told at once.
+    pub(crate) const fn set_haste(&mut self, haste: bool) {
+        self.haste = haste;
     }
 
     /// Tells peers what is wanted of a rendition.
     pub(crate) fn set_interest(&mut self, interest: Interest) {
         if self.interests.insert(interest.rendition, interest) != Some(interest) {
             self.interest_due = true;
-            // A rendition that is no longer played is no longer wanted: the newest two are kept (video, audio).
-            while self.interests.len() > 2 {
+            // A rendition that is no longer played is no longer wanted: the newest four are kept (video, audio, and their
+            // parts).
+            while self.interests.len() > 4 {
                 let stale = self
                     .interests
                     .keys()
