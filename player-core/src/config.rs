@@ -24,6 +24,8 @@ pub struct Config {
     pub trackers: Vec<String>,
     /// Names the swarm; `None`: the playlist's URL without query and fragment.
     pub swarm: Option<String>,
+    /// Languages that the viewer reads, the best first (RFC 5646 tags).
+    pub languages: Vec<String>,
     /// Start position in seconds, `None`: the playlist's (`EXT-X-START`), else the beginning or the live edge.
     pub start_position: Option<f64>,
     /// First guess of the origin's throughput, in bit/s.
@@ -65,6 +67,7 @@ impl Default for Config {
             upload_limit_bps: None,
             trackers: Vec::new(),
             swarm: None,
+            languages: Vec::new(),
             start_position: None,
             initial_bandwidth_bps: 2_000_000.0,
             forward_buffer: 30.0,

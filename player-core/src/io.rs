@@ -10,6 +10,7 @@ use std::ops::Range;
 
 use crate::config::P2pMode;
 use crate::error::PlayerError;
+use crate::hls::AttributeList;
 use crate::wire::Message;
 
 /// One HTTP request of the core's. Never used twice in a session.
@@ -52,6 +53,8 @@ pub enum Input {
     SelectVariant(Option<usize>),
     /// Play this alternate audio rendition (index into [`Event::AudioRenditions`]).
     SelectAudio(usize),
+    /// These are the subtitles whose segments are wanted (indices into [`Event::TextSources`]); others are not.
+    SelectText(Vec<usize>),
     /// How bytes are shared from now on.
     SetP2p(P2pMode),
     /// Upload limit in bit/s from now on, `None` for no limit.
@@ -287,6 +290,8 @@ pub enum Output {
     },
     /// Something for Media Source Extensions.
     Media(MediaCommand),
+    /// A segment of subtitles, to be read and shown.
+    Text(TextSegment),
     /// Something for the page.
     Event(Event),
 }
@@ -315,6 +320,8 @@ pub enum FetchKind {
     Key,
     /// A segment, or a part of its bytes.
     Segment,
+    /// A segment or init section of subtitles.
+    Text,
 }
 
 /// Something for Media Source Extensions. At most one `Append`, `Remove`, `ChangeType` or
@@ -359,6 +366,12 @@ pub enum Event {
     Variants(Vec<VariantInfo>),
     /// The alternate audio renditions of the current variant's group.
     AudioRenditions(Vec<AudioInfo>),
+    /// Where text and pictures at times come from, renditions first in the playlist's order, so that those which groups
+    /// repeat are there again. Sent when there are any; and again, with another choice, when the language that is heard
+    /// changes.
+    TextSources(Vec<TextSource>),
+    /// The playlist's date ranges, all that it has; sent when it has new ones.
+    DateRanges(Vec<DateRangeInfo>),
     /// The variant whose segments are fetched from now on, and whether the core chose it.
     VariantSelected {
         /// Index into [`Event::Variants`].
@@ -422,6 +435,62 @@ pub struct AudioInfo {
     pub language: String,
     /// `DEFAULT=YES`.
     pub default: bool,
+}
+
+/// A source of text, or of pictures at times.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TextSource {
+    /// What it is.
+    pub kind: TextKind,
+    /// Absolute URL, empty for captions.
+    pub url: String,
+    /// All attributes of its tag as written: `NAME`, `LANGUAGE`, `FORCED`, `INSTREAM-ID` and so on.
+    pub attributes: AttributeList,
+    /// To be shown unless the viewer chooses otherwise.
+    pub chosen: bool,
+}
+
+/// What a source of text is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TextKind {
+    /// A rendition with segments of its own.
+    Subtitles,
+    /// CEA-608 or CEA-708 in the video.
+    Captions,
+    /// Apple's chapters, as JSON.
+    Chapters,
+    /// A playlist of images.
+    Images,
+    /// A playlist of I-frames.
+    IFrames,
+}
+
+/// A segment of subtitles.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TextSegment {
+    /// Index into [`Event::TextSources`].
+    pub source: usize,
+    /// Seconds, where the playlist has it.
+    pub start: f64,
+    /// Seconds.
+    pub end: f64,
+    /// What to add to the stream's times to get the player's, in seconds; `NaN` when it is not known.
+    pub offset: f64,
+    /// Its init section, empty when it has none.
+    pub init: Bytes,
+    /// Its bytes.
+    pub data: Bytes,
+}
+
+/// A date range on the player's timeline.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DateRangeInfo {
+    /// Seconds.
+    pub start: f64,
+    /// Seconds; infinite while it is not known.
+    pub end: f64,
+    /// All attributes as written, `ID` among them.
+    pub attributes: AttributeList,
 }
 
 /// What can be seeked to.

@@ -9,6 +9,7 @@ mod prepare;
 mod report;
 mod schedule;
 mod share;
+mod text;
 mod title;
 mod track;
 mod transfer;
@@ -54,6 +55,8 @@ enum Purpose {
     Init(title::InitKey),
     /// A key, by its URL.
     Key(String),
+    /// A segment of a text source, or, without a number, its init section.
+    Text(usize, Option<u64>),
 }
 
 /// A request other than a segment's: its body is needed whole.
@@ -116,6 +119,7 @@ pub struct Player {
     quota_factor: f64,
     manual_variant: Option<usize>,
     timeline: Option<TimelineInfo>,
+    text: text::Text,
     stats: Stats,
     latency: latency::Controller,
 }
@@ -171,6 +175,7 @@ impl Player {
             quota_factor: 1.0,
             manual_variant: None,
             timeline: None,
+            text: text::Text::default(),
             stats: Stats::default(),
             latency: latency::Controller::default(),
         }
@@ -209,6 +214,7 @@ impl Player {
             Input::Unload => self.unload(now),
             Input::SelectVariant(index) => self.select_variant(now, index),
             Input::SelectAudio(index) => self.select_audio(now, index),
+            Input::SelectText(sources) => self.select_text(&sources),
             Input::SetP2p(mode) => self.set_p2p(now, mode),
             Input::SetUploadLimit(bps) => {
                 self.config.upload_limit_bps = bps;
@@ -282,6 +288,7 @@ impl Player {
         self.run_playlists(now);
         self.run_choice(now);
         self.run_media(now);
+        self.run_text(now);
         self.run_transfers(now);
         if self.signaling.is_some() {
             self.run_sharing(now);
@@ -321,6 +328,7 @@ impl Player {
             Purpose::Main | Purpose::List(_) => FetchKind::Playlist,
             Purpose::Init(_) => FetchKind::Init,
             Purpose::Key(_) => FetchKind::Key,
+            Purpose::Text(..) => FetchKind::Text,
         };
         let id =
             self.next_request(FetchRequest { id: RequestId(0), url: url.clone(), range, kind });

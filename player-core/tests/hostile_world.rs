@@ -15,7 +15,7 @@ use player_core::wire::{
 use player_core::{Config, Instant, Player, swarm};
 use proptest::prelude::*;
 
-const MASTER: &str = "#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=500000\na.m3u8\n#EXT-X-STREAM-INF:BANDWIDTH=900000\nb.m3u8\n";
+const MASTER: &str = "#EXTM3U\n#EXT-X-MEDIA:TYPE=SUBTITLES,GROUP-ID=\"s\",NAME=\"a\",LANGUAGE=\"en\",AUTOSELECT=YES,URI=\"t.m3u8\"\n#EXT-X-MEDIA:TYPE=SUBTITLES,GROUP-ID=\"s\",NAME=\"b\",FORCED=YES,URI=\"u.m3u8\"\n#EXT-X-STREAM-INF:BANDWIDTH=500000,SUBTITLES=\"s\"\na.m3u8\n#EXT-X-STREAM-INF:BANDWIDTH=900000\nb.m3u8\n";
 const VOD: &str = "#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXT-X-MAP:URI=\"i.mp4\"\n#EXTINF:4,\n0.m4s\n#EXTINF:0,\n1.m4s\n#EXT-X-GAP\n#EXTINF:4,\n2.m4s\n#EXTINF:4,\n3.m4s\n#EXT-X-DISCONTINUITY\n#EXTINF:4,\n4.m4s\n#EXT-X-ENDLIST\n";
 const SEGMENT_BYTES: u32 = 150_000;
 
@@ -183,6 +183,7 @@ impl World {
             (FetchKind::Playlist, 16) => MASTER.into(),
             (FetchKind::Playlist, _) => live(u64::from(number % 40)).into(),
             (FetchKind::Init, _) => init(),
+            (FetchKind::Text, _) => b"WEBVTT\n\n00:01.000 --> 00:02.000\na\n".to_vec(),
             (FetchKind::Key, _) => vec![choice; if choice.is_multiple_of(8) { 7 } else { 16 }],
             (FetchKind::Segment, 8..20) => transport_stream(),
             (FetchKind::Segment, 3..8) => vec![choice; (number % SEGMENT_BYTES) as usize],
@@ -414,6 +415,7 @@ impl World {
             5 => Input::Online(choice.is_multiple_of(2)),
             6 if choice > 200 => Input::WebRtcUnavailable,
             7 if choice > 200 => Input::Unload,
+            9 => Input::SelectText(vec![number as usize % 3, usize::from(choice)]),
             8 => Input::Load { url: "https://o.example/m.m3u8".into() },
             _ => Input::PeerWritable(ConnectionId(number % 20)),
         };

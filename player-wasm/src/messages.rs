@@ -4,9 +4,11 @@ use bytes::Bytes;
 use js_sys::{Array, ArrayBuffer, Reflect, Uint8Array};
 use player_core::Config;
 use player_core::config::P2pMode;
+use player_core::hls::AttributeList;
 use player_core::io::{
-    AudioInfo, Cipher, Event, Input, JobId, MediaCommand, MediaFailure, Playhead, TimelineInfo,
-    Track, Transmuxed, TransmuxedInit, VariantInfo, WaitingReason,
+    AudioInfo, Cipher, DateRangeInfo, Event, Input, JobId, MediaCommand, MediaFailure, Playhead,
+    TextKind, TextSegment, TextSource, TimelineInfo, Track, Transmuxed, TransmuxedInit,
+    VariantInfo, WaitingReason,
 };
 use player_core::stats::{PeerStats, SegmentStats, Stats};
 use wasm_bindgen::prelude::*;
@@ -67,6 +69,14 @@ impl Fields<'_> {
         self.value(key).as_string()
     }
 
+    /// A list of texts; empty when it is none.
+    fn texts(&self, key: &str) -> Vec<String> {
+        let texts = self.value(key).dyn_into::<Array>();
+        texts
+            .map(|texts| texts.iter().filter_map(|text| text.as_string()).collect())
+            .unwrap_or_default()
+    }
+
     fn number(&self, key: &str) -> Option<f64> {
         self.value(key).as_f64()
     }
@@ -112,6 +122,11 @@ pub(crate) fn task_from_js(message: &JsValue) -> Option<Task> {
             Input::SelectVariant(choice).into()
         }
         "select-audio" => Input::SelectAudio(fields.index("index")? as usize).into(),
+        "select-text" => {
+            let sources: Array = fields.value("sources").dyn_into().ok()?;
+            let sources = sources.iter().filter_map(|source| source.as_f64());
+            Input::SelectText(sources.map(|source| source as usize).collect()).into()
+        }
         "p2p" => Input::SetP2p(p2p_mode(&fields.text("mode")?)?).into(),
         "upload-limit" => Input::SetUploadLimit(bits(fields.number("bps"))).into(),
         "online" => Input::Online(fields.flag("online")?).into(),
@@ -208,11 +223,8 @@ pub(crate) fn config_from_js(config: &JsValue) -> Result<Config, String> {
     let mut config = Config {
         p2p: p2p_mode(&mode).ok_or_else(|| ["config.p2p is unknown: ", &mode].concat())?,
         upload_limit_bps: bits(fields.number("uploadLimitBps")),
-        trackers: fields
-            .value("trackers")
-            .dyn_into::<Array>()
-            .map(|urls| urls.iter().filter_map(|url| url.as_string()).collect())
-            .unwrap_or_default(),
+        trackers: fields.texts("trackers"),
+        languages: fields.texts("languages"),
         swarm: fields.text("swarm"),
         ..Config::default()
     };
@@ -328,6 +340,20 @@ pub(crate) fn transmux_to_js(
     (object, buffer)
 }
 
+/// `text-segment`, and the buffer to transfer with it.
+pub(crate) fn text_to_js(segment: &TextSegment) -> (Object, ArrayBuffer) {
+    let data = Uint8Array::from(&segment.data[..]);
+    let buffer = data.buffer();
+    let object = Object::new("text-segment")
+        .with("source", segment.source as f64)
+        .with("start", segment.start)
+        .with("end", segment.end)
+        .with("offset", segment.offset)
+        .with("init", Uint8Array::from(&segment.init[..]))
+        .with("data", data);
+    (object, buffer)
+}
+
 /// `check-codecs`.
 pub(crate) fn check_codecs(mime_types: &[String]) -> Object {
     Object::new("check-codecs").with("mimeTypes", list(mime_types, String::as_str))
@@ -341,6 +367,12 @@ pub(crate) fn event_to_js(event: &Event) -> Object {
         }
         Event::AudioRenditions(renditions) => {
             Object::new("audio-renditions").with("renditions", list(renditions, audio))
+        }
+        Event::TextSources(sources) => {
+            Object::new("text-sources").with("sources", list(sources, text_source))
+        }
+        Event::DateRanges(ranges) => {
+            Object::new("text-date-ranges").with("ranges", list(ranges, date_range))
         }
         Event::VariantSelected { index, automatic } => Object::new("variant-selected")
             .with("index", *index as f64)
@@ -402,6 +434,32 @@ fn audio(info: &AudioInfo) -> Object {
         .with("name", &info.name)
         .with("language", &info.language)
         .with("default", info.default)
+}
+
+fn text_source(source: &TextSource) -> Object {
+    let kind = match source.kind {
+        TextKind::Subtitles => "subtitles",
+        TextKind::Captions => "captions",
+        TextKind::Chapters => "chapters",
+        TextKind::Images => "images",
+        TextKind::IFrames => "iframes",
+    };
+    Object::plain()
+        .with("kind", kind)
+        .with("url", &source.url)
+        .with("attributes", attributes(&source.attributes))
+        .with("chosen", source.chosen)
+}
+
+fn date_range(range: &DateRangeInfo) -> Object {
+    Object::plain()
+        .with("start", range.start)
+        .with("end", range.end)
+        .with("attributes", attributes(&range.attributes))
+}
+
+fn attributes(list: &AttributeList) -> Object {
+    list.iter().fold(Object::plain(), |object, (name, value)| object.with(name, value))
 }
 
 fn timeline(info: &TimelineInfo) -> Object {

@@ -16,7 +16,8 @@ use crate::channel::{self, Channel, Link, Pressure};
 use crate::clock::{self, Timer};
 use crate::fetch::Fetch;
 use crate::messages::{
-    Object, check_codecs, decrypt_to_js, event_to_js, media_to_js, stats_to_js, transmux_to_js,
+    Object, check_codecs, decrypt_to_js, event_to_js, media_to_js, stats_to_js, text_to_js,
+    transmux_to_js,
 };
 use crate::socket::Socket;
 use crate::table::Table;
@@ -325,6 +326,10 @@ impl Shell {
             Output::Transmux { job, track, reset, begins, ends, last, data } => {
                 let how = [reset, begins, ends, last];
                 let (message, buffer) = transmux_to_js(job, track, how, &data);
+                self.post(&message, Some(&buffer));
+            }
+            Output::Text(segment) => {
+                let (message, buffer) = text_to_js(&segment);
                 self.post(&message, Some(&buffer));
             }
             Output::CheckCodecs(mime_types) => self.post(&check_codecs(&mime_types), None),

@@ -75,9 +75,10 @@ struct Part {
 }
 
 /// The engine, and what only some streams load beside it.
-const MODULES: [Module; 2] = [
+const MODULES: [Module; 3] = [
     Module { what: "the engine", library: "player_wasm", name: "potluck", part: Some(SHARING) },
     Module { what: "the transmuxer", library: "player_transmux", name: "transmux", part: None },
+    Module { what: "the text reader", library: "player_text", name: "text", part: None },
 ];
 
 /// What only viewers who share need: the core calls none of it before it is told that it can share.
@@ -177,8 +178,10 @@ fn compile(root: &Path) -> Result<(), String> {
         "player-wasm",
         "-p",
         "player-transmux",
+        "-p",
+        "player-text",
         "--features",
-        "player-transmux/wasm",
+        "player-transmux/wasm,player-text/wasm",
     ]);
     command.args(["--target", TARGET, "--profile", "wasm"]);
     let mut flags: Vec<String> = Vec::new();

@@ -24,6 +24,8 @@ pub struct MultivariantPlaylist {
     pub renditions: Vec<Rendition>,
     /// `EXT-X-I-FRAME-STREAM-INF` in the playlist's order.
     pub iframe_variants: Vec<Variant>,
+    /// `EXT-X-IMAGE-STREAM-INF`, which is not in the RFC but in the field, in the playlist's order.
+    pub image_variants: Vec<Variant>,
     /// `EXT-X-SESSION-DATA` in the playlist's order.
     pub session_data: Vec<SessionData>,
     /// `EXT-X-SESSION-KEY` in the playlist's order.
@@ -219,7 +221,14 @@ impl Reader {
                     self.warn("EXT-X-STREAM-INF without a URI after it");
                 }
             }
-            "I-FRAME-STREAM-INF" => self.read_iframe_variant(value),
+            "I-FRAME-STREAM-INF" => {
+                let variant = self.read_picture_variant(value);
+                self.playlist.iframe_variants.extend(variant);
+            }
+            "IMAGE-STREAM-INF" => {
+                let variant = self.read_picture_variant(value);
+                self.playlist.image_variants.extend(variant);
+            }
             "MEDIA" => self.read_rendition(value),
             "SESSION-DATA" => self.read_session_data(value),
             "SESSION-KEY" => {
@@ -307,14 +316,14 @@ impl Reader {
         }
     }
 
-    fn read_iframe_variant(&mut self, value: &str) {
+    fn read_picture_variant(&mut self, value: &str) -> Option<Variant> {
         let mut variant = self.read_variant(value);
         let Some(uri) = variant.attributes.value("URI").filter(|uri| !uri.is_empty()) else {
-            self.warn("EXT-X-I-FRAME-STREAM-INF without URI");
-            return;
+            self.warn("a stream of pictures without URI");
+            return None;
         };
         variant.url = resolve(&self.playlist.url, uri);
-        self.playlist.iframe_variants.push(variant);
+        Some(variant)
     }
 
     fn read_rendition(&mut self, value: &str) {

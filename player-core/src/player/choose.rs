@@ -48,6 +48,7 @@ impl Player {
         }
         let automatic = self.manual_variant.is_none();
         self.event(Event::VariantSelected { index: variant, automatic });
+        self.tell_text_sources();
         self.run_playlists(now);
     }
 
@@ -104,6 +105,7 @@ impl Player {
         if let Some(track) = self.tracks.iter().position(|track| track.track == Track::Audio) {
             self.begin_switch(track, list);
             self.event(Event::AudioSelected(index));
+            self.tell_text_sources();
         }
     }
 

@@ -59,6 +59,7 @@ impl Player {
         self.rebuffering_since = None;
         self.latency = super::latency::Controller::default();
         self.timeline = None;
+        self.text = super::text::Text::default();
         self.quota_factor = 1.0;
         self.manual_variant = None;
         self.stall = crate::buffer::StallWatch::default();
@@ -95,13 +96,16 @@ impl Player {
         }
         self.stats.playlist_bytes += match document.purpose {
             Purpose::Main | Purpose::List(_) => document.body.len() as u64,
-            Purpose::Init(_) | Purpose::Key(_) => 0,
+            _ => 0,
         };
         match document.purpose {
             Purpose::Main => self.main_done(now, &document.body, document.url),
             Purpose::List(list) => self.list_done(now, list, &document.body, &document.url),
             Purpose::Init(key) => self.init_done(now, key, document.body),
             Purpose::Key(url) => self.key_done(now, url, document.body),
+            Purpose::Text(source, sequence) => {
+                self.text_done(now, source, sequence, document.body.into());
+            }
         }
     }
 
@@ -132,6 +136,7 @@ impl Player {
             }
             Purpose::Init(key) => self.init_failed(now, key),
             Purpose::Key(url) => self.key_failed(now, url),
+            Purpose::Text(source, sequence) => self.text_failed(now, source, sequence),
         }
     }
 
@@ -212,6 +217,7 @@ impl Player {
             .flat_map(|track| [Some(track.list), track.switch.map(|switch| switch.list)])
             .flatten()
             .collect();
+        self.add_text_lists(&mut lists);
         lists.sort_unstable();
         lists.dedup();
         lists
@@ -410,6 +416,9 @@ impl Player {
         }
         if self.tracks.iter().any(|track| track.list == index) {
             self.update_timeline(now);
+            if changed {
+                self.tell_date_ranges(index);
+            }
         }
     }
 

@@ -12,7 +12,7 @@ use super::track::Placed;
 use super::{Player, Purpose, join};
 use crate::error::PlayerError;
 use crate::hls::{Key, KeyMethod};
-use crate::io::{Cipher, JobId, Output, Track, Transmuxed, TransmuxedInit};
+use crate::io::{Cipher, JobId, Output, TextSegment, Track, Transmuxed, TransmuxedInit};
 use crate::media::{self, Container, InitSection};
 use crate::time::Instant;
 use crate::wire::SegmentId;
@@ -54,12 +54,14 @@ pub(super) enum Stage {
 }
 
 /// What a job was for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) enum Job {
     /// Decrypt an init section.
     Init(InitKey),
     /// Decrypt or transmux the next segment of a track.
     Segment(Track, SegmentId),
+    /// Decrypt a segment of subtitles.
+    Text(TextSegment),
 }
 
 /// What to do with a segment.
@@ -169,6 +171,11 @@ impl Player {
                     self.title.keys.clear();
                     self.segment_unusable(now, segment, Container::Unknown);
                 }
+            }
+            // One that does not decrypt is left out.
+            Some(Job::Text(segment)) => {
+                let segment = data.map(|data| TextSegment { data, ..segment });
+                self.outputs.extend(segment.map(Output::Text));
             }
             None => {}
         }
@@ -313,7 +320,7 @@ impl Player {
     }
 
     /// The first key that this player can use, once its bytes are there.
-    fn key_bytes(&mut self, now: Instant, keys: &[Key]) -> Option<(Cipher, Bytes)> {
+    pub(super) fn key_bytes(&mut self, now: Instant, keys: &[Key]) -> Option<(Cipher, Bytes)> {
         let cipher = |key: &Key| match key.method {
             _ if !key.format.eq_ignore_ascii_case("identity") || key.uri.is_empty() => None,
             KeyMethod::Aes128 | KeyMethod::Aes256 => Some(Cipher::AesCbc),
@@ -340,7 +347,7 @@ impl Player {
         None
     }
 
-    fn start_job(&mut self, job: Job) -> JobId {
+    pub(super) fn start_job(&mut self, job: Job) -> JobId {
         let id = JobId(self.next_job);
         self.next_job = self.next_job.wrapping_add(1);
         self.jobs.insert(id, job);

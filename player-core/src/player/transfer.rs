@@ -448,6 +448,7 @@ impl Player {
             Purpose::List(list) => self.list_failed(now, list, error, 400, true),
             Purpose::Init(key) => self.init_failed(now, key),
             Purpose::Key(url) => self.key_failed(now, url),
+            Purpose::Text(source, sequence) => self.text_failed(now, source, sequence),
         }
     }
 }

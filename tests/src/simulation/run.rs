@@ -304,7 +304,7 @@ impl<'w, E: Engine> Run<'w, E> {
                     state.errors.push(format!("{:.3} s: {error}{fatal}", now as f64 / 1e6));
                 }
             }
-            Output::Event(_) => {}
+            Output::Text(_) | Output::Event(_) => {}
         }
     }
 

@@ -2,8 +2,9 @@
 // does not depend on a Rust build.
 
 import type { EngineConfig, Job, MediaCommand, ToPage, ToWorker } from './protocol.js';
+import type { TextSegment } from './text-protocol.js';
 
-export type EngineMessage = ToPage | MediaCommand | Job;
+export type EngineMessage = ToPage | MediaCommand | Job | TextSegment;
 
 /** The engine; runs until `free`. */
 export class Engine {

@@ -1,6 +1,8 @@
 // What the page and the worker say to each other: the whole contract in one file.
 // The Rust side (player-wasm) reads and writes the same objects, except where a comment names the TypeScript that answers.
 
+import type { TextEvent, TextRequest } from './text-protocol.js';
+
 /** Which source buffer. */
 export type Track = 'main' | 'audio';
 
@@ -12,6 +14,8 @@ export interface EngineConfig {
   trackers: string[];
   /** Names the swarm; null: the playlist's URL without query and hash. */
   swarm: string | null;
+  /** What the viewer reads, the best first (RFC 5646). */
+  languages: readonly string[];
   /** Overrides of the core's `Config`, by its field names in camelCase (tests and tuning only). */
   tuning?: Record<string, number>;
 }
@@ -29,6 +33,10 @@ export type ToWorker =
   | { type: 'select-variant'; index: number }
   /** Index into `audio-renditions`. */
   | { type: 'select-audio'; index: number }
+  /** The subtitles whose segments are wanted: indices into `text-sources`. */
+  | { type: 'select-text'; sources: number[] }
+  /** For the text desk in the worker. */
+  | TextRequest
   | { type: 'p2p'; mode: P2pMode }
   | { type: 'upload-limit'; bps: number | null }
   | { type: 'online'; online: boolean }
@@ -116,6 +124,7 @@ export type ToPage =
   | { type: 'rate'; rate: number }
   | { type: 'variants'; variants: VariantInfo[] }
   | { type: 'audio-renditions'; renditions: AudioInfo[] }
+  | TextEvent
   | { type: 'variant-selected'; index: number; automatic: boolean }
   | { type: 'audio-selected'; index: number }
   | ({ type: 'timeline' } & TimelineInfo)

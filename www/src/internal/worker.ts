@@ -5,6 +5,7 @@ import init, { Engine, type EngineMessage } from 'potluck-wasm';
 import { compileWasm, describe } from './compile-wasm.js';
 import { MediaSink, isMediaCommand, mediaSourceClass } from './media-sink.js';
 import { SharingModule } from './sharing-module.js';
+import { TextTap } from './text-tap.js';
 import { Workshop, isJob } from './workshop.js';
 import type { EngineConfig, MediaAnswer, MediaCommand, ToPage, ToWorker } from './protocol.js';
 
@@ -25,6 +26,7 @@ let engine: Engine | null = null;
 let waiting: ToWorker[] = [];
 let sink: MediaSink | null = null;
 let sharing: SharingModule | null = null;
+const tap = new TextTap(post);
 const workshop = new Workshop(
   (message) => engine?.handle(message),
   (code, message) => {
@@ -73,11 +75,13 @@ function run(config: EngineConfig): void {
 
 function toEngine(message: ToWorker): void {
   if (message.type === 'unload') sink?.close();
+  if (tap.toEngine(message)) return;
   if (engine) engine.handle(message.type === 'p2p' && sharing ? { ...message, mode: sharing.allowed(message.mode) } : message);
   else waiting.push(message);
 }
 
 function fromEngine(message: EngineMessage, transfer: Transferable[]): void {
+  if (tap.fromEngine(message)) return;
   if (isJob(message)) workshop.handle(message);
   else if (sink && isMediaCommand(message)) sink.handle(owned(message, transfer));
   else post(message, transfer);

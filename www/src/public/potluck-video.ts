@@ -9,6 +9,8 @@ import { PotluckError, type PotluckWarning } from '../internal/player-error.js';
 import type { EngineStats, TimelineInfo, WaitingReason } from '../internal/protocol.js';
 import { Renditions } from '../internal/renditions.js';
 import { noStats } from '../internal/stats.js';
+import type { TextEvent } from '../internal/text-protocol.js';
+import type { TextTracks } from '../internal/text-tracks.js';
 import { timeRange } from '../internal/time-ranges.js';
 
 export { PotluckError };
@@ -72,6 +74,7 @@ export class PotluckVideo extends Base {
   #options: Options | null = null;
   #parsed: { key: string; options: Options } | null = null;
   #renditions: Renditions | null = null;
+  #text: Promise<TextTracks> | null = null;
   #updateScheduled = false;
   #playRequested = false;
   #reload = false;
@@ -344,6 +347,7 @@ export class PotluckVideo extends Base {
         uploadLimitBps: options.uploadLimitBps,
         trackers: options.trackers,
         swarm: options.swarm,
+        languages: navigator.languages,
         tuning: this.#tuning,
       },
       rtcConfiguration: () => {
@@ -375,6 +379,9 @@ export class PotluckVideo extends Base {
     this.#setTimeline(null);
     this.#setWaiting(null);
     this.#renditions?.clear();
+    void this.#text?.then((text) => {
+      text.clear();
+    }, ignore);
   }
 
   #stop(): void {
@@ -419,7 +426,25 @@ export class PotluckVideo extends Base {
         return;
       case 'stopped':
         this.#onStopped(event.started, event.message);
+        return;
+      default:
+        this.#onText(event);
     }
+  }
+
+  /** Text tracks are made by a script of their own, which only streams that have text load. */
+  #onText(event: TextEvent): void {
+    this.#text ??= import(new URL('potluck-tracks.js', import.meta.url).href).then(({ TextTracks: Tracks }: typeof import('../internal/text-tracks.js')) => (
+      new Tracks(this.nativeEl, (message) => {
+        this.#session?.client.send(message);
+      })
+    ));
+    this.#text.then((text) => {
+      text.handle(event);
+    }).catch((cause: unknown) => {
+      this.#text = null;
+      this.#warn({ code: 'text-unavailable', message: `subtitles and metadata are missing: ${String(cause)}` });
+    });
   }
 
   /** The engine has gone. One that ran gets a second chance, from where the playhead stands. */
