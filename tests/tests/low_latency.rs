@@ -88,3 +88,19 @@ fn an_origin_that_falters_costs_a_little_latency_and_no_more() {
     let latency = edge - viewer.position;
     assert!(latency < 3.0, "{latency} s at the end: it has not caught up\n{}", text(&report));
 }
+
+#[test]
+fn a_switch_takes_place_at_a_segment_and_uses_the_rendition_report() {
+    let title = Title::low_latency(vec![400_000, 1_500_000], 4.0, 10, 1.6);
+    let script = vec![
+        Step { at: 10.0, action: Action::SelectVariant(0, Some(1)) },
+        Step { at: 20.0, action: Action::SelectVariant(0, Some(0)) },
+        Step { at: 31.0, action: Action::SelectVariant(0, Some(1)) },
+    ];
+    let report = run(&World { seconds: 60.0, script, ..World::of(title, 1) });
+    assert_low(&report, 3.0);
+    let served = |variant: u32| report.segments.iter().filter(|of| of.0 == variant).count();
+    assert!(served(0) > 20 && served(1) > 50, "{} and {}\n{}", served(0), served(1), text(&report));
+    // Only the very first playlist is loaded without saying which version is wanted.
+    assert_eq!(report.plain_playlists, 1, "{}", text(&report));
+}

@@ -233,6 +233,8 @@ impl Player {
             Playlist::Media(playlist) => {
                 let mut list = List::new(rendition_id(&url, 0), url);
                 list.loaded_at = Some(now);
+                // It is here: choosing the tracks must not ask for it again.
+                list.reload_at = Some(now + DOCUMENT_TIMEOUT);
                 self.title.lists.push(list);
                 self.title.variants.push(VariantInfo {
                     id: 0,

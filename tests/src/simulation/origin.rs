@@ -104,6 +104,8 @@ pub(super) struct Origin {
     /// Playlists asked for with `_HLS_msn`, and with `_HLS_skip`.
     pub(super) blocking_reloads: u64,
     pub(super) delta_updates: u64,
+    /// Playlists of a low-latency channel asked for without `_HLS_msn`.
+    pub(super) plain_playlists: u64,
     /// Parts that were asked for before they were made.
     pub(super) hints: std::collections::BTreeSet<(u32, u64)>,
 }
@@ -124,6 +126,7 @@ impl Origin {
             failed_requests: 0,
             blocking_reloads: 0,
             delta_updates: 0,
+            plain_playlists: 0,
             hints: std::collections::BTreeSet::new(),
         }
     }
@@ -167,6 +170,7 @@ impl Origin {
                     let part = number("_HLS_part").unwrap_or(title.parts - 1);
                     sequence * title.parts + part
                 });
+                self.plain_playlists += u64::from(wanted.is_none());
                 if let Some(unit) = wanted {
                     if unit >= title.units(now) + 3 * title.parts {
                         return self.error(400);

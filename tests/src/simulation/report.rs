@@ -99,6 +99,8 @@ pub struct Report {
     pub blocking_reloads: u64,
     /// Delta updates among them.
     pub delta_updates: u64,
+    /// Playlists of a low-latency channel that were asked for without `_HLS_msn`.
+    pub plain_playlists: u64,
     /// Parts that were asked for before they were made.
     pub hinted_parts: u64,
     /// Requests that it failed or refused.
@@ -272,6 +274,7 @@ impl Report {
             origin_requests: origin.requests,
             blocking_reloads: origin.blocking_reloads,
             delta_updates: origin.delta_updates,
+            plain_playlists: origin.plain_playlists,
             hinted_parts: origin.hints.len() as u64,
             origin_failed_requests: origin.failed_requests,
             rebuffers: viewers.iter().map(|v| u64::from(v.rebuffers)).sum(),
