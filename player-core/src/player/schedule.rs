@@ -25,7 +25,7 @@ const STRANGER_HORIZON: Duration = Duration::from_secs(5);
 /// Seconds of the first segment that are asked of the origin at once; the rest when it is due, if no peer brings it.
 const START_AHEAD: f64 = 2.0;
 /// Seconds that are asked of it each time the rest is due.
-const FILL_AHEAD: f64 = 0.75;
+const FILL_AHEAD: f64 = 1.0;
 /// With peers for less time than this nothing is said about uplinks by what they don't bring.
 const NEWCOMER: Duration = Duration::from_secs(10);
 /// With nothing buffered, how long peers that hold a segment are given to bring it before the origin is asked.
@@ -47,7 +47,7 @@ const DEFICIT_DRAIN: f64 = 0.015;
 const MIN_DEFICIT: f64 = 0.06;
 const MAX_DEFICIT: f64 = 0.9;
 /// It is taken when the segment is due within this time.
-const SHARE_HORIZON: Duration = Duration::from_secs(7);
+const SHARE_HORIZON: Duration = Duration::from_secs(15);
 /// While bytes are missing the plan is looked at this often.
 const PLAN_INTERVAL: Duration = Duration::from_millis(100);
 
@@ -70,7 +70,7 @@ struct Want {
     near: bool,
     /// It is the segment that its track waits for.
     first: bool,
-    /// It is the first, and can be appended while it arrives.
+    /// It can be appended while it arrives: each block has a due time of its own.
     begun: bool,
     live: bool,
     playhead: u64,
@@ -78,6 +78,18 @@ struct Want {
     part: bool,
     /// The part is only promised.
     hint: bool,
+}
+
+impl Want {
+    /// Time between the due times of two blocks of the segment, which has `size` bytes.
+    fn step(&self, size: u32) -> Duration {
+        let count = f64::from(block_count(size).max(1));
+        Duration::from_secs_f64(if self.begun {
+            self.duration.clamp(0.0, 60.0) / count
+        } else {
+            0.0
+        })
+    }
 }
 
 impl Player {
@@ -179,8 +191,7 @@ impl Player {
                 bytes += self.store.segment(id).map_or(estimate, |stored| u64::from(stored.size));
                 let playhead = lists[list].playhead(position, sequence);
                 if !segment.gap {
-                    let begun = first
-                        && sharing
+                    let begun = sharing
                         && id.rendition == lists[list].id
                         && self.plays_as_it_comes(list, sequence);
                     let mut due = ahead;
@@ -188,7 +199,8 @@ impl Player {
                         let here = f64::from(stored.first_missing()) / f64::from(stored.held.len());
                         due += here * segment.duration;
                     }
-                    let due = if playing || !first || begun { (due / rate).max(0.0) } else { 0.0 };
+                    let due =
+                        if playing || !first || due > ahead { (due / rate).max(0.0) } else { 0.0 };
                     wants.push(Want {
                         id,
                         list,
@@ -301,6 +313,8 @@ impl Player {
             size: offer.size,
             urgent,
             deadline: want.deadline,
+            first: stored.first_missing(),
+            step: want.step(offer.size),
         };
         swarm.request_blocks(now, &blocks, &mut self.rng, |block| {
             if stored.held.has(block) {
@@ -376,8 +390,10 @@ impl Player {
             self.wake_at(at);
             return false;
         }
-        let deadline = want.deadline.max(now + Duration::from_millis(500));
+        let (size, first) = held.map_or((0, 0), |held| (held.size, held.first_missing()));
         let late = |block: u16| {
+            let due = want.deadline + want.step(size) * u32::from(block.saturating_sub(first));
+            let deadline = due.max(now + Duration::from_millis(500));
             !self
                 .swarm
                 .as_ref()
@@ -447,8 +463,14 @@ impl Player {
         let own = u64::from(self.peer_id.0[9]) * 31
             + u64::from(self.peer_id.0[13])
             + want.id.sequence % 1_000_003 * 7;
-        let first = (own % u64::from(count)) as u16;
-        let run = |block: u16| (block + count - first) % count < wanted;
+        let first = (own % u64::from(count - wanted + 1)) as u16;
+        let swarm = self.swarm.as_ref();
+        let whenever = now + Duration::from_secs(3600);
+        let coming: Vec<bool> = (0..count)
+            .map(|block| swarm.is_some_and(|swarm| swarm.arrives_by(now, want.id, block, whenever)))
+            .collect();
+        let run =
+            |block: u16| (first..first + wanted).contains(&block) && !coming[usize::from(block)];
         self.fetch_missing(now, want, run)
     }
 
@@ -506,8 +528,7 @@ impl Player {
         self.fetch_missing(now, want, |_| true);
     }
 
-    /// Asks the origin for the missing blocks that `which` names: the first run of them, over at most one block that is
-    /// not missing. What peers were asked for of it is taken back, so that they do not send it for nothing.
+    /// Asks the origin for the missing blocks that `which` names: the first run of them. What peers were asked for of it is taken back, so that they do not send it for nothing.
     fn fetch_missing(&mut self, now: Instant, want: &Want, which: impl Fn(u16) -> bool) -> bool {
         let (mut from, mut to) = (0, None);
         let mut run = 0..u16::MAX;
@@ -517,7 +538,7 @@ impl Player {
             let Some(first) = missing.next() else { return false };
             run = first..first + 1;
             for block in missing {
-                if block > run.end + 1 {
+                if block > run.end {
                     break;
                 }
                 run.end = block + 1;

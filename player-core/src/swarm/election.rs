@@ -57,6 +57,10 @@ impl Swarm {
             let drawn = number.min(2.0) * SPACING + (number / 2.0).max(1.0).log2() * STEP;
             wait = drawn.max(wait.min(STEP));
         }
+        if !self.own.capabilities.contains(Capabilities::UPLOAD) {
+            // Nobody else has anything of what it fetches: it waits for those who give.
+            wait += 4.0 * STEP;
+        }
         Duration::from_secs_f64(wait)
     }
 

@@ -329,6 +329,9 @@ impl Swarm {
     /// Tells peers that this segment is fetched from the origin now (`ttl_ms` 0: not any more).
     #[inline(never)]
     pub(crate) fn claim(&mut self, segment: SegmentId, ttl_ms: u32) {
+        if !self.own.capabilities.contains(Capabilities::UPLOAD) {
+            return;
+        }
         if ttl_ms == 0 {
             if self.claims.remove(&segment).is_none() {
                 return;

@@ -7,8 +7,8 @@ use bytes::Bytes;
 
 use crate::time::Instant;
 use crate::wire::{
-    BLOCK_BYTES, Bitfield, Capabilities, HaveEntry, Interest, PeerId, RejectReason, RenditionId,
-    SegmentId, block_len,
+    BLOCK_BYTES, Bitfield, Capabilities, HaveEntry, Interest, PIECE_BYTES, PeerId, RejectReason,
+    RenditionId, SegmentId, block_len,
 };
 
 /// Most segments remembered of one peer; the lowest sequences go first.
@@ -24,6 +24,8 @@ const MAX_CLAIM: Duration = Duration::from_secs(15);
 const MAX_PIPELINE: usize = 8;
 /// A peer that gives nothing now is left alone this long.
 const REJECT_PAUSE: Duration = Duration::from_millis(500);
+/// What has begun to come is believed to take this much longer than it would at its peer's usual rate.
+const DOUBT: f64 = 1.5;
 /// First guess of a peer's throughput, in byte/s.
 const INITIAL_RATE: f64 = 250_000.0;
 
@@ -54,6 +56,9 @@ struct Asked {
     block: u16,
     len: u32,
     sent_at: Instant,
+    /// When its first piece came, and its last one so far.
+    begun_at: Instant,
+    piece_at: Instant,
     data: Vec<u8>,
 }
 
@@ -77,8 +82,10 @@ pub(crate) struct Peer {
     asked: OrderedMap<u32, Asked>,
     next_request: u32,
     last_progress: Instant,
-    /// Byte/s, smoothed.
+    /// Byte/s from request to last piece, smoothed.
     rate: f64,
+    /// Byte/s from first to last piece, smoothed: what it gives once it is our turn.
+    line: f64,
     /// Seconds from request to first piece, smoothed; 0 when unknown.
     rtt: f64,
     /// The shortest of them: without anybody else's bytes in the queue.
@@ -103,6 +110,7 @@ impl Peer {
             next_request: 0,
             last_progress: now,
             rate: INITIAL_RATE,
+            line: INITIAL_RATE,
             rtt: 0.0,
             min_rtt: 0.0,
         }
@@ -206,14 +214,18 @@ impl Peer {
         self.rtt.max(0.02) + (queued + f64::from(BLOCK_BYTES)) / self.rate
     }
 
-    /// When a block that has begun to come will be here whole, at its present rate.
+    /// When a block that has begun to come will be here whole; `None` also when its next piece should have come.
     pub(super) fn arrival(&self, now: Instant, segment: SegmentId, block: u16) -> Option<Instant> {
         let coming = |asked: &&Asked| {
             asked.segment == segment && asked.block == block && !asked.data.is_empty()
         };
         let asked = self.asked.values().find(coming)?;
+        let after = |bytes: f64| {
+            asked.piece_at + Duration::from_secs_f64((DOUBT * bytes / self.line).min(3600.0))
+        };
         let left = f64::from(asked.len) - asked.data.len() as f64;
-        Some(now + Duration::from_secs_f64((left / self.rate).min(3600.0)))
+        // Two pieces may be in one queue of its sender.
+        (after(f64::from(2 * PIECE_BYTES)) >= now).then(|| after(left))
     }
 
     /// Notes a request; the id to send.
@@ -224,7 +236,18 @@ impl Peer {
             self.last_progress = now;
         }
         let len = block_len(size, block);
-        self.asked.insert(id, Asked { segment, block, len, sent_at: now, data: Vec::new() });
+        self.asked.insert(
+            id,
+            Asked {
+                segment,
+                block,
+                len,
+                sent_at: now,
+                begun_at: now,
+                piece_at: now,
+                data: Vec::new(),
+            },
+        );
         id
     }
 
@@ -250,17 +273,24 @@ impl Peer {
             }
             let asked = self.asked.get_mut(&id);
             if let Some(asked) = asked {
+                asked.begun_at = now;
                 asked.data.reserve_exact(asked.len as usize);
             }
         }
         self.received_bytes += data.len() as u64;
         let Some(asked) = self.asked.get_mut(&id) else { return Piece::Refused };
         asked.data.extend_from_slice(data);
+        asked.piece_at = now;
         let since = asked.sent_at.max(self.last_progress);
         if (asked.data.len() as u64) < u64::from(asked.len) {
             return Piece::Partial;
         }
         let Some(asked) = self.asked.remove(&id) else { return Piece::Refused };
+        let sending = now.since(asked.begun_at).as_secs_f64();
+        if sending > 0.0 {
+            let behind = f64::from(asked.len.saturating_sub(PIECE_BYTES));
+            self.line += ((behind / sending).min(50e6) - self.line) * 0.3;
+        }
         let seconds = (now.since(since).as_secs_f64()
             - if since == asked.sent_at { self.rtt } else { 0.0 })
         .max(0.001);

@@ -34,6 +34,9 @@ pub(crate) struct Blocks {
     pub(crate) urgent: bool,
     /// When it is due: a peer that would bring a block later is not asked, unless it is too late everywhere.
     pub(crate) deadline: Instant,
+    /// The block that is due then; those behind it are due later, by `step` each.
+    pub(crate) first: u16,
+    pub(crate) step: Duration,
 }
 
 impl Swarm {
@@ -68,7 +71,7 @@ impl Swarm {
         rng: &mut fastrand::Rng,
         wanted: impl Fn(u16) -> bool,
     ) -> usize {
-        let Blocks { segment, tag, size, urgent, deadline } = *what;
+        let Blocks { segment, tag, size, urgent, .. } = *what;
         let holders: Vec<(ConnectionId, Bitfield)> = self
             .peers
             .iter()
@@ -90,14 +93,18 @@ impl Swarm {
             }
         }
         order.sort_unstable();
-        let due_ms = u32::try_from(deadline.since(now).as_millis()).unwrap_or(u32::MAX);
         let mut asked = 0;
         for (.., block) in order {
             if able.is_empty() {
                 break;
             }
+            let deadline = what.deadline + what.step * u32::from(block.saturating_sub(what.first));
             let waiting = self.requested.contains(&(segment, block));
             let from = if waiting {
+                // Where uplinks are scarce all queues are long: who has time keeps the place.
+                if deadline > now + QUEUE_PATIENCE {
+                    continue;
+                }
                 let Some(from) = self.waiting_at(now, segment, block) else { continue };
                 Some(from)
             } else {
@@ -112,6 +119,7 @@ impl Swarm {
                 .map(|(connection, peer)| (peer.eta() * (1.0 + 0.5 * rng.f64()), connection))
                 .min_by(|a, b| a.0.total_cmp(&b.0));
             let Some((eta, connection)) = supplier else { continue };
+            let due_ms = u32::try_from(deadline.since(now).as_millis()).unwrap_or(u32::MAX);
             if now < deadline && now + Duration::from_secs_f64(eta.min(3600.0)) > deadline {
                 continue;
             }
