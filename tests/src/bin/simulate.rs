@@ -9,7 +9,7 @@ use player_core::Player;
 use player_core::config::P2pMode;
 use std::io::{IsTerminal as _, Write as _};
 use std::time::Instant;
-use tests::simulation::{Fault, FaultKind, Report, Spread, Title, World};
+use tests::simulation::{Bar, Fault, FaultKind, Report, Spread, Title, World, cases};
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum Scenario {
@@ -114,6 +114,10 @@ struct Options {
     /// Write what this viewer's core is told and says to standard error.
     #[arg(long)]
     log: Option<u32>,
+    /// Run the cases by which the policy is judged instead, those with at most so many viewers, and print their table:
+    /// mean and worst over the seeds.
+    #[arg(long, value_name = "VIEWERS", num_args = 0..=1, default_missing_value = "30")]
+    table: Option<u32>,
     /// First seed.
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -205,8 +209,57 @@ fn over_seeds(reports: &[Report]) -> String {
     out
 }
 
+/// Runs each case and prints a line of the table for it.
+fn table(options: &Options, most: u32) {
+    println!(
+        "| case | limit | bar | mean (worst) | holds | whole run | rebuffers | control | duplicates |\n\
+         |---|---|---|---|---|---|---|---|---|"
+    );
+    for case in cases(most) {
+        let run = |seed| {
+            let _ = writeln!(std::io::stderr(), "{}, seed {seed}", case.name);
+            World { seed, ..case.world.clone() }.run::<Player>()
+        };
+        let reports: Vec<Report> =
+            (options.seed..options.seed + options.seeds.max(1)).map(run).collect();
+        let mean = |of: &dyn Fn(&Report) -> f64| {
+            reports.iter().map(of).sum::<f64>() / reports.len() as f64
+        };
+        let worst = |of: &dyn Fn(&Report) -> f64, sign: f64| {
+            sign * reports.iter().map(|r| sign * of(r)).fold(f64::NEG_INFINITY, f64::max)
+        };
+        let settled = |r: &Report| r.late_origin_copies.unwrap_or(r.origin_copies);
+        let (bar, of, sign): (String, &dyn Fn(&Report) -> f64, f64) = match case.bar {
+            Bar::Copies(most) => (format!("K ≤ {most:.2}"), &settled, 1.0),
+            Bar::Offload(least) => (format!("offload ≥ {least:.2}"), &|r| r.offload, -1.0),
+            Bar::FirstFrame(most) => {
+                (format!("first frame ≤ {most:.0} s"), &|r| r.first_frame.p95, 1.0)
+            }
+        };
+        let (Bar::Copies(asked) | Bar::Offload(asked) | Bar::FirstFrame(asked)) = case.bar;
+        let holds = sign * mean(of) <= sign * asked;
+        println!(
+            "| {} | {} | {bar} | {:.3} ({:.3}) | {} | {:.2} | {:.1} ({:.0}) | {:.2} % | {:.2} % |",
+            case.name,
+            case.limit.map_or_else(|| "-".to_owned(), |limit| format!("{limit:.2}")),
+            mean(of),
+            worst(of, sign),
+            if holds { "yes" } else { "no" },
+            mean(&|r| r.origin_copies),
+            mean(&|r| r.rebuffers as f64),
+            worst(&|r| r.rebuffers as f64, 1.0),
+            100.0 * mean(&|r| r.control_share),
+            100.0 * mean(&|r| r.duplicate_share),
+        );
+    }
+}
+
 fn main() -> Result<(), String> {
     let options = Options::parse();
+    if let Some(most) = options.table {
+        table(&options, most);
+        return Ok(());
+    }
     let terminal = std::io::stderr().is_terminal();
     let mut reports = Vec::new();
     for seed in options.seed..options.seed + options.seeds.max(1) {

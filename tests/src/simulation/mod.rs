@@ -10,6 +10,7 @@
 //! a connection takes three round trips and 200 ms. A media element reads the appended bytes,
 //! compares them with what the origin serves, and plays.
 
+mod cases;
 mod commons;
 mod engine;
 mod event;
@@ -29,6 +30,7 @@ mod tracker;
 mod viewer;
 mod world;
 
+pub use cases::{Bar, Case, cases};
 pub use engine::Engine;
 pub use origin::{Fault, FaultKind};
 pub use report::{Report, Spread, ViewerReport, jain};

@@ -5,7 +5,7 @@ import type { PotluckWarning } from './player-error.js';
 
 /** What the attributes say. */
 export interface Options {
-  /** What the engine is to do: the attribute, as far as the viewer consents. */
+  /** What the engine is to do: the attribute, unless consent was refused. */
   p2p: P2pMode;
   /** What the attribute says, `on` when it cannot be read. */
   p2pAttribute: P2pAttribute;
@@ -41,11 +41,10 @@ export function readOptions(attribute: (name: OptionAttribute) => string | null)
   const iceServers = readIceServers(attribute('ice-servers'), warn);
   const relayOnly = p2p === 'relay';
   if (relayOnly && iceServers.length === 0) warn('relay-without-server', 'p2p="relay" finds no peers without a TURN server in ice-servers');
-  const consent = readConsent(attribute('consent'), warn);
-  const wish = p2p === 'relay' ? 'on' : p2p;
+  const refused = attribute('consent')?.trim().toLowerCase() === 'off';
 
   return {
-    p2p: consent === 'off' || consent === 'ask' ? 'off' : consent === 'download-only' && wish === 'on' ? 'download-only' : wish,
+    p2p: refused ? 'off' : p2p === 'relay' ? 'on' : p2p,
     p2pAttribute: p2p,
     relayOnly,
     uploadLimitBps: readUploadLimit(attribute('upload-limit'), warn),
@@ -54,20 +53,6 @@ export function readOptions(attribute: (name: OptionAttribute) => string | null)
     iceServers,
     warnings,
   };
-}
-
-/** `ask`: not before somebody has said `granted`, `download-only` or `off`. */
-export type Consent = 'granted' | 'download-only' | 'off' | 'ask';
-
-const CONSENT_VALUES: readonly Consent[] = ['granted', 'download-only', 'off', 'ask'];
-
-/** What cannot be read is taken for a question: nobody is exposed by a typing error. */
-function readConsent(text: string | null, warn: Warn): Consent {
-  const asked = text?.trim().toLowerCase() ?? '';
-  if (asked === '') return 'granted';
-  const known = CONSENT_VALUES.find((value) => value === asked);
-  if (!known) warn('consent-value', `consent="${asked}" is not known: it has to be granted, download-only, off or ask; taken as ask`);
-  return known ?? 'ask';
 }
 
 type Warn = (code: string, message: string) => void;

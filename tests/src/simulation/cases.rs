@@ -1,0 +1,124 @@
+//! The cases by which the swarm's policy is judged, each with what is possible and what is asked for.
+
+use super::title::Title;
+use super::world::World;
+
+/// What is judged.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Bar {
+    /// Copies per segment, of segments published after the last join, at most.
+    Copies(f64),
+    /// Part of the media bytes that peers bring, at least.
+    Offload(f64),
+    /// Seconds to the first frame for 95 % of the viewers, at most.
+    FirstFrame(f64),
+}
+
+/// One case.
+#[derive(Debug, Clone)]
+pub struct Case {
+    /// What it is, as the simulator's options.
+    pub name: String,
+    /// The least copies per segment that the viewers' uplinks allow; `None` where that is not what counts.
+    pub limit: Option<f64>,
+    /// What is asked for.
+    pub bar: Bar,
+    /// The world, with its first seed.
+    pub world: World,
+}
+
+/// Bytes of media in a byte on the line of a data channel.
+const PAYLOAD: f64 = 1_120.0 / 1_213.0;
+
+/// The least copies of a segment for `viewers`, of whom `blocked` (a share) reach nobody, with uplinks of `ratio` times
+/// the stream's rate of whom `giving` (a share) give.
+fn least_copies(viewers: f64, ratio: f64, giving: f64, blocked: f64) -> f64 {
+    let uplinks = ratio * PAYLOAD * giving * (1.0 - blocked);
+    let shared = 1.0 - blocked - 1.0 / viewers;
+    viewers * (1.0 - shared.min(uplinks))
+}
+
+fn live(viewers: u32) -> World {
+    let mut world = World { seconds: 90.0, ..World::live(viewers) };
+    // Sixteen seconds behind the edge, with what a viewer takes to see a segment.
+    world.title.hold_back = Some(14.0);
+    world.join_spacing = (20.0 / f64::from(viewers)).min(1.0);
+    world
+}
+
+fn film(viewers: u32, ratio: f64) -> World {
+    let title = Title::new(vec![1_000_000], 4.0, Some(300.0));
+    let world = World { seconds: 330.0, join_spacing: 5.0, ..World::of(title, viewers) };
+    World { uplink_bps: (1e6 * ratio) as u64, ..world }
+}
+
+/// All cases with at most `most` viewers.
+#[must_use]
+pub fn cases(most: u32) -> Vec<Case> {
+    let mut out = Vec::new();
+    let mut add = |name: String, limit: Option<f64>, bar: Bar, world: World| {
+        if world.viewers <= most {
+            out.push(Case { name, limit, bar, world });
+        }
+    };
+    for viewers in [2, 5, 10, 30, 100, 1_000, 10_000, 100_000] {
+        let bar = Bar::Copies(if viewers <= 30 { 1.1 } else { 3.0 });
+        add(format!("live, {viewers}"), Some(1.0), bar, live(viewers));
+    }
+    for viewers in [30, 100, 1_000] {
+        for (name, blocked, riders, churn) in [
+            ("20 % blocked", 0.2, 0.0, 0.0),
+            ("30 % free riders", 0.0, 0.3, 0.0),
+            ("5 %/min churn", 0.0, 0.0, 0.05),
+            ("all three", 0.2, 0.3, 0.05),
+        ] {
+            let n = f64::from(viewers);
+            let limit = least_copies(n, 2.0, 1.0 - riders, blocked);
+            // Within a tenth of the offload that is possible.
+            let bar = Bar::Copies(n * (1.0 - 0.9 * (1.0 - limit / n)));
+            let world = World {
+                blocked_share: blocked,
+                free_rider_share: riders,
+                churn_per_minute: churn,
+                ..live(viewers)
+            };
+            add(format!("live, {viewers}, {name}"), Some(limit), bar, world);
+        }
+    }
+    for ratio in [1.0, 0.5] {
+        let limit = least_copies(20.0, ratio, 1.0, 0.0);
+        let world = World { uplink_bps: (1e6 * ratio) as u64, ..live(20) };
+        add(format!("live, 20, uplink {ratio}"), Some(limit), Bar::Copies(1.15 * limit), world);
+    }
+    add("film, 10, 5 s apart".to_owned(), None, Bar::Offload(0.88), film(10, 2.0));
+    add("film, 2, 5 s apart, uplink 1".to_owned(), None, Bar::Offload(0.46), film(2, 1.0));
+    let crowd = World {
+        join_spacing: 0.01,
+        origin_limit_bps: Some(20_000_000),
+        seconds: 60.0,
+        ..live(1_000)
+    };
+    add("1,000 join in 10 s, origin 20 x".to_owned(), None, Bar::FirstFrame(6.0), crowd);
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_least_copies_are_one_or_what_uplinks_lack() {
+        assert!((least_copies(30.0, 2.0, 1.0, 0.0) - 1.0).abs() < 1e-9);
+        assert!((least_copies(20.0, 0.5, 1.0, 0.0) - 10.77).abs() < 0.01);
+        assert!(
+            (least_copies(30.0, 2.0, 1.0, 0.2) - 7.0).abs() < 1e-9,
+            "the blocked take a copy each"
+        );
+    }
+
+    #[test]
+    fn large_cases_are_left_out_when_they_are_not_asked_for() {
+        assert!(cases(30).iter().all(|case| case.world.viewers <= 30));
+        assert!(cases(100_000).iter().any(|case| case.world.viewers == 100_000));
+    }
+}
