@@ -68,6 +68,7 @@ await Promise.all([
     'demo': 'src/demo/demo.ts',
   } }),
   build({ ...common, entryPoints: { 'potluck-worker': 'src/internal/worker.ts' }, alias: { 'potluck-wasm': join(pkg, 'potluck.js') } }),
+  build({ ...common, entryPoints: { 'potluck-signatures': 'src/internal/signatures.ts' } }),
   build({ ...common, entryPoints: { 'potluck-transmux': join(pkg, 'transmux.js') } }),
   build({ ...common, entryPoints: { 'potluck-text': 'src/internal/text-desk.ts' }, alias: { 'potluck-text-wasm': join(pkg, 'text.js') } }),
   build({ ...common, entryPoints: { 'potluck-tracks': 'src/internal/text-tracks.ts' } }),

@@ -56,6 +56,10 @@ pub struct Config {
     pub send_buffer_high: usize,
     /// When the send buffer has fallen to this many bytes, the shell says `PeerWritable`.
     pub send_buffer_low: usize,
+    /// URL of a file with the segments' hashes (docs/hash-lists.md), for playlists that do not name one.
+    pub hashes: Option<String>,
+    /// Only hashes that are signed with this Ed25519 key count.
+    pub publisher_key: Option<[u8; 32]>,
     /// Largest playlist accepted, in bytes.
     pub max_playlist_bytes: usize,
 }
@@ -83,6 +87,8 @@ impl Default for Config {
             offers: 10,
             send_buffer_high: 32 << 10,
             send_buffer_low: 8 << 10,
+            hashes: None,
+            publisher_key: None,
             max_playlist_bytes: 8 << 20,
         }
     }

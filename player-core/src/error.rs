@@ -78,6 +78,21 @@ pub enum PlayerError {
         /// Where it was asked for.
         url: String,
     },
+    /// The origin's bytes of a segment are not those of its hash. They are fetched again; not fatal.
+    SegmentSpoiled {
+        /// Where it was asked for.
+        url: String,
+    },
+    /// The hash of a segment is not signed with the publisher's key. Its bytes come from the origin alone; not fatal.
+    HashUnsigned {
+        /// The playlist.
+        url: String,
+    },
+    /// The file with the segments' hashes cannot be had or read. Not fatal.
+    HashesUnusable {
+        /// Where it was asked for.
+        url: String,
+    },
     /// A `trackers` entry is not a `ws:` or `wss:` URL. Playback goes on by HTTP.
     TrackerUrl {
         /// The entry.
@@ -134,6 +149,28 @@ impl PlayerError {
             }
             Self::Decode { reason } => ["the stream could not be decoded: ", reason, "", "", ""],
             Self::SegmentEmpty { url } => ["the segment ", url, " is empty", "", ""],
+            Self::SegmentSpoiled { url } => [
+                "the segment ",
+                url,
+                " is not what its hash says: it is fetched again (if it was changed on purpose, write the hashes anew \
+                 with `potluck hash`)",
+                "",
+                "",
+            ],
+            Self::HashUnsigned { url } => [
+                "hashes of ",
+                url,
+                " are not signed with the publisher's key: nothing is shared until they are",
+                "",
+                "",
+            ],
+            Self::HashesUnusable { url } => [
+                "the file of hashes ",
+                url,
+                " could not be loaded or read: bytes of peers are only checked at random",
+                "",
+                "",
+            ],
             Self::TrackerUrl { url } => [
                 "\"",
                 url,
@@ -162,6 +199,9 @@ impl PlayerError {
             Self::UnsupportedEncryption { .. } => "unsupported-encryption",
             Self::Decode { .. } => "decode",
             Self::SegmentEmpty { .. } => "segment-empty",
+            Self::SegmentSpoiled { .. } => "segment-spoiled",
+            Self::HashUnsigned { .. } => "hash-unsigned",
+            Self::HashesUnusable { .. } => "hashes-unusable",
             Self::TrackerUrl { .. } => "tracker-url",
         }
     }

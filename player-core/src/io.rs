@@ -164,6 +164,13 @@ pub enum Input {
         /// The segment as fragmented MP4.
         result: Result<Transmuxed, String>,
     },
+    /// What [`Output::VerifySignature`] asked for.
+    SignatureVerified {
+        /// The job that is done.
+        job: JobId,
+        /// Whether the signature holds.
+        valid: bool,
+    },
     /// The media element's state: sent at least 4 times a second while it plays, and at once when
     /// `paused`, `rate` or `seeking` changes.
     Playhead(Playhead),
@@ -287,6 +294,17 @@ pub enum Output {
         last: bool,
         /// The segment, or a part of it: parts come in order.
         data: Bytes,
+    },
+    /// Check an Ed25519 signature (RFC 8032 §5.1.7): [`Input::SignatureVerified`].
+    VerifySignature {
+        /// Named in the answer.
+        job: JobId,
+        /// The public key.
+        key: [u8; 32],
+        /// The signature.
+        signature: [u8; 64],
+        /// What is signed.
+        message: Bytes,
     },
     /// Something for Media Source Extensions.
     Media(MediaCommand),

@@ -22,6 +22,7 @@ pub mod io;
 mod media;
 mod ordered;
 mod player;
+pub mod proof;
 mod queue;
 pub mod stats;
 mod store;

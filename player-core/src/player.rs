@@ -13,6 +13,7 @@ mod text;
 mod title;
 mod track;
 mod transfer;
+mod verify;
 
 use crate::ordered::OrderedMap;
 use crate::queue::Queue;
@@ -31,7 +32,7 @@ use crate::io::{
 };
 use crate::stats::Stats;
 use crate::store::Store;
-use crate::swarm::Swarm;
+use crate::swarm::{Reputation, Swarm};
 use crate::time::Instant;
 use crate::tracker::Signaling;
 use crate::wire::PeerId;
@@ -57,6 +58,10 @@ enum Purpose {
     Key(String),
     /// A segment of a text source, or, without a number, its init section.
     Text(usize, Option<u64>),
+    /// A file of hashes, by its URL.
+    Hashes(String),
+    /// A part of a block, to compare a peer's with.
+    Check(verify::Check),
 }
 
 /// A request other than a segment's: its body is needed whole.
@@ -100,6 +105,11 @@ pub struct Player {
     wanted_peers: usize,
     sharing_since: Instant,
     answered_at: Option<Instant>,
+    /// Who has sent wrong bytes, while there is no swarm.
+    reputation: Option<Reputation>,
+    hash_files: OrderedMap<String, verify::HashFile>,
+    signatures: verify::Signatures,
+    warned_unsigned: bool,
     wanted_since: OrderedMap<crate::wire::SegmentId, Instant>,
     /// Part of each segment that the swarm's uplinks have lately proved not to bring in time.
     deficit: f64,
@@ -160,6 +170,10 @@ impl Player {
             wanted_peers: 0,
             sharing_since: Instant::default(),
             answered_at: None,
+            reputation: None,
+            hash_files: OrderedMap::new(),
+            signatures: OrderedMap::new(),
+            warned_unsigned: false,
             wanted_since: OrderedMap::new(),
             deficit: 0.0,
             overdue_since: OrderedMap::new(),
@@ -242,6 +256,7 @@ impl Player {
             Input::MediaFailed { track, failure } => self.media_failed(now, track, failure),
             Input::Decrypted { job, data } => self.decrypted(now, job, data),
             Input::Transmuxed { job, result } => self.transmuxed(now, job, result),
+            Input::SignatureVerified { job, valid } => self.signature_verified(now, job, valid),
             Input::Playhead(playhead) => self.observe_playhead(now, playhead),
             _ => {}
         }
@@ -325,10 +340,11 @@ impl Player {
         range: Option<(u64, Option<u64>)>,
     ) {
         let kind = match purpose {
-            Purpose::Main | Purpose::List(_) => FetchKind::Playlist,
+            Purpose::Main | Purpose::List(_) | Purpose::Hashes(_) => FetchKind::Playlist,
             Purpose::Init(_) => FetchKind::Init,
             Purpose::Key(_) => FetchKind::Key,
             Purpose::Text(..) => FetchKind::Text,
+            Purpose::Check(_) => FetchKind::Segment,
         };
         let id =
             self.next_request(FetchRequest { id: RequestId(0), url: url.clone(), range, kind });

@@ -30,6 +30,38 @@ pub struct PeerStats {
     pub sent_bytes: u64,
     /// Smoothed time from request to first piece, in ms; 0 when unknown.
     pub rtt_ms: f64,
+    /// Wrong blocks that it sent.
+    pub bad_blocks: u32,
+}
+
+/// What vouches for bytes of peers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Verification {
+    /// A part of some blocks is compared with the origin's.
+    #[default]
+    SpotChecks,
+    /// Each block, by a hash list.
+    List,
+    /// Each block, by a hash list that the publisher has signed.
+    Signed,
+    /// Each whole segment, by its hash.
+    Segment,
+    /// Nothing yet: the hashes are missing, or their signature does not hold. Nothing is taken from peers.
+    Awaited,
+}
+
+impl Verification {
+    /// A stable name for programs: `stats.verified`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::SpotChecks => "spot-checks",
+            Self::List => "list",
+            Self::Signed => "signed",
+            Self::Segment => "segment",
+            Self::Awaited => "awaited",
+        }
+    }
 }
 
 /// Why there are no peers.
@@ -92,6 +124,12 @@ pub struct Stats {
     pub http_requests: u64,
     /// Connected peers.
     pub peers: Vec<PeerStats>,
+    /// Peers that are banned for wrong bytes, by the last eight characters of their ids.
+    pub banned_peers: Vec<String>,
+    /// What vouches for bytes of peers, at the segment that is appended next.
+    pub verified: Verification,
+    /// Bytes of the origin that were fetched to check peers', part of `http_bytes`.
+    pub check_bytes: u64,
     /// Why there are none, or that there are.
     pub peer_state: PeerState,
     /// The tracker's own words, when it refused.

@@ -10,6 +10,7 @@ use player_core::io::{
     TextKind, TextSegment, TextSource, TimelineInfo, Track, Transmuxed, TransmuxedInit,
     VariantInfo, WaitingReason,
 };
+use player_core::proof::hexadecimal;
 use player_core::stats::{PeerStats, SegmentStats, Stats};
 use wasm_bindgen::prelude::*;
 
@@ -171,6 +172,11 @@ pub(crate) fn task_from_js(message: &JsValue) -> Option<Task> {
         "decrypted" => {
             Input::Decrypted { job: JobId(fields.index("job")?), data: fields.bytes("data") }.into()
         }
+        "signature-verified" => Input::SignatureVerified {
+            job: JobId(fields.index("job")?),
+            valid: fields.flag("valid")?,
+        }
+        .into(),
         "transmuxed" => {
             let job = JobId(fields.index("job")?);
             let result = match fields.bytes("media") {
@@ -226,6 +232,8 @@ pub(crate) fn config_from_js(config: &JsValue) -> Result<Config, String> {
         trackers: fields.texts("trackers"),
         languages: fields.texts("languages"),
         swarm: fields.text("swarm"),
+        hashes: fields.text("hashes"),
+        publisher_key: fields.text("publisherKey").and_then(|text| hexadecimal(&text)),
         ..Config::default()
     };
     if let Some(tuning) = js_sys::Object::try_from(&fields.value("tuning")) {
@@ -354,6 +362,15 @@ pub(crate) fn text_to_js(segment: &TextSegment) -> (Object, ArrayBuffer) {
     (object, buffer)
 }
 
+/// `verify`.
+pub(crate) fn verify_to_js(job: JobId, key: &[u8], signature: &[u8], message: &[u8]) -> Object {
+    Object::new("verify")
+        .with("job", job.0)
+        .with("key", Uint8Array::from(key))
+        .with("signature", Uint8Array::from(signature))
+        .with("message", Uint8Array::from(message))
+}
+
 /// `check-codecs`.
 pub(crate) fn check_codecs(mime_types: &[String]) -> Object {
     Object::new("check-codecs").with("mimeTypes", list(mime_types, String::as_str))
@@ -393,6 +410,9 @@ pub(crate) fn event_to_js(event: &Event) -> Object {
 /// `stats`.
 pub(crate) fn stats_to_js(stats: &Stats) -> Object {
     let failure = stats.tracker_failure.as_deref();
+    let karma = Object::plain()
+        .with("given", stats.uploaded_bytes as f64)
+        .with("taken", stats.peer_bytes as f64);
     let object = Object::plain()
         .with("httpBytes", stats.http_bytes as f64)
         .with("peerBytes", stats.peer_bytes as f64)
@@ -404,6 +424,10 @@ pub(crate) fn stats_to_js(stats: &Stats) -> Object {
         .with("httpRequests", stats.http_requests as f64)
         .with("peers", stats.peers.len() as f64)
         .with("peerList", list(&stats.peers, peer))
+        .with("karma", karma)
+        .with("bannedPeers", list(&stats.banned_peers, String::as_str))
+        .with("verified", stats.verified.name())
+        .with("checkBytes", stats.check_bytes as f64)
         .with("peerState", stats.peer_state.name())
         .with("trackerFailure", failure.map_or(JsValue::NULL, JsValue::from_str))
         .with("swarmSize", stats.swarm_size)
@@ -479,6 +503,7 @@ fn peer(peer: &PeerStats) -> Object {
         .with("receivedBytes", peer.received_bytes as f64)
         .with("sentBytes", peer.sent_bytes as f64)
         .with("rttMs", peer.rtt_ms)
+        .with("badBlocks", peer.bad_blocks)
 }
 
 fn segment(segment: &SegmentStats) -> Object {

@@ -17,7 +17,7 @@ use crate::clock::{self, Timer};
 use crate::fetch::Fetch;
 use crate::messages::{
     Object, check_codecs, decrypt_to_js, event_to_js, media_to_js, stats_to_js, text_to_js,
-    transmux_to_js,
+    transmux_to_js, verify_to_js,
 };
 use crate::socket::Socket;
 use crate::table::Table;
@@ -331,6 +331,9 @@ impl Shell {
             Output::Text(segment) => {
                 let (message, buffer) = text_to_js(&segment);
                 self.post(&message, Some(&buffer));
+            }
+            Output::VerifySignature { job, key, signature, message } => {
+                self.post(&verify_to_js(job, &key, &signature, &message), None);
             }
             Output::CheckCodecs(mime_types) => self.post(&check_codecs(&mime_types), None),
             Output::Media(command) => {

@@ -101,12 +101,27 @@ const SHARING: Part = Part {
         "player_core::player::Player>::fetch_if_due",
         "player_core::player::Player>::fetch_share",
         "player_core::player::Player>::fetch_if_elected",
+        "player_core::player::Player>::proof_of",
+        "player_core::player::Player>::hashes_done",
+        "player_core::player::Player>::signature_verified",
+        "player_core::player::Player>::blame",
+        "player_core::player::Player>::check_done",
+        "player_core::player::Player>::origin_spoiled",
+        "player_core::store::StoredSegment>::check_whole",
+        "player_core::store::StoredSegment>::culprits",
+        "player_core::proof::",
         "player_wasm::socket::",
         "player_wasm::channel::",
         "player_wasm::shell::Shell>::adopt",
         "player_wasm::shell::Shell>::send",
     ],
-    keep: &["player_core::swarm::identity::"],
+    keep: &[
+        "player_core::swarm::identity::rendition_id",
+        "player_core::swarm::identity::segment_tag",
+        "player_core::swarm::identity::path",
+        "player_core::swarm::identity::hash32",
+        "player_core::proof::hexadecimal",
+    ],
 };
 
 /// Builds everything a page needs into `www/dist`.

@@ -1,6 +1,6 @@
 //! Media playlists (RFC 8216 §4.3.2, §4.3.3, §4.3.5; bis §4.4.3 to §4.4.5): what was read, and how to ask for it.
 //!
-//! The text is kept once. A [`Segment`] is 80 bytes: numbers, and ranges of that text.
+//! The text is kept once. A [`Segment`] is 88 bytes: numbers, and ranges of that text.
 
 use crate::ordered::OrderedMap;
 use std::ops::Range;
@@ -56,6 +56,8 @@ pub struct MediaPlaylist {
     pub open_segment: Option<OpenSegment>,
     /// `EXT-X-DEFINE`.
     pub variables: OrderedMap<String, String>,
+    /// `EXT-X-POTLUCK-HASHES`: absolute URL of a file with the segments' hashes (docs/hash-lists.md).
+    pub hashes_url: Option<String>,
     /// What did not conform.
     pub warnings: Vec<Warning>,
     pub(super) has_target_duration: bool,
@@ -116,6 +118,8 @@ pub struct Segment {
     pub(super) uri: (u32, u32),
     /// Behind the comma of `EXTINF`, or behind its duration; (0, 0) without the tag.
     pub(super) title: (u32, u32),
+    /// Attributes of `EXT-X-POTLUCK-HASH`; (0, 0) without the tag.
+    pub(super) hash: (u32, u32),
     /// Number of its init section from 1; 0 for none.
     pub(super) init: u32,
     /// Number of its key set from 1; 0 when no key tag was read.
@@ -321,6 +325,12 @@ impl MediaPlaylist {
     #[must_use]
     pub fn segment_uri<'a>(&'a self, segment: &Segment) -> &'a str {
         self.slice(segment.uri)
+    }
+
+    /// Attributes of a segment's `EXT-X-POTLUCK-HASH` (docs/hash-lists.md), as written; empty without the tag.
+    #[must_use]
+    pub fn hash_text<'a>(&'a self, segment: &Segment) -> &'a str {
+        self.slice(segment.hash)
     }
 
     /// The title behind `EXTINF`'s comma, as written; mostly empty. `None` without a comma.

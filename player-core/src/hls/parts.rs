@@ -134,6 +134,7 @@ impl MediaPlaylist {
             range_end: 0,
             uri: (0, 0),
             title: (0, 0),
+            hash: (0, 0),
             init: open.init,
             keys: open.keys,
         })

@@ -87,6 +87,7 @@ struct Pending {
     begun: bool,
     duration: Option<f64>,
     title: (u32, u32),
+    hash: (u32, u32),
     /// Length and maybe offset.
     byte_range: Option<(u64, Option<u64>)>,
     discontinuity: bool,
@@ -205,6 +206,10 @@ impl<'a> Reader<'a> {
                 None => self.warn("EXT-X-BITRATE without a number"),
             },
             "PART" => self.read_part(value),
+            "POTLUCK-HASH" => {
+                self.pending.begun = true;
+                self.pending.hash = self.range_of(value);
+            }
             "DATERANGE" => {
                 if !self.playlist.segments.is_empty() {
                     self.playlist.marks.replay.push(self.offset as u32);
@@ -282,6 +287,11 @@ impl<'a> Reader<'a> {
             "PRELOAD-HINT" => self.read_preload_hint(value),
             "RENDITION-REPORT" => self.read_rendition_report(value),
             "SKIP" => self.read_skip(value),
+            "POTLUCK-HASHES" => {
+                let attributes = Attributes::read(value, &mut self.variables);
+                self.playlist.hashes_url =
+                    attributes.filled("URI").map(|uri| resolve(&self.playlist.url, uri));
+            }
             _ => return,
         }
         self.set_barrier();
@@ -360,10 +370,8 @@ impl<'a> Reader<'a> {
                 });
                 keys = (segment.keys, number);
             }
-            let title = if segment.title.0 > 0 {
-                (moved(segment.title.0), moved(segment.title.1))
-            } else {
-                (0, 0)
+            let moved_tag = |(from, to): (u32, u32)| {
+                if from > 0 { (moved(from), moved(to)) } else { (0, 0) }
             };
             self.playlist.segments.push(Segment {
                 start: segment.start + time,
@@ -372,7 +380,8 @@ impl<'a> Reader<'a> {
                     .saturating_sub(known.discontinuity_sequence)
                     .saturating_add(first.discontinuity_sequence),
                 uri: (moved(segment.uri.0), moved(segment.uri.1)),
-                title,
+                title: moved_tag(segment.title),
+                hash: moved_tag(segment.hash),
                 init: init.1,
                 keys: keys.1,
                 ..*segment
@@ -470,6 +479,7 @@ impl<'a> Reader<'a> {
             range_end,
             uri,
             title: pending.title,
+            hash: pending.hash,
             init: self.init,
             keys: self.keys,
         });

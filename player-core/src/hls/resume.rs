@@ -140,6 +140,9 @@ mod tests {
                     "#EXT-X-DATERANGE:ID=\"r{sequence}\",START-DATE=\"2026-01-01T00:00:00Z\"\n"
                 );
             }
+            if sequence % 3 != 0 {
+                text += &format!("#EXT-X-POTLUCK-HASH:ROOT=0x{sequence}\n");
+            }
             text += &format!("#EXTINF:4,t{sequence}\nsegment-{sequence}.mp4\n");
         }
         text
@@ -149,8 +152,9 @@ mod tests {
     fn view(playlist: &MediaPlaylist) -> Vec<String> {
         let of = |segment: &Segment| {
             format!(
-                "{} {} {} {} {} {:?} {:?} {:?} {:?} {:?} {:?}",
+                "{} {} {} {} {} {} {:?} {:?} {:?} {:?} {:?} {:?}",
                 segment.sequence,
+                playlist.hash_text(segment),
                 segment.start,
                 segment.duration,
                 segment.discontinuity_sequence,

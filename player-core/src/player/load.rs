@@ -52,6 +52,9 @@ impl Player {
         self.load = Load::Nothing;
         self.title = Title::default();
         self.store = crate::store::Store::default();
+        self.hash_files.clear();
+        self.signatures.clear();
+        self.warned_unsigned = false;
         self.stats = crate::stats::Stats::default();
         self.started = false;
         self.ended = false;
@@ -95,7 +98,7 @@ impl Player {
             return;
         }
         self.stats.playlist_bytes += match document.purpose {
-            Purpose::Main | Purpose::List(_) => document.body.len() as u64,
+            Purpose::Main | Purpose::List(_) | Purpose::Hashes(_) => document.body.len() as u64,
             _ => 0,
         };
         match document.purpose {
@@ -106,6 +109,8 @@ impl Player {
             Purpose::Text(source, sequence) => {
                 self.text_done(now, source, sequence, document.body.into());
             }
+            Purpose::Hashes(url) => self.hashes_done(now, url, Some(&document.body)),
+            Purpose::Check(check) => self.check_done(now, check, Some(&document.body)),
         }
     }
 
@@ -137,6 +142,8 @@ impl Player {
             Purpose::Init(key) => self.init_failed(now, key),
             Purpose::Key(url) => self.key_failed(now, url),
             Purpose::Text(source, sequence) => self.text_failed(now, source, sequence),
+            Purpose::Hashes(url) => self.hashes_done(now, url, None),
+            Purpose::Check(check) => self.check_done(now, check, None),
         }
     }
 

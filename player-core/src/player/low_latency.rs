@@ -11,7 +11,8 @@ use super::title::List;
 use super::{Player, join};
 use crate::hls::parts::{PART, PartSegment, part_number, part_of};
 use crate::hls::{KeyMethod, Segment};
-use crate::io::RequestId;
+use crate::io::{ConnectionId, RequestId};
+use crate::proof::Proof;
 use crate::store::Source;
 use crate::swarm::rendition_id;
 use crate::text::{push_decimal, split_at_first};
@@ -376,11 +377,16 @@ impl Player {
         };
         let size: u32 = held().map(|(_, of)| of.size).fold(0, u32::saturating_add);
         let from_peers: u64 = held().map(|(_, of)| of.peer_bytes).sum();
-        let source = if from_peers * 2 > u64::from(size) { Source::Peer } else { Source::Http };
         let data = join(held().flat_map(|(id, of)| self.store.read(id, 0, of.size)).collect());
-        if self.store.prepare(id, size, tag.unwrap_or_default()) {
+        if self.prepare_segment(now, id, size, tag.unwrap_or_default()) {
+            // What can be verified is verified as if it came from the origin: who sent what is not known any more.
+            let unproven = self.store.segment(id).is_some_and(|held| held.proof == Proof::None);
+            let from_peers = unproven && from_peers * 2 > u64::from(size);
+            let nobody = Source::Peer(ConnectionId(u32::MAX));
+            let source = if from_peers { nobody } else { Source::Http };
             for (block, data) in data.chunks(BLOCK_BYTES as usize).enumerate() {
                 self.store.insert(id, block as u16, Bytes::copy_from_slice(data), source);
+                self.store.approve(id, block as u16);
             }
             if let Some(swarm) = &mut self.swarm {
                 swarm.blocks_changed(now, id);

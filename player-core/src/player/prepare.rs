@@ -62,6 +62,8 @@ pub(super) enum Job {
     Segment(Track, SegmentId),
     /// Decrypt a segment of subtitles.
     Text(TextSegment),
+    /// Check a segment's signature.
+    Signature(SegmentId),
 }
 
 /// What to do with a segment.
@@ -177,7 +179,7 @@ impl Player {
                 let segment = data.map(|data| TextSegment { data, ..segment });
                 self.outputs.extend(segment.map(Output::Text));
             }
-            None => {}
+            Some(Job::Signature(_)) | None => {}
         }
     }
 

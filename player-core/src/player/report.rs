@@ -14,6 +14,7 @@ impl Player {
             self.report_sharing(&mut stats);
         }
         stats.peer_state = self.peer_state();
+        stats.verified = self.verification();
         stats.bandwidth_bps = self.bandwidth.bps();
         stats.variant = self
             .tracks

@@ -7,6 +7,7 @@ use super::load::Load;
 use super::share::Discovery;
 use super::transfer::{blocks_to_come, transfer_end};
 use crate::hls::parts::part_number;
+use crate::proof::Proof;
 use crate::swarm::{Blocks, LAG, fallback_time};
 use crate::time::Instant;
 use crate::wire::{BLOCK_BYTES, Interest, SegmentId, block_count};
@@ -292,11 +293,25 @@ impl Player {
     fn ask_peers(&mut self, now: Instant, want: &Want) {
         let Some(swarm) = &mut self.swarm else { return };
         let held = self.store.segment(want.id);
-        let Some(offer) = swarm.offer(want.id, want.tag, held) else { return };
-        if !self.store.prepare(want.id, offer.size, want.tag) {
-            return;
+        let Some(mut offer) = swarm.offer(want.id, want.tag, held) else { return };
+        if held.is_none() {
+            // Where the publisher tells the size, peers have no say in it.
+            offer.size = self.proof_of(now, want.id).1.unwrap_or(offer.size);
+            if !self.prepare_segment(now, want.id, offer.size, want.tag) {
+                return;
+            }
         }
-        let Some(stored) = self.store.segment(want.id) else { return };
+        let (Some(stored), Some(swarm)) = (self.store.segment(want.id), &mut self.swarm) else {
+            return;
+        };
+        match stored.proof {
+            _ if !stored.suspects.is_empty() => return,
+            Proof::Awaited => return,
+            Proof::Root(_) if !stored.listed => {
+                return swarm.request_list(now, want.id, want.tag, &mut self.rng);
+            }
+            _ => {}
+        }
         let bandwidth = self.bandwidth.bps();
         let transfer = self.transfers.values().find(|transfer| transfer.segment == want.id);
         let coming = transfer.map(|transfer| {

@@ -70,10 +70,12 @@ impl Player {
         signaling.set_wanted(self.wanted_peers);
         signaling.start(now);
         let mut swarm = Swarm::new(hash, self.peer_id, self.config.p2p == P2pMode::On);
+        swarm.reputation = self.reputation.take().unwrap_or_default();
         swarm.set_upload_limit(self.config.upload_limit_bps);
         self.swarm = Some(swarm);
         self.signaling = Some(signaling);
         self.drain_signaling();
+        self.renew_proofs(now);
     }
 
     /// Leaves the swarm.
@@ -91,6 +93,7 @@ impl Player {
             self.stats.duplicate_bytes += duplicate;
             self.stats.rejected_bytes += rejected;
             self.stats.control_bytes += control;
+            self.reputation = Some(std::mem::take(&mut swarm.reputation));
             let connections = swarm.leave();
             while let Some((connection, message)) = swarm.poll_message() {
                 if matches!(message, Message::Goodbye) {
@@ -166,6 +169,9 @@ impl Player {
         self.signal(now, |signaling| signaling.connection_opened(now, connection));
         let introduced = self.introduced.get(&connection).copied();
         if let Some(swarm) = &mut self.swarm {
+            if introduced.is_some_and(|peer| swarm.reputation.is_banned(&peer)) {
+                return self.drop_peer(now, connection);
+            }
             swarm.connected(now, connection, introduced);
         }
     }
@@ -202,7 +208,10 @@ impl Player {
         for event in events {
             match event {
                 SwarmEvent::Block { segment, block, data } => {
-                    self.peer_block(now, segment, block, data)
+                    self.peer_block(now, connection, segment, block, data)
+                }
+                SwarmEvent::List { segment, hashes } => {
+                    self.list_come(now, connection, segment, &hashes);
                 }
                 SwarmEvent::Edge { segment, holder } => self.edge_seen(now, segment, holder),
                 SwarmEvent::Changed => {}
@@ -260,6 +269,7 @@ impl Player {
             stats.rejected_bytes += rejected;
             stats.control_bytes += control;
             stats.peers = swarm.peer_stats();
+            stats.banned_peers = swarm.reputation.banned().map(|peer| peer.short_name()).collect();
         }
         if let Some(status) = self.signaling.as_ref().map(Signaling::status) {
             stats.tracker_failure = status.failure;
@@ -350,21 +360,35 @@ impl Player {
         }
     }
 
-    fn drop_peer(&mut self, now: Instant, connection: ConnectionId) {
+    pub(super) fn drop_peer(&mut self, now: Instant, connection: ConnectionId) {
         self.outputs.push_back(Output::ClosePeer(connection));
         self.peer_closed(now, connection);
     }
 
-    fn peer_block(&mut self, now: Instant, segment: SegmentId, block: u16, data: Bytes) {
-        let len = data.len() as u64;
+    fn peer_block(
+        &mut self,
+        now: Instant,
+        connection: ConnectionId,
+        segment: SegmentId,
+        block: u16,
+        data: Bytes,
+    ) {
+        let len = data.len();
         let Some(swarm) = &mut self.swarm else { return };
-        match self.store.insert(segment, block, data, Source::Peer) {
+        let outcome = self.store.insert(segment, block, data, Source::Peer(connection));
+        match outcome {
             Insert::Added => {
-                self.stats.peer_bytes += len;
-                swarm.blocks_changed(now, segment);
+                self.stats.peer_bytes += len as u64;
+                self.inspect(now, connection, segment, block);
             }
-            Insert::Duplicate | Insert::Refused => swarm.count_duplicate(len as usize),
+            Insert::Duplicate | Insert::Refused => swarm.count_duplicate(len),
+            Insert::Disputed(at) => {
+                swarm.count_duplicate(len);
+                self.dispute(now, connection, segment, at);
+            }
+            Insert::Bad(_) => {}
         }
+        self.outcome(now, segment, outcome, len);
         if !self.store.is_complete(segment) {
             return;
         }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::load::{DOCUMENT_TIMEOUT, backoff};
+use super::verify::is_partial;
 use super::{Document, Player, Purpose};
 use crate::error::PlayerError;
 use crate::io::{FetchKind, FetchRequest, Output, RequestId};
@@ -14,6 +15,13 @@ use crate::wire::{BLOCK_BYTES, MAX_SEGMENT_BYTES, SegmentId, block_count, block_
 
 /// A segment's response that stays away, or stops coming, for this long has failed.
 const TRANSFER_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A comparison with the origin's bytes that takes longer has failed.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long a claim holds without news, in ms.
+const CLAIM_MS: u32 = 5000;
+/// A claim is made again after this, while nothing of it can be shown.
+const CLAIM_AGAIN: Duration = Duration::from_millis(2500);
 
 /// A request for (the rest of) a segment.
 #[derive(Debug)]
@@ -43,6 +51,7 @@ pub(super) struct Transfer {
     pub(super) started_at: Instant,
     pub(super) head_at: Option<Instant>,
     progress_at: Instant,
+    claimed_at: Instant,
 }
 
 /// How often a segment could not be had from the origin.
@@ -132,10 +141,11 @@ impl Player {
                 started_at: now,
                 head_at: None,
                 progress_at,
+                claimed_at: now,
             },
         );
         if let Some(swarm) = &mut self.swarm {
-            swarm.claim(id, 5000);
+            swarm.claim(id, CLAIM_MS);
         }
     }
 
@@ -159,7 +169,7 @@ impl Player {
             }
             if known && (200..300).contains(&status) {
                 self.document_too_large(now, id);
-            } else if !(200..300).contains(&status) {
+            } else if !(200..300).contains(&status) || !is_partial(document, status) {
                 self.outputs.push_back(Output::CancelFetch(id));
                 self.document_done(now, id);
             }
@@ -260,7 +270,12 @@ impl Player {
         let stale: Vec<RequestId> = self
             .documents
             .iter()
-            .filter(|(_, document)| now.since(document.progress_at) > DOCUMENT_TIMEOUT)
+            .filter(|(_, document)| {
+                // A block waits for its check: then it had better be believed.
+                let check = matches!(document.purpose, Purpose::Check(_));
+                let patience = if check { CHECK_TIMEOUT } else { DOCUMENT_TIMEOUT };
+                now.since(document.progress_at) > patience
+            })
             .map(|(id, _)| *id)
             .collect();
         for id in stale {
@@ -380,9 +395,14 @@ impl Player {
         let fits = u32::try_from(size).is_ok_and(|size| {
             // A size that a peer told wrongly is dropped with the bytes.
             transfer.size = Some(size);
-            self.store.prepare(segment, size, tag)
+            true
         });
-        if !fits {
+        let known = u32::try_from(size).unwrap_or(0);
+        let prepared = fits && self.prepare_segment(now, segment, known, tag);
+        if fits && !prepared && known <= MAX_SEGMENT_BYTES && self.swarm.is_some() {
+            return self.origin_spoiled(now, segment);
+        }
+        if !prepared {
             self.outputs.push_back(Output::CancelFetch(id));
             self.transfer_failed(now, id, 0);
         }
@@ -407,23 +427,26 @@ impl Player {
         let mut added = false;
         for (block, data) in stored {
             let len = data.len();
-            match self.store.insert(segment, block, data, Source::Http) {
-                Insert::Added => added = true,
-                Insert::Duplicate => {
-                    if let Some(swarm) = &mut self.swarm {
-                        swarm.count_duplicate(len);
-                    }
-                }
-                Insert::Refused => {}
+            let outcome = self.store.insert(segment, block, data, Source::Http);
+            if let (Insert::Duplicate, Some(swarm)) = (&outcome, &mut self.swarm) {
+                swarm.count_duplicate(len);
             }
+            added |= outcome == Insert::Added;
+            self.outcome(now, segment, outcome, len);
             if let Some(swarm) = &mut self.swarm
                 && swarm.is_requested(segment, block)
             {
                 swarm.cancel(|asked, which| asked == segment && which == block);
             }
         }
-        if added && let Some(swarm) = &mut self.swarm {
-            swarm.blocks_changed(now, segment);
+        // What cannot be shown yet cannot prolong the claim either.
+        if let (true, Some(swarm), Some(transfer)) =
+            (added, &mut self.swarm, self.transfers.get_mut(&id))
+            && now.since(transfer.claimed_at) > CLAIM_AGAIN
+            && self.store.segment(segment).is_some_and(|stored| stored.good.is_empty())
+        {
+            transfer.claimed_at = now;
+            swarm.claim(segment, CLAIM_MS);
         }
         // Peers have brought the rest: what still comes would be for nothing.
         if self.store.is_complete(segment)
@@ -449,6 +472,8 @@ impl Player {
             Purpose::Init(key) => self.init_failed(now, key),
             Purpose::Key(url) => self.key_failed(now, url),
             Purpose::Text(source, sequence) => self.text_failed(now, source, sequence),
+            Purpose::Hashes(url) => self.hashes_done(now, url, None),
+            Purpose::Check(check) => self.check_done(now, check, None),
         }
     }
 }

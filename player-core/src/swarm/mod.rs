@@ -3,8 +3,10 @@
 mod deadline;
 mod election;
 mod identity;
+mod lists;
 mod peer;
 mod picker;
+mod reputation;
 mod uploads;
 
 use crate::ordered::{OrderedMap, OrderedSet};
@@ -18,6 +20,7 @@ pub(crate) use election::LAG;
 pub use identity::{info_hash, rendition_id, segment_tag};
 pub(crate) use peer::Peer;
 pub(crate) use picker::Blocks;
+pub(crate) use reputation::Reputation;
 
 use crate::io::ConnectionId;
 use crate::stats::PeerStats;
@@ -46,6 +49,8 @@ const INTEREST_INTERVAL: Duration = Duration::from_millis(500);
 pub(crate) enum SwarmEvent {
     /// A whole block has come.
     Block { segment: SegmentId, block: u16, data: Bytes },
+    /// The hashes of a segment's blocks, as a peer has them.
+    List { segment: SegmentId, hashes: Bytes },
     /// A live playlist has grown; `holder` tells that the sender has bytes of it.
     Edge { segment: SegmentId, holder: bool },
     /// Who holds or fetches what has changed.
@@ -77,6 +82,10 @@ pub(crate) struct Swarm {
     uploads: uploads::Uploads,
     /// Members, as far as it is known.
     size: usize,
+    /// Who is believed.
+    pub(crate) reputation: Reputation,
+    /// Hash lists that were asked for: of whom, and when.
+    asked_lists: OrderedMap<SegmentId, (ConnectionId, Instant)>,
     /// When the first of the present peers said hello.
     ready_since: Option<Instant>,
     /// When the last connection to a peer was lost.
@@ -109,6 +118,8 @@ impl Swarm {
             claims: OrderedMap::new(),
             uploads: uploads::Uploads::default(),
             size: 0,
+            reputation: Reputation::default(),
+            asked_lists: OrderedMap::new(),
             ready_since: None,
             lost_at: None,
             duplicate_bytes: 0,
@@ -281,6 +292,8 @@ impl Swarm {
                 return vec![SwarmEvent::Edge { segment, holder: false }];
             }
             Message::Goodbye => return vec![SwarmEvent::Close],
+            Message::ListRequest { segment } => self.answer_list(now, connection, segment, store),
+            Message::HashList { segment, hashes } => return self.list(connection, segment, hashes),
             Message::Unknown { .. } => {}
         }
         Vec::new()
@@ -454,6 +467,7 @@ impl Swarm {
                 received_bytes: peer.received_bytes,
                 sent_bytes: peer.sent_bytes,
                 rtt_ms: peer.rtt_ms(),
+                bad_blocks: self.reputation.offences(*connection),
             })
             .collect()
     }
@@ -474,7 +488,7 @@ impl Swarm {
             || hello.info_hash != self.own.info_hash
             || hello.peer_id == self.own.peer_id
             || peer.id.is_some_and(|id| id != hello.peer_id && peer.ready);
-        if stranger || twice {
+        if stranger || twice || self.reputation.is_banned(&hello.peer_id) {
             return vec![SwarmEvent::Close];
         }
         peer.capabilities = hello.capabilities;
@@ -482,9 +496,10 @@ impl Swarm {
             return vec![SwarmEvent::Changed];
         }
         peer.id = Some(hello.peer_id);
+        self.reputation.met(connection, hello.peer_id);
         self.ready_since.get_or_insert(now);
         let mut lists: OrderedMap<RenditionId, Vec<HaveEntry>> = OrderedMap::new();
-        for (id, segment) in store.iter().filter(|(_, segment)| !segment.held.is_empty()) {
+        for (id, segment) in store.iter().filter(|(_, segment)| !segment.good.is_empty()) {
             lists
                 .get_or_insert_with(id.rendition, Default::default)
                 .push(have_entry(*id, Some(segment)));
@@ -527,6 +542,7 @@ impl Swarm {
             }
             peer::Piece::Refused => {
                 self.rejected_bytes += data.len() as u64;
+                self.reputation.offend(connection, 1);
                 vec![SwarmEvent::Close]
             }
             peer::Piece::Whole { segment, block, data } => {
@@ -560,7 +576,8 @@ impl Swarm {
 }
 
 const fn capabilities(upload: bool) -> Capabilities {
-    if upload { Capabilities::UPLOAD.with(Capabilities::ORIGIN) } else { Capabilities::ORIGIN }
+    let always = Capabilities::ORIGIN.with(Capabilities::HASH_LISTS);
+    if upload { Capabilities::UPLOAD.with(always) } else { always }
 }
 
 fn have_entry(id: SegmentId, segment: Option<&StoredSegment>) -> HaveEntry {
@@ -575,7 +592,7 @@ fn have_entry(id: SegmentId, segment: Option<&StoredSegment>) -> HaveEntry {
             sequence: id.sequence,
             tag: segment.tag,
             size: segment.size,
-            blocks: segment.held.clone(),
+            blocks: segment.good.clone(),
         },
     )
 }

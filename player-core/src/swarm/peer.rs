@@ -74,6 +74,14 @@ pub(crate) struct Peer {
     pub(crate) slow_until: Instant,
     /// Bytes of pieces believed to be in the send buffer.
     pub(crate) queued: usize,
+    /// Bytes of hash lists that it was given in the second since then.
+    pub(super) lists: (usize, Instant),
+    /// Blocks of it that were compared with the origin's and were right. Only without hash lists.
+    pub(crate) checks_passed: u32,
+    /// It has sent a wrong block.
+    pub(super) suspect: bool,
+    /// A block of it is being compared, and nothing is asked of it until that is done: it is new.
+    pub(crate) on_trial: bool,
     pub(crate) received_bytes: u64,
     pub(crate) sent_bytes: u64,
     segments: OrderedMap<SegmentId, PeerSegment>,
@@ -101,6 +109,10 @@ impl Peer {
             capabilities: Capabilities::default(),
             slow_until: Instant::default(),
             queued: 0,
+            lists: (0, now),
+            checks_passed: 0,
+            suspect: false,
+            on_trial: false,
             received_bytes: 0,
             sent_bytes: 0,
             segments: OrderedMap::new(),
@@ -204,6 +216,7 @@ impl Peer {
         self.ready
             && self.capabilities.contains(Capabilities::UPLOAD)
             && now >= self.slow_until
+            && !self.on_trial
             && self.asked.len() < pipeline.clamp(1, MAX_PIPELINE)
     }
 

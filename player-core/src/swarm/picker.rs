@@ -116,9 +116,13 @@ impl Swarm {
                     blocks.has(block) && Some(*connection) != from && able.contains(connection)
                 })
                 .filter_map(|(connection, _)| Some((*connection, self.peers.get(connection)?)))
-                .map(|(connection, peer)| (peer.eta() * (1.0 + 0.5 * rng.f64()), connection))
-                .min_by(|a, b| a.0.total_cmp(&b.0));
-            let Some((eta, connection)) = supplier else { continue };
+                .map(|(connection, peer)| {
+                    // Whoever has sent one wrong block is to show soon whether it lies.
+                    let tested = peer.suspect && !urgent;
+                    (!tested, peer.eta() * (1.0 + 0.5 * rng.f64()), connection)
+                })
+                .min_by(|a, b| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)));
+            let Some((_, eta, connection)) = supplier else { continue };
             let due_ms = u32::try_from(deadline.since(now).as_millis()).unwrap_or(u32::MAX);
             if now < deadline && now + Duration::from_secs_f64(eta.min(3600.0)) > deadline {
                 continue;

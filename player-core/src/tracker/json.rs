@@ -15,16 +15,21 @@ use crate::text::push_decimal;
 const MAX_DEPTH: usize = 64;
 
 /// A value as it was read: strings are borrowed from the text unless they have escapes, numbers are as written.
-pub(super) type Value<'a> = value::Value<&'a str, Cow<'a, str>>;
+pub(crate) type Value<'a> = value::Value<&'a str, Cow<'a, str>>;
 
 /// Reads a text that is one value.
 pub(super) fn read(text: &str) -> Result<Value<'_>, TrackerMessageError> {
     if text.len() > MAX_MESSAGE_BYTES {
         return Err(TrackerMessageError::TooLarge { len: text.len() });
     }
+    read_document(text).ok_or(TrackerMessageError::Json)
+}
+
+/// The same, of any length, for other documents.
+pub(crate) fn read_document(text: &str) -> Option<Value<'_>> {
     SliceLexer::new(text.as_bytes())
         .exactly_one(Lex::ws_peek, |next, lexer| value::parse_bounded(MAX_DEPTH, next, lexer))
-        .map_err(|_| TrackerMessageError::Json)
+        .ok()
 }
 
 /// A 20-byte id.
@@ -37,11 +42,11 @@ pub(super) fn id(value: &Value<'_>) -> Option<[u8; 20]> {
 
 /// The fields of an object. One that is `null` counts as missing.
 #[derive(Clone, Copy)]
-pub(super) struct Fields<'a>(&'a [(Cow<'a, str>, Value<'a>)]);
+pub(crate) struct Fields<'a>(&'a [(Cow<'a, str>, Value<'a>)]);
 
 impl<'a> Fields<'a> {
     /// `None` when the value is no object.
-    pub(super) fn of(value: &'a Value<'a>) -> Option<Self> {
+    pub(crate) fn of(value: &'a Value<'a>) -> Option<Self> {
         match value {
             Value::Object(fields) => Some(Self(fields)),
             _ => None,
@@ -49,7 +54,7 @@ impl<'a> Fields<'a> {
     }
 
     /// Names and values.
-    pub(super) fn entries(self) -> impl Iterator<Item = (&'a str, &'a Value<'a>)> {
+    pub(crate) fn entries(self) -> impl Iterator<Item = (&'a str, &'a Value<'a>)> {
         self.0.iter().map(|(name, value)| (name.as_ref(), value))
     }
 

@@ -4,7 +4,7 @@
 
 mod binary;
 mod client;
-mod json;
+pub(crate) mod json;
 mod link;
 mod message;
 

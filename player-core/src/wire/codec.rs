@@ -13,7 +13,8 @@
 //! | `0x07` | claim    | rendition `f32`, sequence `v64`, time to live in ms `v32` (0 withdraws)      |
 //! | `0x08` | edge     | rendition `f32`, sequence `v64`                                              |
 //! | `0x09` | goodbye  | none                                                                         |
-//! | `0x0a`, `0x0b` | | reserved: ask for a hash list, and the list (see below)                     |
+//! | `0x0a` | ask for a hash list | rendition `f32`, sequence `v64`                                  |
+//! | `0x0b` | hash list | rendition `f32`, sequence `v64`, hashes: the rest, 32 bytes for each block, 1 to 4096 |
 //! | `0x0c`…`0x3f` | | not assigned: an error, the connection is closed                             |
 //! | `0x40`…`0xff` | | not assigned: skipped, whatever the bytes behind the type                    |
 //!
@@ -39,15 +40,16 @@
 //! A frame has at most [`MAX_FRAME_BYTES`] bytes and nothing after its last field, except that a hello
 //! of a higher version may carry more, which is skipped: both sides speak the lower version from then on.
 //!
-//! Hash lists, for verification by block, come later: a peer that understands them sets bit 2 of its
-//! capabilities ([`Capabilities::HASH_LISTS`]), and `0x0a` and `0x0b` are sent only when both peers set it.
+//! Hash lists (`docs/hash-lists.md`): a peer that understands them sets bit 2 of its capabilities
+//! ([`Capabilities::HASH_LISTS`]), and `0x0a` and `0x0b` are sent only when both peers set it. Whoever does not have
+//! the list, or not verified, does not answer.
 
 use bytes::Bytes;
 
 use super::message::{
     BLOCK_BYTES, Bitfield, Capabilities, HaveEntry, Hello, InfoHash, Interest, MAX_HAVE_ENTRIES,
-    MAX_SEGMENT_BYTES, Message, PIECE_BYTES, PeerId, RejectReason, RenditionId, SegmentId, VERSION,
-    block_count,
+    MAX_LIST_BYTES, MAX_SEGMENT_BYTES, Message, PIECE_BYTES, PeerId, RejectReason, RenditionId,
+    SegmentId, VERSION, block_count,
 };
 
 /// Longest frame, in bytes: a have of 256 entries with the longest bitfields fits.
@@ -63,6 +65,8 @@ const REJECT: u8 = 0x06;
 const CLAIM: u8 = 0x07;
 const EDGE: u8 = 0x08;
 const GOODBYE: u8 = 0x09;
+const LIST_REQUEST: u8 = 0x0a;
+const HASH_LIST: u8 = 0x0b;
 /// Types from here on may be skipped by those who don't know them.
 const OPTIONAL: u8 = 0x40;
 
@@ -169,6 +173,15 @@ impl Message {
                 put_segment(&mut out, *segment);
             }
             Self::Goodbye => out.push(GOODBYE),
+            Self::ListRequest { segment } => {
+                out.push(LIST_REQUEST);
+                put_segment(&mut out, *segment);
+            }
+            Self::HashList { segment, hashes } => {
+                out.push(HASH_LIST);
+                put_segment(&mut out, *segment);
+                out.extend_from_slice(hashes);
+            }
             Self::Unknown { kind } => out.push(*kind),
         }
         out
@@ -226,6 +239,16 @@ impl Message {
             CLAIM => Self::Claim { segment: input.segment()?, ttl_ms: input.number32()? },
             EDGE => Self::Edge { segment: input.segment()? },
             GOODBYE => Self::Goodbye,
+            LIST_REQUEST => Self::ListRequest { segment: input.segment()? },
+            HASH_LIST => {
+                let segment = input.segment()?;
+                let hashes = frame.slice(input.at..);
+                let whole = hashes.len().is_multiple_of(32);
+                if hashes.is_empty() || hashes.len() > MAX_LIST_BYTES || !whole {
+                    return Err(WireError::OutOfRange("the length of a hash list"));
+                }
+                return Ok(Self::HashList { segment, hashes });
+            }
             OPTIONAL.. => return Ok(Self::Unknown { kind }),
             _ => return Err(WireError::UnknownType(kind)),
         };
@@ -241,6 +264,7 @@ impl Message {
             Self::Hello(_) => 47,
             Self::Have { entries, .. } => 8 + entries.len() * 16,
             Self::Piece { data, .. } => 9 + data.len(),
+            Self::HashList { hashes, .. } => 15 + hashes.len(),
             _ => 24,
         }
     }

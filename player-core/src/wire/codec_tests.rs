@@ -66,6 +66,10 @@ fn message() -> impl Strategy<Value = Message> {
         (segment(), any::<u32>()).prop_map(|(segment, ttl_ms)| Message::Claim { segment, ttl_ms }),
         segment().prop_map(|segment| Message::Edge { segment }),
         Just(Message::Goodbye),
+        segment().prop_map(|segment| Message::ListRequest { segment }),
+        (segment(), prop::collection::vec(any::<[u8; 32]>(), 1..20)).prop_map(
+            |(segment, hashes)| Message::HashList { segment, hashes: hashes.concat().into() }
+        ),
         (OPTIONAL..).prop_map(|kind| Message::Unknown { kind }),
     ]
 }
@@ -101,7 +105,7 @@ proptest! {
 
     #[test]
     fn random_bytes_are_refused_or_mean_what_they_say(
-        kind in 0_u8..12,
+        kind in 0_u8..14,
         rest in prop::collection::vec(any::<u8>(), 0..100),
     ) {
         let mut frame = vec![kind];
@@ -126,7 +130,8 @@ proptest! {
     #[test]
     fn trailing_bytes_are_refused(message in message(), extra in any::<u8>()) {
         let skipped = match &message {
-            Message::Unknown { .. } | Message::Piece { .. } => true,
+            // One byte more is no whole hash.
+            Message::Unknown { .. } | Message::Piece { .. } | Message::HashList { .. } => true,
             Message::Hello(hello) => hello.version > VERSION,
             _ => false,
         };
@@ -209,7 +214,7 @@ fn a_frame_beyond_the_limit_is_refused_unread() {
 #[test]
 fn unknown_types_are_skipped_only_where_that_is_agreed() {
     assert_eq!(decode(&[0x40, 1, 2, 3]), Ok(Message::Unknown { kind: 0x40 }));
-    assert_eq!(decode(&[0x0a]), Err(WireError::UnknownType(0x0a)));
+    assert_eq!(decode(&[0x0f]), Err(WireError::UnknownType(0x0f)));
     assert_eq!(decode(&[0x3f, 1]), Err(WireError::UnknownType(0x3f)));
     assert_eq!(decode(&[]), Err(WireError::Truncated));
 }

@@ -4,18 +4,28 @@ use bytes::Bytes;
 
 /// Version of the protocol that this crate speaks.
 pub const VERSION: u8 = 1;
-/// Unit of request, of availability and (later) of verification, in bytes. A segment's last block may be shorter.
+/// Unit of request, of availability and of verification, in bytes. A segment's last block may be shorter.
 pub const BLOCK_BYTES: u32 = 64 << 10;
 /// Most bytes of media in one [`Message::Piece`], so that control messages never wait behind a large one.
 pub const PIECE_BYTES: u32 = 16 << 10;
 /// Largest segment that is shared, in bytes; bounds a bitfield to 512 bytes.
 pub const MAX_SEGMENT_BYTES: u32 = 256 << 20;
+/// Longest hash list, in bytes: that of the largest segment.
+pub const MAX_LIST_BYTES: usize = (MAX_SEGMENT_BYTES / BLOCK_BYTES) as usize * 32;
 /// Most segments in one [`Message::Have`].
 pub const MAX_HAVE_ENTRIES: usize = 256;
 
 /// A member of a swarm (`peer_id`, BEP 3). Fresh in each session.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct PeerId(pub [u8; 20]);
+
+impl PeerId {
+    /// Its last eight characters: what tells peers apart on a page.
+    #[must_use]
+    pub fn short_name(&self) -> String {
+        self.0[12..].iter().map(|byte| char::from(byte & 0x7f)).collect()
+    }
+}
 
 /// A swarm (`info_hash`, BEP 3).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -96,6 +106,18 @@ pub enum Message {
     },
     /// The sender leaves; nothing more will come.
     Goodbye,
+    /// Asks for the hashes of a segment's blocks; answered by a [`Message::HashList`] if they are known and verified.
+    ListRequest {
+        /// The segment.
+        segment: SegmentId,
+    },
+    /// The hashes of a segment's blocks.
+    HashList {
+        /// The segment.
+        segment: SegmentId,
+        /// 32 bytes for each block, 1 to [`MAX_LIST_BYTES`] / 32 of them.
+        hashes: Bytes,
+    },
     /// A type that this version does not know, from a newer peer: skipped.
     Unknown {
         /// Its type byte.
@@ -125,7 +147,7 @@ impl Capabilities {
     pub const UPLOAD: Self = Self(1);
     /// Fetches from the origin (not set by a peer on a metered line).
     pub const ORIGIN: Self = Self(1 << 1);
-    /// Understands hash lists (reserved).
+    /// Understands hash lists.
     pub const HASH_LISTS: Self = Self(1 << 2);
 
     /// Whether all bits of `other` are set.

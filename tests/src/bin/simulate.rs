@@ -9,12 +9,40 @@ use player_core::Player;
 use player_core::config::P2pMode;
 use std::io::{IsTerminal as _, Write as _};
 use std::time::Instant;
-use tests::simulation::{Bar, Fault, FaultKind, Report, Spread, Title, World, cases};
+use tests::simulation::{
+    Bar, Fault, FaultKind, Hashes, Pollution, Report, Spread, Title, World, cases,
+};
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum Scenario {
     Live,
     Vod,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Lie {
+    /// All of these, one polluter each.
+    Mixed,
+    /// Bytes that mean nothing.
+    Noise,
+    /// One wrong bit in each piece.
+    Flip,
+    /// Bytes of another segment.
+    Swap,
+    /// Pieces that are too short.
+    Cut,
+    /// Hash lists that are wrong.
+    Lists,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Vouch {
+    /// Not at all.
+    None,
+    /// A root for each segment, in the playlist.
+    Roots,
+    /// SHA-256 of each whole segment, in a file.
+    Whole,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -87,6 +115,12 @@ struct Options {
     /// Share of viewers that send wrong bytes.
     #[arg(long, default_value_t = 0.0)]
     polluters: f64,
+    /// How they lie.
+    #[arg(long, value_enum, default_value = "mixed")]
+    pollution: Lie,
+    /// How playlists vouch for segments.
+    #[arg(long, value_enum, default_value = "none")]
+    hashes: Vouch,
     /// Share of viewers with a tenth of the uplink.
     #[arg(long, default_value_t = 0.0)]
     slow: f64,
@@ -143,6 +177,11 @@ impl Options {
         let mut title = Title::new(bitrates, self.segment, film);
         title.window = self.window.max(1);
         title.hold_back = self.hold_back;
+        title.hashes = match self.hashes {
+            Vouch::None => Hashes::None,
+            Vouch::Roots => Hashes::Roots,
+            Vouch::Whole => Hashes::Whole,
+        };
         let mut world = World {
             seed: self.seed,
             seconds: self.seconds,
@@ -158,6 +197,14 @@ impl Options {
             blocked_share: self.blocked,
             free_rider_share: self.free_riders,
             polluter_share: self.polluters,
+            pollution: match self.pollution {
+                Lie::Mixed => Pollution::Mixed,
+                Lie::Noise => Pollution::Noise,
+                Lie::Flip => Pollution::Flip,
+                Lie::Swap => Pollution::Swap,
+                Lie::Cut => Pollution::Cut,
+                Lie::Lists => Pollution::Lists,
+            },
             slow_share: self.slow,
             wire: self.wire,
             log: self.log,
@@ -204,6 +251,9 @@ fn over_seeds(reports: &[Report]) -> String {
     line("rebuffers", &|r| r.rebuffers as f64);
     line("rebuffer seconds", &|r| r.rebuffer_seconds);
     line("first frame p95, s", &|r| r.first_frame.p95);
+    line("corrupt bytes", &|r| r.corrupt_bytes as f64);
+    line("victims after 10 s", &|r| r.polluted_pairs.1 as f64);
+    line("most wrong pieces", &|r| f64::from(r.polluted_pairs.2));
     line("duplicate share", &|r| r.duplicate_share);
     line("control share", &|r| r.control_share);
     out

@@ -20,6 +20,7 @@ mod media;
 mod net;
 mod origin;
 mod peers;
+mod polluters;
 mod report;
 mod run;
 #[cfg(test)]
@@ -33,6 +34,7 @@ mod world;
 pub use cases::{Bar, Case, cases};
 pub use engine::Engine;
 pub use origin::{Fault, FaultKind};
+pub use polluters::Pollution;
 pub use report::{Report, Spread, ViewerReport, jain};
-pub use title::Title;
+pub use title::{Hashes, Title};
 pub use world::{Action, Setting, Step, World};

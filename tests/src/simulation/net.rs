@@ -105,6 +105,8 @@ impl Uplink {
 pub(super) struct Frame {
     pub(super) message: Message,
     pub(super) len: u32,
+    /// It is a polluter's.
+    pub(super) lies: bool,
 }
 
 /// One direction of a link.
@@ -201,6 +203,8 @@ pub(super) fn encoded_len(message: &Message) -> u32 {
         Message::Request { id, segment, block, due_ms } => {
             small(*id) + 4 + number(segment.sequence) + small(u32::from(*block)) + small(*due_ms)
         }
+        Message::ListRequest { segment } => 4 + number(segment.sequence),
+        Message::HashList { segment, hashes } => 4 + number(segment.sequence) + hashes.len() as u32,
         Message::Piece { id, offset, data } => small(*id) + small(*offset) + data.len() as u32,
         Message::Cancel { id } => small(*id),
         Message::Reject { id, .. } => small(*id) + 1,

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-use super::title::{File, Title};
+use super::title::{File, Hashes, Title};
 
 /// How the origin fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -90,7 +90,8 @@ pub(super) struct Served {
 pub(super) struct Origin {
     faults: Vec<Fault>,
     ranges: bool,
-    playlist: Option<(u64, Bytes)>,
+    /// By variant, and whether it is the file of hashes: for which newest segment it was made.
+    playlists: BTreeMap<(u32, bool), (u64, Bytes)>,
     multivariant: Bytes,
     inits: Vec<Bytes>,
     /// The head of each segment asked for, written once.
@@ -115,7 +116,7 @@ impl Origin {
         Self {
             faults,
             ranges,
-            playlist: None,
+            playlists: BTreeMap::new(),
             multivariant: title.multivariant().into(),
             inits: (0..title.bitrates.len()).map(|v| title.init(v as u32).into()).collect(),
             heads: BTreeMap::new(),
@@ -159,7 +160,7 @@ impl Origin {
                 let text = self.multivariant.clone();
                 (text.len() as u64, "application/vnd.apple.mpegurl", Body::Bytes(text))
             }
-            Some(File::Playlist(_)) if title.parts > 1 => {
+            Some(File::Playlist(variant)) if title.parts > 1 => {
                 let directive = |name: &str| {
                     let query = url.split_once('?')?.1;
                     query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))
@@ -184,7 +185,7 @@ impl Origin {
                 }
                 let delta = directive("_HLS_skip").is_some();
                 self.delta_updates += u64::from(delta);
-                let text = Bytes::from(title.playlist_since(now, delta));
+                let text = Bytes::from(title.playlist_since(variant, now, delta));
                 (text.len() as u64, "application/vnd.apple.mpegurl", Body::Bytes(text))
             }
             Some(File::Part(variant, unit)) => {
@@ -210,13 +211,19 @@ impl Origin {
                 let body = Body::Whole { variant, sequence, parts, data: data.clone() };
                 (data.len() as u64, "video/mp4", body)
             }
-            Some(File::Playlist(_)) => {
+            Some(file @ (File::Playlist(variant) | File::Hashes(variant))) => {
                 let newest = title.newest(now);
-                let text = match &self.playlist {
+                let hashes = matches!(file, File::Hashes(_));
+                // Without hashes all variants' playlists are the same.
+                let key = if title.hashes == Hashes::None { 0 } else { variant };
+                let text = match self.playlists.get(&(key, hashes)) {
                     Some((of, text)) if *of == newest => text.clone(),
                     _ => {
-                        let text = Bytes::from(title.playlist(now));
-                        self.playlist = Some((newest, text.clone()));
+                        let text = Bytes::from(match file {
+                            File::Hashes(_) => title.hash_file(variant, now),
+                            _ => title.playlist(variant, now),
+                        });
+                        self.playlists.insert((key, hashes), (newest, text.clone()));
                         text
                     }
                 };

@@ -134,7 +134,9 @@ impl<E: Engine> Run<'_, E> {
     pub(super) fn close_peer(&mut self, viewer: u32, connection: ConnectionId) {
         let Some(v) = self.viewer(viewer) else { return };
         match v.connections.remove(&connection.0) {
-            Some(Connection::Linked(link, side)) => self.close_link(link, side, 0),
+            Some(Connection::Linked(link, side)) => {
+                self.close_link(link, side, 0);
+            }
             Some(Connection::Offering | Connection::Answering(..)) | None => {}
         }
     }
@@ -178,11 +180,17 @@ impl<E: Engine> Run<'_, E> {
             self.violate(viewer, "a message on a connection that is not open");
             return;
         };
+        let lie = if v.traits.polluter {
+            self.world.pollution.of(viewer).spoil(&self.world.title, &message)
+        } else {
+            None
+        };
+        let lies = lie.is_some();
+        let message = lie.unwrap_or(message);
         let len = encoded_len(&message);
         let message = match message {
             Message::Piece { id, offset, data } => {
                 v.counted.control_bytes += u64::from(len) - data.len() as u64;
-                let data = if v.traits.polluter { spoil(&data) } else { data };
                 Message::Piece { id, offset, data }
             }
             other => {
@@ -193,7 +201,7 @@ impl<E: Engine> Run<'_, E> {
         let direction = &mut link.directions[usize::from(side)];
         direction.buffered += len as usize;
         direction.unreported += len as usize;
-        direction.waiting.push_back(Frame { message, len });
+        direction.waiting.push_back(Frame { message, len, lies });
         if !direction.queued && direction.in_flight < window {
             direction.queued = true;
             v.uplink.turns.push_back((id, side));
@@ -287,6 +295,10 @@ impl<E: Engine> Run<'_, E> {
             && direction.in_flight < window
             && sender.open;
         direction.queued |= resumes;
+        let honest = self.viewer(receiver.viewer).is_some_and(|v| !v.traits.polluter);
+        if frame.lies && honest {
+            self.lies.told(self.now, receiver.viewer, sender.viewer);
+        }
         if let Message::Piece { data, .. } = &frame.message {
             let bytes = data.len() as u64;
             if let Some(v) = self.viewer(receiver.viewer) {
@@ -309,9 +321,4 @@ impl<E: Engine> Run<'_, E> {
         };
         self.tell(receiver.viewer, input);
     }
-}
-
-/// A polluter's bytes.
-fn spoil(data: &Bytes) -> Bytes {
-    data.iter().map(|byte| byte ^ 0x55).collect()
 }

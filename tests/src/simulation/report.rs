@@ -125,6 +125,9 @@ pub struct Report {
     pub rejected_bytes: u64,
     /// Appended bytes that the origin would not have served there, all viewers.
     pub corrupt_bytes: u64,
+    /// Pairs of a polluter and an honest viewer that got wrong bytes of it; those in which more than two wrong blocks
+    /// came, over more than 10 s; the most wrong pieces in one pair.
+    pub polluted_pairs: (u64, u64, u32),
     /// Jain's index of bytes given, over viewers that can give and stayed for at least half the run.
     pub upload_fairness: f64,
     /// Messages that the tracker received.
@@ -159,6 +162,7 @@ pub(super) struct Raw<'a> {
     pub(super) tracker_messages: u64,
     pub(super) offers_relayed: u64,
     pub(super) violations: Vec<String>,
+    pub(super) lies: (u64, u64, u32),
 }
 
 impl ViewerReport {
@@ -287,6 +291,7 @@ impl Report {
             control_share: ratio(sum(|v| v.control_bytes as f64), peer + http),
             rejected_bytes: viewers.iter().map(|v| v.rejected_bytes).sum(),
             corrupt_bytes: viewers.iter().map(|v| v.corrupt_bytes).sum(),
+            polluted_pairs: raw.lies,
             upload_fairness: jain(&given),
             tracker_messages: raw.tracker_messages,
             offers_relayed: raw.offers_relayed,
@@ -326,6 +331,13 @@ impl Report {
         line("duplicate bytes, %", format!("{:.2}", 100.0 * self.duplicate_share));
         line("control bytes, %", format!("{:.2}", 100.0 * self.control_share));
         line("rejected, corrupt bytes", format!("{}, {}", self.rejected_bytes, self.corrupt_bytes));
+        if self.polluted_pairs.0 > 0 {
+            let (pairs, late, most) = self.polluted_pairs;
+            line(
+                "polluters' victims",
+                format!("{pairs}, {late} after 10 s, {most} pieces at most"),
+            );
+        }
         line("upload fairness (Jain)", format!("{:.3}", self.upload_fairness));
         line("tracker messages, offers", {
             format!("{}, {}", self.tracker_messages, self.offers_relayed)

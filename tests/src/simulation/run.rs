@@ -12,6 +12,7 @@ use super::event::{Event, EventQueue};
 use super::media::Element;
 use super::net::{Downlink, Links, Uplink};
 use super::origin::Origin;
+use super::polluters::Lies;
 use super::report::{Report, ViewerReport};
 use super::title::{EPOCH_MS, mix};
 use super::trace::{self, Trace};
@@ -55,6 +56,7 @@ pub(super) struct Run<'w, E> {
     last_join: u64,
     event_count: u64,
     violations: Vec<String>,
+    pub(super) lies: Lies,
 }
 
 /// Seconds as µs.
@@ -92,6 +94,7 @@ impl<'w, E: Engine> Run<'w, E> {
             last_join: 0,
             event_count: 0,
             violations: Vec::new(),
+            lies: Lies::default(),
         }
     }
 
@@ -124,6 +127,7 @@ impl<'w, E: Engine> Run<'w, E> {
             tracker_messages: self.tracker.messages,
             offers_relayed: self.tracker.offers,
             violations: self.violations,
+            lies: self.lies.figures(),
         })
     }
 
@@ -249,7 +253,7 @@ impl<'w, E: Engine> Run<'w, E> {
                     state.http.exchanges.remove(&id.0);
                 }
             }
-            Output::Decrypt { .. } | Output::Transmux { .. } => {
+            Output::Decrypt { .. } | Output::Transmux { .. } | Output::VerifySignature { .. } => {
                 self.violate(viewer, "work on a segment that is plain fragmented MP4");
             }
             Output::OpenTracker(tracker, _) => {

@@ -1,6 +1,7 @@
 //! The stream that everyone watches: playlists, init sections and segments, made on demand and never copied.
 
 use bytes::Bytes;
+use player_core::proof;
 use std::fmt::Write as _;
 
 use super::fmp4::{self, FRAME_RATE, HEAD_BYTES, SegmentHead, TIMESCALE};
@@ -37,7 +38,21 @@ pub struct Title {
     pub part_hold_back: f64,
     /// Seconds from stream time to media timestamps.
     pub timestamp_origin: f64,
+    /// How the playlists vouch for segments.
+    pub hashes: Hashes,
     filler: Bytes,
+}
+
+/// How playlists vouch for segments.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Hashes {
+    /// Not at all.
+    #[default]
+    None,
+    /// A root for each segment, in the playlist.
+    Roots,
+    /// SHA-256 of each segment, in a file beside the playlist.
+    Whole,
 }
 
 /// A file of the title.
@@ -47,6 +62,8 @@ pub enum File {
     Multivariant,
     /// A variant's playlist.
     Playlist(u32),
+    /// A variant's file of hashes.
+    Hashes(u32),
     /// A variant's init section.
     Init(u32),
     /// A segment: variant, media sequence number.
@@ -72,6 +89,7 @@ impl Title {
             parts: 1,
             part_hold_back: 0.0,
             timestamp_origin: if seconds.is_some() { 10.0 } else { 0.0 },
+            hashes: Hashes::None,
             filler: filler.into(),
         }
     }
@@ -115,6 +133,7 @@ impl Title {
         match name {
             "index.m3u8" => Some(File::Playlist(variant)),
             "init.mp4" => Some(File::Init(variant)),
+            "hashes.json" if self.hashes == Hashes::Whole => Some(File::Hashes(variant)),
             _ => {
                 let name = name.strip_prefix('s')?.strip_suffix(".m4s")?;
                 if let Some((sequence, part)) = name.split_once('.') {
@@ -252,17 +271,64 @@ impl Title {
         out
     }
 
-    /// A variant's playlist at virtual time `now` (s). The same for all variants.
+    /// Bytes as they stand in some segment or other.
     #[must_use]
-    pub fn playlist(&self, now: f64) -> String {
-        self.playlist_since(now, false)
+    pub fn filling(&self, number: u64, len: usize) -> Bytes {
+        let shift = (mix(number) % PATTERNS) as usize * SHIFT;
+        self.filler.slice(shift..shift + len.min(BLOCK))
+    }
+
+    /// A segment's bytes, in pieces of a block of the peer protocol each.
+    fn blocks(&self, variant: u32, sequence: u64) -> Vec<Vec<u8>> {
+        let head = Bytes::from(self.head(variant, sequence).write());
+        let size = self.segment_bytes(variant, sequence);
+        let mut bytes = Vec::with_capacity(size as usize);
+        self.slices((variant, sequence), &head, 0, size, |piece| bytes.extend_from_slice(&piece));
+        bytes.chunks(BLOCK).map(<[u8]>::to_vec).collect()
+    }
+
+    /// A segment's `EXT-X-POTLUCK-HASH`.
+    #[must_use]
+    pub fn hash_tag(&self, variant: u32, sequence: u64) -> String {
+        let hashes: Vec<_> =
+            self.blocks(variant, sequence).iter().map(|block| proof::block_hash(block)).collect();
+        let mut root = String::new();
+        proof::push_hexadecimal(&mut root, &proof::root(&hashes));
+        format!("#EXT-X-POTLUCK-HASH:ROOT=0x{root},SIZE={}", self.segment_bytes(variant, sequence))
+    }
+
+    /// A variant's file of hashes at virtual time `now` (s).
+    #[must_use]
+    pub fn hash_file(&self, variant: u32, now: f64) -> String {
+        let mut out = String::from("{");
+        for sequence in self.sequences(now) {
+            let bytes = self.blocks(variant, sequence).concat();
+            let mut hash = String::new();
+            proof::push_hexadecimal(&mut hash, &proof::digest(&[&bytes]));
+            let comma = if out.len() > 1 { "," } else { "" };
+            let _ = write!(out, "{comma}\"s{sequence}.m4s\":\"{hash}\"");
+        }
+        out.push('}');
+        out
+    }
+
+    /// What is in a playlist at virtual time `now` (s).
+    fn sequences(&self, now: f64) -> std::ops::RangeInclusive<u64> {
+        let newest = self.newest(now);
+        let first = if self.live() { (newest + 1).saturating_sub(self.window) } else { 0 };
+        first..=newest
+    }
+
+    /// A variant's playlist at virtual time `now` (s).
+    #[must_use]
+    pub fn playlist(&self, variant: u32, now: f64) -> String {
+        self.playlist_since(variant, now, false)
     }
 
     /// The same; as a delta update if `delta`.
     #[must_use]
-    pub fn playlist_since(&self, now: f64, delta: bool) -> String {
-        let newest = self.newest(now);
-        let first = if self.live() { (newest + 1).saturating_sub(self.window) } else { 0 };
+    pub fn playlist_since(&self, variant: u32, now: f64, delta: bool) -> String {
+        let (first, newest) = self.sequences(now).into_inner();
         let mut out = format!(
             "#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-TARGETDURATION:{}\n#EXT-X-MEDIA-SEQUENCE:{first}\n",
             self.segment_seconds.ceil()
@@ -284,6 +350,9 @@ impl Title {
             }
             (true, None) => {}
         }
+        if self.hashes == Hashes::Whole {
+            out.push_str("#EXT-X-POTLUCK-HASHES:URI=\"hashes.json\"\n");
+        }
         out.push_str("#EXT-X-MAP:URI=\"init.mp4\"\n");
         let skipped = (newest + 1).saturating_sub(7).saturating_sub(first);
         let first = if delta && skipped > 0 {
@@ -293,6 +362,9 @@ impl Title {
             first
         };
         for sequence in first..=newest {
+            if self.hashes == Hashes::Roots && self.parts == 1 {
+                let _ = writeln!(out, "{}", self.hash_tag(variant, sequence));
+            }
             if self.parts > 1 && sequence + 3 > newest {
                 self.write_parts(&mut out, sequence, self.parts);
             }
@@ -427,7 +499,7 @@ mod tests {
         assert_eq!(title.newest(3.99), 9);
         assert_eq!(title.newest(4.0), 10);
         assert!((title.published(10) - 4.0).abs() < 1e-9);
-        let text = title.playlist(4.0);
+        let text = title.playlist(0, 4.0);
         assert!(text.contains("#EXT-X-MEDIA-SEQUENCE:8\n"));
         assert!(text.contains("#EXT-X-PROGRAM-DATE-TIME:2026-01-01T00:00:40.000Z\n"));
         assert!(text.ends_with("s10.m4s\n"));
@@ -439,10 +511,10 @@ mod tests {
         let master = vod.multivariant();
         let master = hls_m3u8::MasterPlaylist::try_from(master.as_str()).expect("multivariant");
         assert_eq!(master.variant_streams.len(), 2);
-        let text = vod.playlist(0.0);
+        let text = vod.playlist(0, 0.0);
         let media = hls_m3u8::MediaPlaylist::try_from(text.as_str()).expect("media");
         assert_eq!(media.segments.num_elements(), 15);
-        let live = Title::new(vec![1_000_000], 4.0, None).playlist(17.0);
+        let live = Title::new(vec![1_000_000], 4.0, None).playlist(0, 17.0);
         hls_m3u8::MediaPlaylist::try_from(live.as_str()).expect("live");
     }
 

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::engine::Engine;
 use super::origin::Fault;
+use super::polluters::Pollution;
 use super::report::Report;
 use super::run::Run;
 use super::title::Title;
@@ -61,6 +62,8 @@ pub struct World {
     pub free_rider_share: f64,
     /// Share of viewers that send wrong bytes.
     pub polluter_share: f64,
+    /// How they lie.
+    pub pollution: Pollution,
     /// Share of viewers with a tenth of the uplink.
     pub slow_share: f64,
     /// Seconds by which viewers' clocks are wrong.
@@ -182,6 +185,7 @@ impl World {
             blocked_share: 0.0,
             free_rider_share: 0.0,
             polluter_share: 0.0,
+            pollution: Pollution::Mixed,
             slow_share: 0.0,
             clock_error: 0.0,
             quota_bytes: None,

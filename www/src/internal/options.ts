@@ -5,7 +5,7 @@ import type { PotluckWarning } from './player-error.js';
 
 /** What the attributes say. */
 export interface Options {
-  /** What the engine is to do: the attribute, unless consent was refused. */
+  /** What the engine is to do: the attribute, as far as the viewer consents. */
   p2p: P2pMode;
   /** What the attribute says, `on` when it cannot be read. */
   p2pAttribute: P2pAttribute;
@@ -14,12 +14,14 @@ export interface Options {
   uploadLimitBps: number | null;
   trackers: string[];
   swarm: string | null;
+  hashes: string | null;
+  publisherKey: string | null;
   iceServers: RTCIceServer[];
   warnings: PotluckWarning[];
 }
 
 /** Names of the attributes that `readOptions` reads. */
-export const OPTION_ATTRIBUTES = ['trackers', 'swarm', 'ice-servers', 'p2p', 'upload-limit', 'consent'] as const;
+export const OPTION_ATTRIBUTES = ['trackers', 'swarm', 'ice-servers', 'p2p', 'upload-limit', 'consent', 'hashes', 'publisher-key'] as const;
 
 export type OptionAttribute = (typeof OPTION_ATTRIBUTES)[number];
 
@@ -41,21 +43,51 @@ export function readOptions(attribute: (name: OptionAttribute) => string | null)
   const iceServers = readIceServers(attribute('ice-servers'), warn);
   const relayOnly = p2p === 'relay';
   if (relayOnly && iceServers.length === 0) warn('relay-without-server', 'p2p="relay" finds no peers without a TURN server in ice-servers');
-  const refused = attribute('consent')?.trim().toLowerCase() === 'off';
+  const consent = readConsent(attribute('consent'), warn);
+  const wish = p2p === 'relay' ? 'on' : p2p;
+  const publisherKey = attribute('publisher-key')?.trim() || null;
+  const wrongKey = publisherKey !== null && !/^[0-9a-f]{64}$/i.test(publisherKey);
+  if (wrongKey) warn('publisher-key-value', 'publisher-key has to be 64 hexadecimal digits, as `potluck keygen` prints them; until it is, nothing is shared');
 
   return {
-    p2p: refused ? 'off' : p2p === 'relay' ? 'on' : p2p,
+    p2p: wrongKey || consent === 'off' || consent === 'ask' ? 'off' : consent === 'download-only' && wish === 'on' ? 'download-only' : wish,
     p2pAttribute: p2p,
     relayOnly,
     uploadLimitBps: readUploadLimit(attribute('upload-limit'), warn),
     trackers: (attribute('trackers') ?? '').split(/\s+/).filter((entry) => entry !== ''),
     swarm: attribute('swarm')?.trim() || null,
+    hashes: readUrl(attribute('hashes'), warn),
+    publisherKey: wrongKey ? null : publisherKey,
     iceServers,
     warnings,
   };
 }
 
+/** `ask`: not before somebody has said `granted`, `download-only` or `off`. */
+export type Consent = 'granted' | 'download-only' | 'off' | 'ask';
+
+const CONSENT_VALUES: readonly Consent[] = ['granted', 'download-only', 'off', 'ask'];
+
+/** What cannot be read is taken for a question: nobody is exposed by a typing error. */
+function readConsent(text: string | null, warn: Warn): Consent {
+  const asked = text?.trim().toLowerCase() ?? '';
+  if (asked === '') return 'granted';
+  const known = CONSENT_VALUES.find((value) => value === asked);
+  if (!known) warn('consent-value', `consent="${asked}" is not known: it has to be granted, download-only, off or ask; taken as ask`);
+  return known ?? 'ask';
+}
+
 type Warn = (code: string, message: string) => void;
+
+function readUrl(text: string | null, warn: Warn): string | null {
+  if (text === null || text.trim() === '') return null;
+  try {
+    return new URL(text, document.baseURI).href;
+  } catch {
+    warn('hashes-url', `hashes="${text}" is no URL; hashes of segments are taken from the playlists alone`);
+    return null;
+  }
+}
 
 function readUploadLimit(text: string | null, warn: Warn): number | null {
   if (text === null || text.trim() === '') return null;

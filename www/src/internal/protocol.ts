@@ -16,6 +16,10 @@ export interface EngineConfig {
   swarm: string | null;
   /** What the viewer reads, the best first (RFC 5646). */
   languages: readonly string[];
+  /** Absolute URL of a file with the segments' hashes; null: what the playlists name. */
+  hashes: string | null;
+  /** 64 hexadecimal digits: only hashes signed with this key count. */
+  publisherKey: string | null;
   /** Overrides of the core's `Config`, by its field names in camelCase (tests and tuning only). */
   tuning?: Record<string, number>;
 }
@@ -74,7 +78,9 @@ export type Job =
   /** A segment, MPEG-2 TS or raw audio, or the next part of one, into fragmented MP4. The segments of a track come in order; `reset`: this one
    * does not follow the one before; `begins`, `ends`: the segment does so with these bytes; `last`: no segment follows. Answered by
    * `transmuxed`. */
-  | { type: 'transmux'; job: number; track: Track; reset: boolean; begins: boolean; ends: boolean; last: boolean; data: Uint8Array<ArrayBuffer> };
+  | { type: 'transmux'; job: number; track: Track; reset: boolean; begins: boolean; ends: boolean; last: boolean; data: Uint8Array<ArrayBuffer> }
+  /** An Ed25519 signature. Answered by `signature-verified`. */
+  | { type: 'verify'; job: number; key: Uint8Array<ArrayBuffer>; signature: Uint8Array<ArrayBuffer>; message: Uint8Array<ArrayBuffer> };
 
 /** Workshop → engine. */
 export type JobAnswer =
@@ -82,7 +88,8 @@ export type JobAnswer =
   | { type: 'decrypted'; job: number; data: Uint8Array | null }
   /** `media` null: it failed, `error` says why; it may be empty. `init` null: the same as before. `start` in seconds of the stream's own
    * timeline. */
-  | { type: 'transmuxed'; job: number; init: Uint8Array | null; codecs: string; media: Uint8Array | null; start: number; error: string };
+  | { type: 'transmuxed'; job: number; init: Uint8Array | null; codecs: string; media: Uint8Array | null; start: number; error: string }
+  | { type: 'signature-verified'; job: number; valid: boolean };
 
 export type MediaFailure = 'quota-exceeded' | 'unsupported' | 'decode' | 'closed';
 
@@ -176,7 +183,16 @@ export interface EngineStats {
   httpRequests: number;
   /** Connected peers. */
   peers: number;
-  peerList: { id: number; receivedBytes: number; sentBytes: number; rttMs: number }[];
+  /** `badBlocks`: wrong blocks that it sent. */
+  peerList: { id: number; receivedBytes: number; sentBytes: number; rttMs: number; badBlocks: number }[];
+  /** Media bytes given to and taken from peers, in all. `peerList` has those of each. */
+  karma: { given: number; taken: number };
+  /** Peers that are banned for wrong bytes, by the last eight characters of their ids. */
+  bannedPeers: string[];
+  /** What vouches for bytes of peers at the segment that is played next. */
+  verified: 'list' | 'signed' | 'segment' | 'spot-checks' | 'awaited';
+  /** Bytes of the origin that were fetched to check those of peers; part of `httpBytes`. */
+  checkBytes: number;
   /** Why there are no peers: off, no-tracker, webrtc-unavailable, tracker-unreachable, tracker-refused, connecting, alone, connected. */
   peerState: string;
   trackerFailure: string | null;

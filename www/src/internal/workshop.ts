@@ -7,10 +7,12 @@ import type { Job, JobAnswer, Track } from './protocol.js';
 
 type DecryptJob = Extract<Job, { type: 'decrypt' }>;
 type TransmuxJob = Extract<Job, { type: 'transmux' }>;
+type VerifyJob = Extract<Job, { type: 'verify' }>;
+type SignatureModule = typeof import('./signatures.js');
 type TransmuxModule = typeof import('potluck-transmux');
 
 export function isJob(message: { type: string }): message is Job {
-  return message.type === 'decrypt' || message.type === 'transmux';
+  return message.type === 'decrypt' || message.type === 'transmux' || message.type === 'verify';
 }
 
 /** Does jobs, and answers each exactly once. */
@@ -30,6 +32,7 @@ export class Workshop {
 
   handle(job: Job): void {
     if (job.type === 'decrypt') void this.#decrypt(job);
+    else if (job.type === 'verify') void this.#verify(job);
     else this.#queue = this.#queue.then(() => this.#transmux(job));
   }
 
@@ -48,6 +51,17 @@ export class Workshop {
       // Damaged bytes or the wrong key: the engine fetches both again.
     }
     this.#answer({ type: 'decrypted', job, data: plain });
+  }
+
+  async #verify({ job, key, signature, message }: VerifyJob): Promise<void> {
+    let valid = false;
+    try {
+      const module = (await import(new URL('potluck-signatures.js', import.meta.url).href)) as SignatureModule;
+      valid = await module.verify(key, signature, message);
+    } catch {
+      // Neither the browser nor the module can tell: then nothing vouches for the segment.
+    }
+    this.#answer({ type: 'signature-verified', job, valid });
   }
 
   async #transmux({ job, track, reset, begins, ends, last, data }: TransmuxJob): Promise<void> {

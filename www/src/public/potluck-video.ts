@@ -185,6 +185,24 @@ export class PotluckVideo extends Base {
     this.#setOrRemove('swarm', id);
   }
 
+  /** URL of a file with the segments' hashes, for playlists that do not name one; empty: none. */
+  get hashes(): string {
+    return this.getAttribute('hashes') ?? '';
+  }
+
+  set hashes(url: string) {
+    this.#setOrRemove('hashes', url);
+  }
+
+  /** 64 hexadecimal digits: only hashes signed with this key count; empty: no key. */
+  get publisherKey(): string {
+    return this.getAttribute('publisher-key') ?? '';
+  }
+
+  set publisherKey(key: string) {
+    this.#setOrRemove('publisher-key', key);
+  }
+
   /** Unusable entries are left out. */
   get iceServers(): RTCIceServer[] {
     return this.#readOptions().iceServers;
@@ -249,7 +267,7 @@ export class PotluckVideo extends Base {
 
   override connectedCallback(): void {
     super.connectedCallback();
-    for (const name of ['trackers', 'swarm', 'iceServers', 'p2p', 'uploadLimit', 'consent', 'tuning'] as const) this.#upgrade(name);
+    for (const name of ['trackers', 'swarm', 'hashes', 'publisherKey', 'iceServers', 'p2p', 'uploadLimit', 'consent', 'tuning'] as const) this.#upgrade(name);
     this.#schedule();
   }
 
@@ -306,7 +324,7 @@ export class PotluckVideo extends Base {
     if (!reload && !this.#session?.url && !this.#mayLoad()) return;
     this.#reload = false;
     const options = this.#readOptions();
-    const key = JSON.stringify([options.trackers, options.swarm, this.#tuning]);
+    const key = JSON.stringify([options.trackers, options.swarm, options.hashes, options.publisherKey, this.#tuning]);
     if (this.#session && this.#session.key !== key) {
       // Trackers and swarm belong to an engine for its life: a new one goes on where this one stood.
       if (this.#session.url === url && !reload) this.#resumeAt = this.#position();
@@ -348,6 +366,8 @@ export class PotluckVideo extends Base {
         trackers: options.trackers,
         swarm: options.swarm,
         languages: navigator.languages,
+        hashes: options.hashes,
+        publisherKey: options.publisherKey,
         tuning: this.#tuning,
       },
       rtcConfiguration: () => {
@@ -563,7 +583,7 @@ export class PotluckVideo extends Base {
   }
 
   /** A property that was set before the element was defined hides the accessor. */
-  #upgrade(name: 'trackers' | 'swarm' | 'iceServers' | 'p2p' | 'uploadLimit' | 'consent' | 'tuning'): void {
+  #upgrade(name: 'trackers' | 'swarm' | 'hashes' | 'publisherKey' | 'iceServers' | 'p2p' | 'uploadLimit' | 'consent' | 'tuning'): void {
     const own = Object.getOwnPropertyDescriptor(this, name);
     if (!own) return;
     Reflect.deleteProperty(this, name);

@@ -1,0 +1,68 @@
+//! Viewers that send wrong bytes, on a virtual network: what the others append, and how long they put up with it.
+
+use player_core::Player;
+use tests::simulation::{Hashes, Pollution, Report, World};
+
+/// A channel with one to three liars among ten viewers.
+fn run(hashes: Hashes, pollution: Pollution) -> Report {
+    let mut world = World { seconds: 60.0, polluter_share: 0.2, pollution, ..World::live(10) };
+    world.title.hashes = hashes;
+    for seed in 1..20 {
+        world.seed = seed;
+        let report = world.run::<Player>();
+        assert_eq!(report.violations, Vec::<String>::new());
+        let liars = report.viewers.iter().filter(|viewer| viewer.traits.contains('p')).count();
+        if (1..=3).contains(&liars) && report.polluted_pairs.0 > 0 {
+            return report;
+        }
+    }
+    panic!("no seed has liars whom somebody asked")
+}
+
+fn text(report: &Report) -> String {
+    let errors: Vec<&String> = report.viewers.iter().flat_map(|v| &v.errors).collect();
+    format!("{}\n{}\n{errors:?}", report.summary(), report.table(60))
+}
+
+#[test]
+fn with_hash_lists_no_wrong_byte_is_appended_and_liars_are_banned() {
+    for pollution in
+        [Pollution::Noise, Pollution::Flip, Pollution::Swap, Pollution::Cut, Pollution::Lists]
+    {
+        let report = run(Hashes::Roots, pollution);
+        let (_, late, _) = report.polluted_pairs;
+        assert_eq!((report.corrupt_bytes, late), (0, 0), "{pollution:?}\n{}", text(&report));
+        assert_eq!(report.rebuffers, 0, "{pollution:?}\n{}", text(&report));
+        assert!(
+            report.late_origin_copies.is_some_and(|copies| copies <= 3.0),
+            "{pollution:?}\n{}",
+            text(&report)
+        );
+    }
+}
+
+#[test]
+fn with_hashes_of_whole_segments_no_wrong_byte_is_appended() {
+    let report = run(Hashes::Whole, Pollution::Flip);
+    assert_eq!((report.corrupt_bytes, report.rebuffers), (0, 0), "{}", text(&report));
+}
+
+#[test]
+fn spot_checks_find_who_sends_nothing_but_noise() {
+    let report = run(Hashes::None, Pollution::Noise);
+    let (_, late, _) = report.polluted_pairs;
+    assert_eq!((report.corrupt_bytes, late), (0, 0), "{}", text(&report));
+}
+
+#[test]
+fn honest_viewers_share_as_much_with_hash_lists_as_without() {
+    let copies = |hashes| {
+        let mut world = World { seconds: 60.0, ..World::live(8) };
+        world.title.hashes = hashes;
+        let report = world.run::<Player>();
+        assert_eq!((report.corrupt_bytes, report.rebuffers), (0, 0), "{}", text(&report));
+        report.late_origin_copies.expect("segments after the last join")
+    };
+    let (with, without) = (copies(Hashes::Roots), copies(Hashes::None));
+    assert!(with <= without + 0.3, "{with} copies with hash lists, {without} without");
+}
