@@ -17,6 +17,8 @@ pub(crate) enum Fault {
     Truncate,
     /// The connection ends without a body.
     Close,
+    /// The file's last byte is another.
+    Spoil,
     /// At most so many bytes a second for each response.
     Slow(u64),
 }
@@ -24,7 +26,7 @@ pub(crate) enum Fault {
 /// Why a text names no fault.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{0:?} is no fault: want status:CODE, hang, truncate, close, slow:BYTES_PER_SECOND or none"
+    "{0:?} is no fault: want status:CODE, hang, truncate, close, spoil, slow:BYTES_PER_SECOND or none"
 )]
 pub(crate) struct UnknownFault(String);
 
@@ -38,6 +40,7 @@ impl FromStr for Fault {
                 "hang" => Ok(Self::Hang),
                 "truncate" => Ok(Self::Truncate),
                 "close" => Ok(Self::Close),
+                "spoil" => Ok(Self::Spoil),
                 _ => Err(unknown()),
             },
             Some(("status", code)) => match code.parse() {

@@ -14,6 +14,7 @@
 mod api;
 mod clock;
 mod faults;
+pub mod hashes;
 pub mod origin;
 mod pages;
 pub mod tracker;
@@ -50,6 +51,10 @@ pub struct Options {
     pub origin_limit_bps: Option<u64>,
     /// Folder of the built pages.
     pub www: PathBuf,
+    /// Whether the playlists that are served vouch for their segments (`docs/hash-lists.md`).
+    pub hashes: bool,
+    /// Signs what they say.
+    pub signer: Option<hashes::Signer>,
     /// Whether `/api/faults` and `/api/tracker` may break things on purpose.
     pub faults: bool,
 }
@@ -78,6 +83,8 @@ impl Server {
         let faults = Arc::new(Faults::default());
         let origin =
             Origin::open(options.media, options.origin_limit_bps, faults.clone(), progress).await?;
+        let vouch = options.hashes.then(|| origin::Vouch::new(options.signer));
+        let origin = origin.vouching(vouch);
         Ok(Self {
             state: Arc::new(State {
                 origin,

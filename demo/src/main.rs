@@ -1,11 +1,14 @@
 //! `potluck`: the demo server.
 
+mod commands;
+
 use std::error::Error;
 use std::io::{Write as _, stderr, stdout};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
+use demo::hashes::Signer;
 use demo::{Options, Server};
 use tokio::net::TcpListener;
 use tracing_subscriber::EnvFilter;
@@ -13,8 +16,10 @@ use tracing_subscriber::EnvFilter;
 /// Serves a page with Potluck's player, films and a live channel to play, and the tracker that
 /// lets viewers find each other.
 #[derive(Parser)]
-#[command(name = "potluck", version)]
+#[command(name = "potluck", version, args_conflicts_with_subcommands = true)]
 struct Arguments {
+    #[command(subcommand)]
+    command: Option<commands::Command>,
     /// Address and port to listen on.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
     listen: String,
@@ -27,16 +32,35 @@ struct Arguments {
     /// Folder of the built pages.
     #[arg(long, value_name = "DIR", default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/../www/dist"), hide_default_value = true)]
     www: PathBuf,
+    /// Whether playlists say what their segments hash to, so that viewers can verify what they get of each other.
+    #[arg(long, value_enum, default_value = "tags")]
+    hashes: Hashes,
+    /// Sign those hashes with the key in this file (see `potluck keygen`).
+    #[arg(long, value_name = "KEYFILE")]
+    sign: Option<PathBuf>,
     /// Let tests break the origin and the tracker through /api/faults and /api/tracker.
     #[arg(long)]
     faults: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Hashes {
+    /// A tag for each segment.
+    Tags,
+    /// Nothing: what viewers get of each other is only checked at random.
+    None,
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(stderr).init();
-    match run(Arguments::parse()).await {
+    let mut arguments = Arguments::parse();
+    let done = match arguments.command.take() {
+        Some(command) => command.run().map_err(Into::into),
+        None => run(arguments).await,
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let _ = writeln!(stderr(), "potluck: {error}");
@@ -51,11 +75,15 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
         .await
         .map_err(|error| format!("cannot listen on {}: {error}", arguments.listen))?;
     let port = listener.local_addr()?.port();
+    let signer = arguments.sign.as_deref().map(Signer::read).transpose()?;
+    let public_key = signer.as_ref().map(Signer::public_key);
     let built = arguments.www.join("index.html").is_file();
     let options = Options {
         media: arguments.media,
         origin_limit_bps: arguments.origin_limit,
         www: arguments.www,
+        hashes: arguments.hashes == Hashes::Tags,
+        signer,
         faults: arguments.faults,
     };
     let server = Server::open(options, |line| {
@@ -72,6 +100,9 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
         writeln!(out, "  {kind}     http://{host}{}   {}", title.src, title.title)?;
     }
     writeln!(out, "  tracker  ws://{host}/announce")?;
+    if let Some(key) = public_key {
+        writeln!(out, "  signed   publisher-key=\"{key}\"")?;
+    }
     writeln!(out)?;
     if !built {
         writeln!(out, "The pages are not built yet: run `cargo xtask build` in another terminal.")?;

@@ -99,6 +99,14 @@ pub(crate) enum Reader {
 }
 
 impl Reader {
+    /// Whether all has been read.
+    pub(crate) const fn is_empty(&self) -> bool {
+        match self {
+            Self::Memory(bytes) => bytes.is_empty(),
+            Self::File(_, left) => *left == 0,
+        }
+    }
+
     /// Up to `most` bytes; `None` at the end.
     pub(crate) async fn next(&mut self, most: usize) -> io::Result<Option<Bytes>> {
         match self {

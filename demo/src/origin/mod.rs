@@ -9,6 +9,7 @@ mod low_latency;
 pub mod package;
 mod range;
 mod sample;
+mod vouch;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -27,6 +28,7 @@ use crate::pages::{content_type, decode};
 use crate::{State, clock};
 
 pub use package::PackageError;
+pub(crate) use vouch::Vouch;
 
 use count::Counters;
 use folder::{Content, Folder, Reader};
@@ -90,6 +92,7 @@ pub(crate) struct Origin {
     limit: Option<Arc<Limit>>,
     counters: Arc<Counters>,
     faults: Arc<Faults>,
+    vouch: Option<Vouch>,
 }
 
 impl Origin {
@@ -107,6 +110,7 @@ impl Origin {
             limit: limit_bps.map(|bps| Arc::new(Limit::new(bps as f64 / 8.0))),
             counters: Arc::default(),
             faults,
+            vouch: None,
         };
         if let Some(path) = media {
             let name = path
@@ -148,6 +152,11 @@ impl Origin {
         }
     }
 
+    /// The same, with hashes in its playlists or without.
+    pub(crate) fn vouching(self, vouch: Option<Vouch>) -> Self {
+        Self { vouch, ..self }
+    }
+
     /// What can be played.
     pub(crate) fn titles(&self) -> &[Title] {
         &self.titles
@@ -163,8 +172,18 @@ impl Origin {
         self.counters.reset();
     }
 
-    /// What `path`, below `/media/`, stands for; else the HTTP status to answer with. Waits for what will be there soon.
+    /// What `path`, below `/media/`, stands for, as it is served; else the HTTP status to answer with. Waits for what
+    /// will be there soon.
     async fn find(&self, path: &str, query: &str) -> Result<Content, u16> {
+        let content = self.file(path, query).await?;
+        match &self.vouch {
+            Some(vouch) if path.ends_with(".m3u8") => Ok(vouch.tagged(self, path, content).await),
+            _ => Ok(content),
+        }
+    }
+
+    /// The same without hashes in it.
+    async fn file(&self, path: &str, query: &str) -> Result<Content, u16> {
         const GONE: u16 = 404;
         let (id, name) = path.split_once('/').ok_or(GONE)?;
         let source = self.sources.iter().find(|source| source.0 == id).ok_or(GONE)?;
@@ -221,7 +240,7 @@ pub(crate) async fn serve(Shared(state): Shared<Arc<State>>, request: Request) -
                 return broken();
             }
             Fault::Close => return broken(),
-            Fault::Truncate | Fault::Slow(_) => {}
+            Fault::Truncate | Fault::Slow(_) | Fault::Spoil => {}
         }
     }
     let path = decode(url).unwrap_or_default();
@@ -258,6 +277,7 @@ pub(crate) async fn serve(Shared(state): Shared<Arc<State>>, request: Request) -
         };
         Sending {
             reader,
+            spoiled: matches!(fault, Some((_, Fault::Spoil))) && range.end == len,
             left: if cut { (range.end - range.start) / 2 } else { u64::MAX },
             limits: (origin.limit.clone(), slow),
             counters: origin.counters.clone(),
@@ -286,6 +306,8 @@ struct Sending {
     reader: Reader,
     /// Bytes until the connection breaks, when it is to break.
     left: u64,
+    /// The last byte is to be another.
+    spoiled: bool,
     limits: (Option<Arc<Limit>>, Option<Limit>),
     counters: Arc<Counters>,
     path: String,
@@ -315,7 +337,14 @@ impl Sending {
             Some(slow) => most.min(slow.bytes_in(Duration::from_millis(200))),
             None => most,
         };
-        let Some(bytes) = self.reader.next(most).await? else { return Ok(None) };
+        let Some(mut bytes) = self.reader.next(most).await? else { return Ok(None) };
+        if self.spoiled && self.reader.is_empty() {
+            let mut other = bytes.to_vec();
+            if let Some(last) = other.last_mut() {
+                *last ^= 1;
+            }
+            bytes = other.into();
+        }
         if let Some(limit) = &self.limits.0 {
             limit.take(bytes.len()).await;
         }

@@ -8,11 +8,13 @@ import path from 'node:path';
 const root = fileURLToPath(new URL('../../..', import.meta.url));
 const START_MS = 20_000;
 
-/** Starts the server. `faults` lets tests break it, `media` and `originLimit` are as on its command line (a folder; `6M`). */
-export async function startDemo({ faults = false, media = null, originLimit = null } = {}) {
+/** Starts the server. `faults` lets tests break it; `media` (a folder), `hashes`, `sign` and `originLimit` (`6M`) are as on its command line. */
+export async function startDemo({ faults = false, media = null, hashes = null, sign = null, originLimit = null } = {}) {
   const args = ['--listen', '127.0.0.1:0'];
   if (faults) args.push('--faults');
   if (media) args.push('--media', media);
+  if (hashes) args.push('--hashes', hashes);
+  if (sign) args.push('--sign', sign);
   if (originLimit) args.push('--origin-limit', originLimit);
   if (process.env.POTLUCK_WWW) args.push('--www', process.env.POTLUCK_WWW);
   const child = spawn(program(), args, { stdio: ['ignore', 'pipe', 'pipe'] });
@@ -64,7 +66,7 @@ export class Demo {
     await this.#post('/api/stats/reset', {});
   }
 
-  /** Breaks requests whose path contains `path`: `status:503`, `hang`, `truncate`, `close`, `slow:N`. */
+  /** Breaks requests whose path contains `path`: `status:503`, `hang`, `truncate`, `close`, `spoil`, `slow:N`. */
   async break(path, action, seconds = undefined) {
     await this.#post('/api/faults', { path_contains: path, action, seconds });
   }
@@ -99,7 +101,7 @@ export class Demo {
   }
 }
 
-function program() {
+export function program() {
   const name = process.platform === 'win32' ? 'potluck.exe' : 'potluck';
   const target = path.resolve(root, process.env.CARGO_TARGET_DIR ?? 'target');
   const file = process.env.POTLUCK_SERVER ?? path.join(target, 'debug', name);
