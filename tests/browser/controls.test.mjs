@@ -18,9 +18,12 @@ const require = createRequire(import.meta.url);
 const INSIDE = `window.inside = (selector) => document.querySelector('potluck-player').shadowRoot.querySelector(selector);
   window.focused = () => { const root = document.querySelector('potluck-player').shadowRoot; return root.activeElement; };`;
 
-async function openPlayer(browser, demo, { query = {}, lang = null } = {}) {
-  const page = `${demo.url}/embed.html?${new URLSearchParams({ src: demo.vod, trackers: demo.tracker, title: 'The film', muted: '1', autoplay: '1', ...query })}`;
-  const viewer = await openViewer(browser, demo, { page, before: lang && `(() => addEventListener('DOMContentLoaded', () => { document.documentElement.lang = '${lang}'; }))()` });
+async function openPlayer(browser, demo, { query = {}, lang = null, count = false } = {}) {
+  const page = `${demo.url}/embed.html?${new URLSearchParams({ src: demo.vod, trackers: demo.tracker, title: 'The film', muted: '1', autoplay: '1', consent: 'granted', ...query })}`;
+  const viewer = await openViewer(browser, demo, { page, before: `(() => {
+    ${lang ? `addEventListener('DOMContentLoaded', () => { document.documentElement.lang = '${lang}'; });` : ''}
+    ${count ? 'window.connections = 0; window.RTCPeerConnection = class extends RTCPeerConnection { constructor(...options) { super(...options); window.connections++; } };' : ''}
+  })()` });
   await until('the controls are there', () => viewer.frame.evaluate(`Boolean(document.querySelector('potluck-player')?.shadowRoot?.querySelector('.layer potluck-play-button button'))`));
   await viewer.frame.evaluate(INSIDE);
   await viewer.adopt(() => document.querySelector('potluck-player').video);
@@ -119,6 +122,27 @@ for (const [name, launch] of [['Chromium', chromium], ['Firefox', firefox]]) {
       assert.equal(await second.frame.evaluate(`document.querySelector('potluck-player').consent`), 'off');
       await first.close();
       await second.close();
+    });
+
+    test('nothing tells of a viewer before the viewer has agreed, and then not again', { timeout: 90_000 }, async () => {
+      const swarm = `asked-${name}`;
+      const first = await openPlayer(browser, demo, { query: { swarm } });
+      await first.plays(2, { seconds: 30 });
+      const asked = await openPlayer(browser, demo, { query: { swarm, consent: 'ask' }, count: true });
+      await asked.plays(3, { seconds: 30 });
+      const exposed = async () => await asked.frame.evaluate(`({ connections: window.connections, sharing: performance.getEntriesByType('resource').some(({ name }) => name.includes('sharing')) })`);
+      assert.deepEqual(await exposed(), { connections: 0, sharing: false });
+      assert.equal((await asked.state()).stats.peerState, 'off');
+      assert.equal((await first.state()).stats.swarmSize, 1, 'the tracker knows of the viewer who was asked');
+      await asked.page.screenshot({ path: `${OUT}consent-${name}.png` });
+      await asked.frame.evaluate(`inside('[part="consent-yes"]').click()`);
+      await asked.until('they share', (state) => state.stats.peers === 1, { seconds: 30 });
+      assert.ok((await exposed()).connections > 0);
+      await asked.page.reload({ waitUntil: 'load' });
+      await until('the player is there again', () => asked.frame.evaluate(`Boolean(document.querySelector('potluck-player')?.shadowRoot?.querySelector('potluck-consent'))`));
+      assert.equal(await asked.frame.evaluate(`document.querySelector('potluck-player').shadowRoot.querySelector('potluck-consent').hidden`), true, 'the viewer is asked again');
+      await asked.close();
+      await first.close();
     });
 
     test('speaks Arabic, from right to left', { timeout: 60_000 }, async () => {

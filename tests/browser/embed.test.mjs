@@ -21,7 +21,7 @@ for (const [name, launch] of [['Chromium', chromium], ['Firefox', firefox]]) {
     let stage;
     before(async () => {
       [demo, browser] = await Promise.all([startDemo(), launch()]);
-      const query = new URLSearchParams({ src: demo.vod, trackers: demo.tracker, title: 'The film', autoplay: '1', muted: '1' });
+      const query = new URLSearchParams({ src: demo.vod, trackers: demo.tracker, title: 'The film', autoplay: '1', muted: '1', consent: 'granted' });
       stage = await startStage({
         '/iframe.html': `<!doctype html><title>Somebody's page</title><link rel="icon" href="data:,">
           <iframe src="${demo.url}/embed.html?${query}" width="640" height="360" allow="autoplay; fullscreen; picture-in-picture"></iframe>`,

@@ -8,15 +8,23 @@ export const LIMITS = [0, 250, 500, 1000, 2000, 5000];
 
 type Video = Control['stage']['video'];
 
-export function restoreSharing(video: Video): void {
-  if (recall('share') === false) video.consent = 'off';
+/** The viewer's limit, if there is one. */
+export function restoreLimit(video: Video): void {
   const rate = recall('uploadLimit');
   if (typeof rate === 'number' && LIMITS.includes(rate) && rate > 0) video.uploadLimit = rate;
 }
 
-export function chooseSharing(video: Video, share: boolean): void {
+/** Value of `consent` for what the page wishes: a viewer who has decided is not asked again. */
+export function consentFor(wish: string | null): string | null {
+  const choice = recall('share');
+  if (choice === false) return 'off';
+  return choice === true && wish?.trim().toLowerCase() === 'ask' ? 'granted' : wish;
+}
+
+export function chooseSharing({ player, video }: Control['stage'], share: boolean): void {
   remember('share', share);
-  video.consent = share ? '' : 'off';
+  // Switched on by hand: that is consent, whatever the page asks for.
+  video.consent = share ? 'granted' : consentFor(player.getAttribute('consent')) ?? '';
 }
 
 export function chooseLimit(video: Video, rate: number): void {

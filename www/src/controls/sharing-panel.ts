@@ -38,7 +38,7 @@ export class SharingPanel extends Control {
     body.append(share, why, state, split, legend, given, limitLine, buffer, swarm.drawing);
 
     toggle.addEventListener('change', () => {
-      chooseSharing(video, toggle.checked);
+      chooseSharing(this.stage, toggle.checked);
     });
     limit.addEventListener('change', () => {
       chooseLimit(video, Number(limit.value));
@@ -48,7 +48,7 @@ export class SharingPanel extends Control {
       if (this.hidden) return;
       const { stats } = video;
       const { peerBytes, httpBytes, uploadedBytes, peers, peerState } = stats;
-      toggle.checked = video.consent !== 'off' && video.p2p !== 'off';
+      toggle.checked = !['off', 'ask'].includes(video.consent) && video.p2p !== 'off';
       // A page that shares nothing leaves nothing to choose.
       toggle.disabled = video.p2p === 'off';
       state.textContent = words.say(STATES[peerState] ?? 'stateConnecting');

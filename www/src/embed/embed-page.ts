@@ -6,7 +6,7 @@ import { answerPeerTube } from './peertube-api.js';
 import { answerEmbedder } from './remote.js';
 
 /** Attributes of the element by their names in the query. */
-const ATTRIBUTES = ['swarm', 'p2p', 'poster', 'upload-limit', 'ice-servers', 'consent', 'hashes', 'publisher-key', 'scheme', 'lang'];
+const ATTRIBUTES = ['swarm', 'p2p', 'poster', 'upload-limit', 'ice-servers', 'hashes', 'publisher-key', 'scheme', 'lang'];
 const SWITCHES = ['autoplay', 'muted', 'loop'];
 
 /** Shows what the query asks for; without `src`, says what is missing. */
@@ -29,6 +29,8 @@ export function showEmbed(into: HTMLElement, query: URLSearchParams): void {
     const value = query.get(name);
     if (value !== null) element.setAttribute(name, value);
   }
+  // An embed is asked about on a page that may not speak for it.
+  element.setAttribute('consent', query.get('consent') ?? 'ask');
   const trackers = query.getAll('trackers').join(' ').replaceAll(',', ' ').trim();
   if (trackers !== '') element.setAttribute('trackers', trackers);
   for (const name of SWITCHES) element.toggleAttribute(name, isOn(query, name, false));

@@ -1,5 +1,6 @@
 // Puts the controls around the video of a <potluck-player>: a bundle of its own (potluck-player.js).
 
+import '../controls/consent.js';
 import '../controls/live-button.js';
 import '../controls/messages.js';
 import '../controls/play-button.js';
@@ -39,6 +40,7 @@ export async function dress(player: PotluckPlayer): Promise<void> {
     surface,
     el('div', { class: 'middle' }, element('potluck-messages'), element('potluck-play-button', { big: '' })),
     el('div', { class: 'top' }, el('div', { part: 'heading' }, player.heading)),
+    element('potluck-consent'),
     el('div', { class: 'bottom', part: 'bar', },
       element('potluck-seek-bar'), el('div', { class: 'row' }, ...ROW.map(([tag, attributes]) => element(tag, attributes)))));
   root.append(el('style', {}, STYLE), layer);

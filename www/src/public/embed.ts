@@ -10,6 +10,8 @@ export interface EmbedOptions {
   trackers?: readonly string[];
   swarm?: string;
   p2p?: string;
+  /** Default `ask`. */
+  consent?: 'granted' | 'download-only' | 'off' | 'ask';
   /** kbit/s. */
   uploadLimit?: number;
   iceServers?: readonly RTCIceServer[];

@@ -1,6 +1,7 @@
 // <potluck-player>: <potluck-video> with controls. The controls come in a bundle of their own, when the first player is on a page.
 
 import { CustomVideoElement } from 'custom-media-element';
+import { consentFor } from '../controls/sharing-choice.js';
 import { OPTION_ATTRIBUTES } from '../internal/options.js';
 import { POTLUCK_EVENTS, PotluckVideo, type PotluckVideoEventMap } from './potluck-video.js';
 
@@ -59,14 +60,18 @@ export class PotluckPlayer extends HTMLElement {
     if (name === 'heading') {
       const heading = this.shadowRoot?.querySelector('[part~="heading"]');
       if (heading) heading.textContent = after;
-    } else if (this.video.getAttribute(name) !== after) {
-      if (after === null) this.video.removeAttribute(name);
-      else this.video.setAttribute(name, after);
+      return;
     }
+    // The viewer's own choice comes before the page's wish, from the first moment on.
+    const value = name === 'consent' ? consentFor(after) : after;
+    if (this.video.getAttribute(name) === value) return;
+    if (value === null) this.video.removeAttribute(name);
+    else this.video.setAttribute(name, value);
   }
 
   connectedCallback(): void {
     for (const name of Object.getOwnPropertyNames(this)) this.#upgrade(name);
+    this.attributeChangedCallback('consent', null, this.getAttribute('consent'));
     if (this.#dressed) return;
     this.#dressed = true;
     import('../internal/dressing.js').then(({ dress }) => dress(this)).catch(() => {
