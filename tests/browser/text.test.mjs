@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { chromium, firefox } from './lib/browsers.mjs';
 import { startDemo } from './lib/demo.mjs';
 import { startStage } from './lib/stage.mjs';
-import { makeTextStreams, routesOf } from './lib/text-streams.mjs';
+import { liveRoutes, makeTextStreams, routesOf } from './lib/text-streams.mjs';
 import { openViewer } from './lib/viewer.mjs';
 import { until } from './lib/wait.mjs';
 
@@ -134,6 +134,24 @@ describe('text', () => {
         assert.deepEqual(size, [240, 135]);
         assert.match(picture, /#xywh=0,0,240,135$/);
         await viewer.close();
+      });
+
+      test('subtitles of a live stream come at their times, and go when nobody can seek back to them', { timeout: 60_000 }, async () => {
+        const live = mkdtempSync(path.join(tmpdir(), 'potluck-live-'));
+        const routes = liveRoutes(live);
+        const channel = await startStage({ ...routesOf(live), ...routes });
+        const viewer = await openViewer(browser, demo, { src: `${channel.url}/live.m3u8`, trackers: '' });
+        const cues = async () => await viewer.with((element) => [...([...element.textTracks].find(({ label }) => label === 'Live')?.cues ?? [])].map(({ startTime, text }) => [startTime, text]));
+        const [[start, text]] = await until('there are cues', async () => (await cues()).length > 0 && await cues(), { seconds: 30 });
+        const second = Number(text.split(' ')[1]);
+        await until('the first one has gone and others have come', async () => {
+          const left = await cues();
+          return left.length > 2 && left.every((cue) => cue[0] > start) && left.every((cue) => Math.abs(cue[0] - start - (Number(cue[1].split(' ')[1]) - second)) < 0.1);
+        }, { seconds: 25, describe: cues });
+        assert.ok((await cues()).length <= 10);
+        await viewer.close();
+        await channel.stop();
+        rmSync(live, { recursive: true, force: true });
       });
 
       for (const [fixture, label, at, text] of [

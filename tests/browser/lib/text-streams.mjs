@@ -6,6 +6,7 @@ import path from 'node:path';
 
 export const LENGTH = 12;
 const FPS = 24;
+const LIVE_LENGTH = 30;
 const TTML = '<tt xmlns="http://www.w3.org/ns/ttml" xmlns:tts="http://www.w3.org/ns/ttml#styling"><head><layout><region xml:id="r" tts:origin="10% 10%" '
   + 'tts:extent="80% 20%"/></layout></head><body><div>BODY</div></body></tt>';
 
@@ -60,6 +61,28 @@ export function makeTextStreams(folder) {
     + '#EXT-X-STREAM-INF:BANDWIDTH=300000,CODECS="avc1.64001e",SUBTITLES="s",CLOSED-CAPTIONS="c"\nv.m3u8\n');
   writeFileSync(file('found.m3u8'), '#EXTM3U\n#EXT-X-MEDIA:TYPE=SUBTITLES,GROUP-ID="s",NAME="ffmpeg",URI="ff0_vtt.m3u8"\n#EXT-X-I-FRAME-STREAM-INF:BANDWIDTH=1000,CODECS="avc1.64001e",URI="iframes.m3u8"\n'
     + '#EXT-X-STREAM-INF:BANDWIDTH=300000,CODECS="avc1.64001e",SUBTITLES="s"\nts.m3u8\n');
+}
+
+/** Routes of `live.m3u8`, a channel of 1 s segments whose window of 6 s moves on from its first request; each second has a subtitle. */
+export function liveRoutes(folder) {
+  ffmpeg(folder, ['-f', 'lavfi', '-i', `color=c=black:s=320x180:r=${FPS}:d=${LIVE_LENGTH}`, '-c:v', 'libx264', '-preset', 'veryfast', '-bf', '0', '-g', '24',
+    '-keyint_min', '24', '-pix_fmt', 'yuv420p', '-f', 'hls', '-hls_time', '1', '-hls_list_size', '0', '-hls_segment_filename', 'l%d.ts', 'l.m3u8']);
+  let begun = null;
+  const playlist = (name) => (request, response) => {
+    begun ??= Date.now();
+    const first = Math.min(Math.floor((Date.now() - begun) / 1000), LIVE_LENGTH - 6);
+    const segments = Array.from({ length: 6 }, (_, n) => `#EXTINF:1,\n${name(first + n)}\n`).join('');
+    response.writeHead(200, { 'content-type': 'application/vnd.apple.mpegurl' }).end(`#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXT-X-MEDIA-SEQUENCE:${first}\n${segments}`);
+  };
+  return {
+    '/live.m3u8': '#EXTM3U\n#EXT-X-MEDIA:TYPE=SUBTITLES,GROUP-ID="s",NAME="Live",DEFAULT=YES,AUTOSELECT=YES,URI="live-text.m3u8"\n'
+      + '#EXT-X-STREAM-INF:BANDWIDTH=100000,CODECS="avc1.64000d",SUBTITLES="s"\nlive-video.m3u8\n',
+    '/live-video.m3u8': playlist((n) => `l${n}.ts`),
+    '/live-text.m3u8': playlist((n) => `l${n}.vtt`),
+    // By the clock of ffmpeg's transport streams, which begins at 1.4 s.
+    ...Object.fromEntries(Array.from({ length: LIVE_LENGTH }, (_, n) => [`/l${n}.vtt`, 'WEBVTT\nX-TIMESTAMP-MAP=LOCAL:00:00:00.000,MPEGTS:126000\n\n'
+      + `00:00:${String(n).padStart(2, '0')}.100 --> 00:00:${String(n).padStart(2, '0')}.900\nsecond ${n}\n`])),
+  };
 }
 
 /** Everything in a folder, as routes of a stage. */

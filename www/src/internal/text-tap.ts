@@ -10,6 +10,8 @@ type Work = (desk: TextDesk) => void;
 
 /** Captions that no playlist declares are looked for in so many appends. */
 const LOOKS = 8;
+/** Segments that wait for the desk to be loaded at most. */
+const MAX_WAITING = 64;
 const [FTYP, MOOV, EMSG, GA94] = [0x66747970, 0x6d6f6f76, 0x656d7367, 0x47413934];
 
 export class TextTap {
@@ -100,7 +102,7 @@ export class TextTap {
       return;
     }
     const desk = (this.#desk ??= this.#load());
-    desk.waiting.push(work);
+    if (desk.waiting.length < MAX_WAITING) desk.waiting.push(work);
   }
 
   #load(): { loaded: TextDesk | null; waiting: Work[] } {

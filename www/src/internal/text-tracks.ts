@@ -40,6 +40,8 @@ export class TextTracks {
   #pictures: (string | null | undefined)[] = [];
   /** Thumbnails are I-frames. */
   #decoded = false;
+  /** Width and height of images that are one thumbnail each. */
+  #size = '';
   #styled = false;
   /** Of the title: what was asked for before is not for the next. */
   #ended = new AbortController();
@@ -117,6 +119,7 @@ export class TextTracks {
       .reduce<TextSource | undefined>((least, one) => (least && bandwidth(least) <= bandwidth(one) ? least : one), undefined);
     const pictures = smallest('images') ?? smallest('iframes');
     this.#decoded = pictures?.kind === 'iframes';
+    this.#size = /^(\d+)x(\d+)$/.exec(pictures?.attributes['RESOLUTION'] ?? '')?.slice(1).join() ?? '160,90';
     if (pictures) this.#send({ type: 'text-load-thumbnails', url: pictures.url });
   }
 
@@ -193,7 +196,7 @@ export class TextTracks {
   /** Cues that ended before this are dropped: nobody can seek back to them. */
   #oldest(): number {
     const { duration, seekable } = this.#video;
-    return duration === Infinity && seekable.length > 0 ? seekable.start(0) - 10 : -Infinity;
+    return duration === Infinity && seekable.length > 0 ? seekable.start(0) : -Infinity;
   }
 
   #setDateRanges(ranges: Extract<TextEvent, { type: 'text-date-ranges' }>['ranges']): void {
@@ -232,7 +235,7 @@ export class TextTracks {
     thumbnails.forEach(({ start, end, url, tile }, index) => {
       const cue = cueOf({ start, end, id: '', settings: '', text: '' });
       if (this.#decoded) Object.defineProperty(cue, 'text', { get: () => this.#pictureNear(index) });
-      else cue.text = `${url}#xywh=${tile[2] > 0 ? tile.join() : '0,0,0,0'}`;
+      else cue.text = `${url}#xywh=${tile[2] > 0 ? tile.join() : `0,0,${this.#size}`}`;
       track.add(cue, `${start} ${url} ${tile.join()}`, this.#oldest());
     });
   }
