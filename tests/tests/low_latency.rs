@@ -52,6 +52,14 @@ fn eight_viewers_share_the_parts() {
 }
 
 #[test]
+fn twenty_viewers_with_good_uplinks_cost_the_origin_about_one_copy() {
+    let report = run(&World { uplink_bps: 5_000_000, seconds: 90.0, ..channel(20) });
+    assert_low(&report, 3.0);
+    assert!(report.offload > 0.85, "{}", text(&report));
+    assert!(report.late_origin_copies.is_some_and(|copies| copies <= 1.3), "{}", text(&report));
+}
+
+#[test]
 fn a_clock_that_is_wrong_by_a_day_does_not_matter() {
     for clock_error in [-86_400.0, 86_400.0] {
         let report = run(&World { clock_error, seconds: 30.0, ..channel(1) });

@@ -189,7 +189,7 @@ fn read_run(
         let size = next(flags & 0x200 != 0)?.unwrap_or(info.size);
         let own = next(flags & 0x400 != 0)?;
         let composition = next(flags & 0x800 != 0)?.unwrap_or(0);
-        let flags = own.or(first.filter(|_| index == 0)).unwrap_or(info.flags);
+        let flags = own.or_else(|| first.filter(|_| index == 0)).unwrap_or(info.flags);
         let at = (*data)?;
         *data = Some(at.checked_add(size as usize)?);
         samples.push(Sample { duration, size, flags, composition, at });
