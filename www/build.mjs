@@ -1,5 +1,5 @@
 // Bundles the page side into dist/. usage: node build.mjs [--pkg DIR] [--out DIR]
-// `--pkg` is where wasm-bindgen left potluck.js, transmux.js, text.js and their wasm (default: pkg/).
+// `--pkg` is where wasm-bindgen left potluck.js, transmux.js, text.js, crypto.js and their wasm (default: pkg/).
 
 import { execFileSync } from 'node:child_process';
 import { copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
@@ -13,7 +13,7 @@ const { values } = parseArgs({ options: { pkg: { type: 'string' }, out: { type: 
 const pkg = resolve(values.pkg ?? join(root, 'pkg'));
 const out = resolve(values.out ?? join(root, 'dist'));
 
-for (const name of ['potluck.js', 'potluck_bg.wasm', 'sharing_bg.wasm', 'transmux.js', 'transmux_bg.wasm', 'text.js', 'text_bg.wasm']) {
+for (const name of ['potluck.js', 'potluck_bg.wasm', 'sharing_bg.wasm', 'transmux.js', 'transmux_bg.wasm', 'text.js', 'text_bg.wasm', 'crypto.js', 'crypto_bg.wasm']) {
   if (!existsSync(join(pkg, name))) {
     console.error(`${join(pkg, name)} is missing: \`cargo xtask build\` makes it with wasm-bindgen (target web)`);
     process.exit(1);
@@ -63,13 +63,14 @@ await Promise.all([
     'potluck': 'src/public/index.ts',
     'potluck-player': 'src/internal/dressing.ts',
     'potluck-panels': 'src/controls/panels.ts',
+    'potluck-drm': 'src/internal/drm.ts',
     'embed': 'src/embed/embed-page.ts',
     'embed-client': 'src/public/embed.ts',
     'demo': 'src/demo/demo.ts',
   } }),
   build({ ...common, entryPoints: { 'potluck-worker': 'src/internal/worker.ts' }, alias: { 'potluck-wasm': join(pkg, 'potluck.js') } }),
   build({ ...common, entryPoints: { 'potluck-signatures': 'src/internal/signatures.ts' } }),
-  build({ ...common, entryPoints: { 'potluck-transmux': join(pkg, 'transmux.js') } }),
+  build({ ...common, entryPoints: { 'potluck-transmux': join(pkg, 'transmux.js'), 'potluck-crypto': join(pkg, 'crypto.js') } }),
   build({ ...common, entryPoints: { 'potluck-text': 'src/internal/text-desk.ts' }, alias: { 'potluck-text-wasm': join(pkg, 'text.js') } }),
   build({ ...common, entryPoints: { 'potluck-tracks': 'src/internal/text-tracks.ts' } }),
   build({ ...common, sourcemap: false, entryPoints: { 'demo': 'src/demo/demo.css' } }),
@@ -80,6 +81,7 @@ copyFileSync(join(pkg, 'sharing_bg.wasm'), join(out, 'potluck-sharing.wasm'));
 copyFileSync(join(pkg, 'transmux_bg.wasm'), join(out, 'potluck-transmux.wasm'));
 cpSync(join(root, 'src/lang'), join(out, 'lang'), { recursive: true });
 copyFileSync(join(pkg, 'text_bg.wasm'), join(out, 'potluck-text.wasm'));
+copyFileSync(join(pkg, 'crypto_bg.wasm'), join(out, 'potluck-crypto.wasm'));
 copyFileSync(join(root, 'src/public/embed.html'), join(out, 'embed.html'));
 copyFileSync(join(root, 'src/demo/index.html'), join(out, 'index.html'));
 

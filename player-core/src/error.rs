@@ -68,6 +68,13 @@ pub enum PlayerError {
         /// `METHOD` of `EXT-X-KEY`.
         method: String,
     },
+    /// A key that cannot be had or used. Retried by itself; not fatal.
+    Key {
+        /// Where it was asked for.
+        url: String,
+        /// What is wrong with it.
+        fault: KeyFault,
+    },
     /// The browser could not decode the stream.
     Decode {
         /// The browser's words.
@@ -98,6 +105,19 @@ pub enum PlayerError {
         /// The entry.
         url: String,
     },
+}
+
+/// What is wrong with a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyFault {
+    /// It could not be fetched at all.
+    NoAnswer,
+    /// The origin refuses it, with this HTTP status.
+    Status(u16),
+    /// It has not 16 bytes for AES-128 and samples, or not 32 for AES-256.
+    Length,
+    /// What it decrypts has no padding: it is another key, or the segment is damaged.
+    Other,
 }
 
 impl PlayerError {
@@ -146,6 +166,20 @@ impl PlayerError {
             }
             Self::UnsupportedEncryption { method } => {
                 ["this stream is encrypted with ", method, ", which is not supported", "", ""]
+            }
+            Self::Key { url, fault } => {
+                let words = match fault {
+                    KeyFault::NoAnswer => {
+                        " could not be loaded: no answer, or one that this page may not read (CORS)"
+                    }
+                    KeyFault::Status(status) => {
+                        push_decimal(&mut number, (*status).into(), 1);
+                        " could not be loaded: HTTP status "
+                    }
+                    KeyFault::Length => " has another length than its method needs",
+                    KeyFault::Other => " does not decrypt its segment, or that is damaged",
+                };
+                ["the key ", url, words, &number, ""]
             }
             Self::Decode { reason } => ["the stream could not be decoded: ", reason, "", "", ""],
             Self::SegmentEmpty { url } => ["the segment ", url, " is empty", "", ""],
@@ -197,6 +231,7 @@ impl PlayerError {
             Self::UnsupportedContainer { .. } => "unsupported-container",
             Self::Transmux { .. } => "transmux",
             Self::UnsupportedEncryption { .. } => "unsupported-encryption",
+            Self::Key { .. } => "key",
             Self::Decode { .. } => "decode",
             Self::SegmentEmpty { .. } => "segment-empty",
             Self::SegmentSpoiled { .. } => "segment-spoiled",

@@ -10,7 +10,7 @@ use std::ops::Range;
 
 use crate::config::P2pMode;
 use crate::error::PlayerError;
-use crate::hls::AttributeList;
+use crate::hls::{AttributeList, Key};
 use crate::wire::Message;
 
 /// One HTTP request of the core's. Never used twice in a session.
@@ -55,6 +55,8 @@ pub enum Input {
     SelectAudio(usize),
     /// These are the subtitles whose segments are wanted (indices into [`Event::TextSources`]); others are not.
     SelectText(Vec<usize>),
+    /// These variants can't be played any more (indices into [`Event::Variants`]): their keys are not for this display.
+    ExcludeVariants(Vec<usize>),
     /// How bytes are shared from now on.
     SetP2p(P2pMode),
     /// Upload limit in bit/s from now on, `None` for no limit.
@@ -179,13 +181,16 @@ pub enum Input {
     Tick,
 }
 
-/// How whole segments are encrypted.
+/// How segments are encrypted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cipher {
     /// AES in CBC mode with PKCS #7 padding (RFC 8216 §5.2).
     AesCbc,
     /// AES in CTR mode; the counter is the low 64 bits of the initialization vector's block.
     AesCtr,
+    /// Samples, with AES-128: SAMPLE-AES in transport streams and raw audio, Common Encryption in fragmented MP4. An
+    /// init section becomes one of clear samples.
+    Samples,
 }
 
 /// A segment as fragmented MP4, or what is complete after a part of it.
@@ -265,7 +270,7 @@ pub enum Output {
     SendPeer(ConnectionId, Message),
     /// Say which of these MIME types play (`MediaSource.isTypeSupported`): [`Input::CodecSupport`].
     CheckCodecs(Vec<String>),
-    /// Decrypt whole bytes: [`Input::Decrypted`].
+    /// Decrypt a segment or an init section: [`Input::Decrypted`].
     Decrypt {
         /// Named in the answer.
         job: JobId,
@@ -275,6 +280,8 @@ pub enum Output {
         key: Bytes,
         /// Initialization vector.
         iv: [u8; 16],
+        /// For [`Cipher::Samples`] in fragmented MP4: the init section as it came; else empty.
+        init: Bytes,
         /// The encrypted bytes.
         data: Bytes,
     },
@@ -403,6 +410,13 @@ pub enum Event {
     Timeline(TimelineInfo),
     /// The player waits for bytes, with the reason to show; `None` when it goes on.
     Waiting(Option<WaitingReason>),
+    /// Keys that only a content decryption module of the browser can have, as far as the playlists name them.
+    ModuleKeys {
+        /// Index into [`Event::Variants`] of the variant whose samples they are for; `None`: several, or audio.
+        variant: Option<usize>,
+        /// One for each key and key format.
+        keys: Vec<Key>,
+    },
     /// Something went wrong. Fatal: nothing plays until the next [`Input::Load`].
     Error {
         /// What.

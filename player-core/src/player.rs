@@ -229,6 +229,7 @@ impl Player {
             Input::SelectVariant(index) => self.select_variant(now, index),
             Input::SelectAudio(index) => self.select_audio(now, index),
             Input::SelectText(sources) => self.select_text(&sources),
+            Input::ExcludeVariants(indices) => self.exclude_variants(now, &indices),
             Input::SetP2p(mode) => self.set_p2p(now, mode),
             Input::SetUploadLimit(bps) => {
                 self.config.upload_limit_bps = bps;

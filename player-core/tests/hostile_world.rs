@@ -178,7 +178,9 @@ impl World {
                 VOD.replace("#EXT-X-MAP:URI=\"i.mp4\"\n", "").into_bytes()
             }
             (FetchKind::Playlist, 14..16) => {
-                VOD.replace("#EXTINF", "#EXT-X-KEY:METHOD=AES-128,URI=\"k\"\n#EXTINF").into_bytes()
+                let method = ["AES-128", "SAMPLE-AES"][usize::from(choice % 2)];
+                let key = format!("#EXT-X-KEY:METHOD={method},URI=\"k\"\n#EXTINF");
+                VOD.replace("#EXTINF", &key).into_bytes()
             }
             (FetchKind::Playlist, 16) => MASTER.into(),
             (FetchKind::Playlist, _) => live(u64::from(number % 40)).into(),

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use js_sys::{Array, ArrayBuffer, Reflect, Uint8Array};
 use player_core::Config;
 use player_core::config::P2pMode;
-use player_core::hls::AttributeList;
+use player_core::hls::{AttributeList, Key};
 use player_core::io::{
     AudioInfo, Cipher, DateRangeInfo, Event, Input, JobId, MediaCommand, MediaFailure, Playhead,
     TextKind, TextSegment, TextSource, TimelineInfo, Track, Transmuxed, TransmuxedInit,
@@ -127,6 +127,11 @@ pub(crate) fn task_from_js(message: &JsValue) -> Option<Task> {
             let sources: Array = fields.value("sources").dyn_into().ok()?;
             let sources = sources.iter().filter_map(|source| source.as_f64());
             Input::SelectText(sources.map(|source| source as usize).collect()).into()
+        }
+        "exclude-variants" => {
+            let indices: Array = fields.value("indices").dyn_into().ok()?;
+            let index = |index: JsValue| index.as_f64().map(|index| index as usize);
+            Input::ExcludeVariants(indices.iter().filter_map(index).collect()).into()
         }
         "p2p" => Input::SetP2p(p2p_mode(&fields.text("mode")?)?).into(),
         "upload-limit" => Input::SetUploadLimit(bits(fields.number("bps"))).into(),
@@ -314,15 +319,24 @@ pub(crate) fn decrypt_to_js(
     cipher: Cipher,
     key: &[u8],
     iv: [u8; 16],
+    init: &[u8],
     data: &[u8],
 ) -> (Object, ArrayBuffer) {
     let data = Uint8Array::from(data);
     let buffer = data.buffer();
     let object = Object::new("decrypt")
         .with("job", job.0)
-        .with("cipher", if cipher == Cipher::AesCtr { "aes-ctr" } else { "aes-cbc" })
+        .with(
+            "cipher",
+            match cipher {
+                Cipher::AesCbc => "aes-cbc",
+                Cipher::AesCtr => "aes-ctr",
+                Cipher::Samples => "samples",
+            },
+        )
         .with("key", Uint8Array::from(key))
         .with("iv", Uint8Array::from(&iv[..]))
+        .with("init", Uint8Array::from(init))
         .with("data", data);
     (object, buffer)
 }
@@ -400,6 +414,9 @@ pub(crate) fn event_to_js(event: &Event) -> Object {
             let reason = reason.map_or(JsValue::NULL, |reason| reason_name(reason).into());
             Object::new("waiting").with("reason", reason)
         }
+        Event::ModuleKeys { variant, keys } => Object::new("module-keys")
+            .with("variant", variant.map_or(-1.0, |index| index as f64))
+            .with("keys", list(keys, key)),
         Event::Error { error, fatal } => Object::new("error")
             .with("code", error.code())
             .with("message", error.message())
@@ -484,6 +501,14 @@ fn date_range(range: &DateRangeInfo) -> Object {
 
 fn attributes(list: &AttributeList) -> Object {
     list.iter().fold(Object::plain(), |object, (name, value)| object.with(name, value))
+}
+
+fn key(key: &Key) -> Object {
+    Object::plain()
+        .with("method", key.method.as_str())
+        .with("format", &key.format)
+        .with("uri", &key.uri)
+        .with("keyId", key.key_id.as_deref().unwrap_or_default())
 }
 
 fn timeline(info: &TimelineInfo) -> Object {

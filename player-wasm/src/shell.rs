@@ -319,8 +319,8 @@ impl Shell {
                 self.close_link(connection);
             }
             Output::SendPeer(connection, message) => self.send(connection, &message),
-            Output::Decrypt { job, cipher, key, iv, data } => {
-                let (message, buffer) = decrypt_to_js(job, cipher, &key, iv, &data);
+            Output::Decrypt { job, cipher, key, iv, init, data } => {
+                let (message, buffer) = decrypt_to_js(job, cipher, &key, iv, &init, &data);
                 self.post(&message, Some(&buffer));
             }
             Output::Transmux { job, track, reset, begins, ends, last, data } => {

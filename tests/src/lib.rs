@@ -1,4 +1,5 @@
-//! Potluck's checks that need more than one crate's own tests: the simulation.
+//! Potluck's checks that need more than one crate's own tests: the simulation, and streams that are encrypted for them.
 
+pub mod encrypt;
 pub mod simulation;
 pub mod transport_stream;

@@ -41,12 +41,13 @@ const SHRINK: [&str; 7] = [
 
 /// How the engine is made small. These are options of nightly compilers, which [`BOOTSTRAP`] lets a stable
 /// one take: a panic is a trap without words, nothing prints source places or `Debug`, and SHA-256 is a loop.
-const SMALL: [&str; 5] = [
+const SMALL: [&str; 6] = [
     "-Zunstable-options",
     "-Cpanic=immediate-abort",
     "-Zlocation-detail=none",
     "-Zfmt-debug=none",
     "--cfg=sha2_backend_soft=\"compact\"",
+    "--cfg=aes_backend_soft=\"compact\"",
 ];
 /// The standard library is compiled along with the engine, for size and without what it does not use.
 const SMALL_STD: [&str; 4] =
@@ -75,10 +76,11 @@ struct Part {
 }
 
 /// The engine, and what only some streams load beside it.
-const MODULES: [Module; 3] = [
+const MODULES: [Module; 4] = [
     Module { what: "the engine", library: "player_wasm", name: "potluck", part: Some(SHARING) },
     Module { what: "the transmuxer", library: "player_transmux", name: "transmux", part: None },
     Module { what: "the text reader", library: "player_text", name: "text", part: None },
+    Module { what: "decryption", library: "player_crypto", name: "crypto", part: None },
 ];
 
 /// What only viewers who share need: the core calls none of it before it is told that it can share.
@@ -195,8 +197,10 @@ fn compile(root: &Path) -> Result<(), String> {
         "player-transmux",
         "-p",
         "player-text",
+        "-p",
+        "player-crypto",
         "--features",
-        "player-transmux/wasm,player-text/wasm",
+        "player-transmux/wasm,player-text/wasm,player-crypto/wasm",
     ]);
     command.args(["--target", TARGET, "--profile", "wasm"]);
     let mut flags: Vec<String> = Vec::new();

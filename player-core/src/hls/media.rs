@@ -2,11 +2,13 @@
 //!
 //! The text is kept once. A [`Segment`] is 88 bytes: numbers, and ranges of that text.
 
+use crate::io::Cipher;
 use crate::ordered::OrderedMap;
 use std::ops::Range;
 
 use super::attributes::AttributeList;
 use super::date_range::DateRange;
+use super::parts::part_of;
 use super::url::resolve;
 use super::{Start, Warning};
 
@@ -165,10 +167,37 @@ pub struct Key {
 }
 
 impl Key {
+    /// How this player decrypts with it: an `identity` key (RFC 8216 §4.3.2.4) of a known method. `None` where only a
+    /// module of the browser can, or nobody.
+    #[must_use]
+    pub fn cipher(&self) -> Option<Cipher> {
+        if !self.format.eq_ignore_ascii_case("identity") || self.uri.is_empty() {
+            return None;
+        }
+        match self.method {
+            KeyMethod::Aes128 | KeyMethod::Aes256 => Some(Cipher::AesCbc),
+            KeyMethod::Aes256Ctr => Some(Cipher::AesCtr),
+            KeyMethod::Other(_) => None,
+            _ => Some(Cipher::Samples),
+        }
+    }
+
+    /// Whether samples encrypted with these keys, each of another format, are left to a module of the browser.
+    #[must_use]
+    pub fn are_for_module(keys: &[Self]) -> bool {
+        let sample = |key: &Self| {
+            use KeyMethod::{SampleAes, SampleAesCenc, SampleAesCtr};
+            matches!(key.method, SampleAes | SampleAesCtr | SampleAesCenc)
+        };
+        keys.iter().all(|key| key.cipher().is_none()) && keys.iter().any(sample)
+    }
+
     /// The initialization vector of a segment: the attribute, or its media sequence number (RFC 8216 §5.2).
     #[must_use]
     pub fn iv_of(&self, segment: &Segment) -> [u8; 16] {
-        self.iv.unwrap_or_else(|| u128::from(segment.sequence).to_be_bytes())
+        // A part has its segment's.
+        let sequence = part_of(segment.sequence).map_or(segment.sequence, |(sequence, _)| sequence);
+        self.iv.unwrap_or_else(|| u128::from(sequence).to_be_bytes())
     }
 }
 
@@ -368,6 +397,12 @@ impl MediaPlaylist {
     #[must_use]
     pub fn keys_of(&self, segment: &Segment) -> &[Key] {
         self.key_set(segment.keys)
+    }
+
+    /// The keys of all segments, listed and past.
+    #[must_use]
+    pub fn key_sets(&self) -> &[Vec<Key>] {
+        &self.key_sets
     }
 
     /// What the segment that is still being made needs in front of it.

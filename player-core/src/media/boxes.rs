@@ -46,6 +46,8 @@ pub(crate) struct InitTrack {
     pub(crate) video: bool,
     /// Its codec string for a MIME type (RFC 6381), empty when unknown.
     pub(crate) codec: String,
+    /// Whether its samples are encrypted.
+    pub(crate) encrypted: bool,
 }
 
 /// What an init section (`EXT-X-MAP`) says.
@@ -143,12 +145,13 @@ fn read_track(trak: &[u8]) -> Option<InitTrack> {
         _ => return None,
     };
     let stsd = child(child(child(mdia, b"minf")?, b"stbl")?, b"stsd")?;
-    let codec = boxes(stsd.get(8..)?)
-        .next()
+    let entry = boxes(stsd.get(8..)?).next();
+    let encrypted = entry.is_some_and(|(kind, _)| matches!(&kind, b"encv" | b"enca"));
+    let codec = entry
         .map(|(kind, entry)| super::codecs::sample_entry_codec(&kind, entry, video))
         .unwrap_or_default();
     let skipped = child(trak, b"edts").and_then(first_edit).unwrap_or(0).max(0);
-    Some(InitTrack { id, timescale, skipped, video, codec })
+    Some(InitTrack { id, timescale, skipped, video, codec, encrypted })
 }
 
 /// `media_time` of the first edit (ISO/IEC 14496-12 §8.6.6), which is all that browsers heed in fragmented MP4: priming
@@ -312,6 +315,7 @@ mod tests {
                 skipped: 0,
                 video: true,
                 codec: String::new(),
+                encrypted: false,
             }],
         }
     }

@@ -73,6 +73,9 @@ fn is_text(codec: &str) -> bool {
 pub(super) fn sample_entry_codec(kind: &[u8; 4], entry: &[u8], video: bool) -> String {
     // Visual sample entries have 78 bytes before their boxes, audio ones 28 (ISO/IEC 14496-12 §12.1.3, §12.2.3).
     let inner = entry.get(if video { 78 } else { 28 }..).unwrap_or_default();
+    // An encrypted one has its own type in `frma` (ISO/IEC 14496-12 §8.12.2).
+    let own = child(inner, b"sinf").and_then(|sinf| child(sinf, b"frma")?.first_chunk());
+    let kind = own.unwrap_or(kind);
     match kind {
         b"avc1" | b"avc3" => {
             let Some([_, profile, compatibility, level, ..]) = child(inner, b"avcC") else {
@@ -212,6 +215,14 @@ mod tests {
         entry.extend_from_slice(&[0, 0, 0, 12, b'a', b'v', b'c', b'C', 1, 0x64, 0, 0x1f]);
         assert_eq!(sample_entry_codec(b"avc1", &entry, true), "avc1.64001f");
         assert_eq!(sample_entry_codec(b"avc1", &entry[..80], true), "");
+    }
+
+    #[test]
+    fn an_encrypted_sample_entry_names_what_is_encrypted() {
+        let mut entry = vec![0; 78];
+        entry.extend_from_slice(b"\0\0\0\x14sinf\0\0\0\x0cfrmaavc1");
+        entry.extend_from_slice(&[0, 0, 0, 12, b'a', b'v', b'c', b'C', 1, 0x64, 0, 0x1f]);
+        assert_eq!(sample_entry_codec(b"encv", &entry, true), "avc1.64001f");
     }
 
     #[test]

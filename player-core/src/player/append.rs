@@ -11,7 +11,7 @@ use super::track::{Cursor, Doing, TrackState};
 use super::{Player, Purpose, join};
 use crate::buffer::Ranges;
 use crate::error::PlayerError;
-use crate::hls::{MediaPlaylist, Segment};
+use crate::hls::{Key, MediaPlaylist, Segment};
 use crate::io::{MediaCommand, Output, Track, Transmuxed};
 use crate::media::{self, Container};
 use crate::time::Instant;
@@ -217,7 +217,9 @@ impl Player {
         if segment.start > position + self.append_ahead(playlist) {
             return;
         }
-        if !playlist.keys_of(segment).is_empty() || playlist.init_of(segment).is_none() {
+        let keys = playlist.keys_of(segment);
+        let whole = !keys.is_empty() && !Key::are_for_module(keys);
+        if whole || playlist.init_of(segment).is_none() {
             return self.run_prepared(now, index);
         }
         self.append_as_it_comes(now, index);

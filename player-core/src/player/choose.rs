@@ -99,6 +99,26 @@ impl Player {
         }
     }
 
+    /// These variants may not be shown here: others are played.
+    pub(super) fn exclude_variants(&mut self, now: Instant, indices: &[usize]) {
+        for index in indices {
+            if let Some(variant) = self.title.variants.get_mut(*index) {
+                variant.playable = false;
+            }
+        }
+        self.manual_variant = None;
+        let Some(best) = self.preferred_variant(now) else { return };
+        let variants = self.title.variants.clone();
+        self.event(Event::Variants(variants));
+        if self.load == Load::Playing {
+            if indices.contains(&self.tracks[0].list) {
+                self.begin_switch(0, best);
+            }
+        } else if self.load == Load::Lists {
+            self.choose_tracks(now, best);
+        }
+    }
+
     pub(super) fn select_audio(&mut self, _now: Instant, index: usize) {
         let Some(place) = self.title.audio_offered.get(index).copied() else { return };
         let list = self.title.audio[place].1;

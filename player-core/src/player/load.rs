@@ -6,8 +6,10 @@ use std::time::Duration;
 use super::low_latency::without_directives;
 use super::title::{List, Title};
 use super::{Player, Purpose};
-use crate::error::PlayerError;
-use crate::hls::{self, MediaPlaylist, MultivariantPlaylist, ParseError, Playlist, RenditionKind};
+use crate::error::{KeyFault, PlayerError};
+use crate::hls::{
+    self, Key, MediaPlaylist, MultivariantPlaylist, ParseError, Playlist, RenditionKind,
+};
 use crate::io::{Event, Output, RequestId, Track, VariantInfo};
 use crate::media::{mime_type, track_codecs};
 use crate::swarm::rendition_id;
@@ -140,7 +142,10 @@ impl Player {
                 self.list_failed(now, list, unreachable(url, status), status, permanent);
             }
             Purpose::Init(key) => self.init_failed(now, key),
-            Purpose::Key(url) => self.key_failed(now, url),
+            Purpose::Key(url) => {
+                let fault = if status == 0 { KeyFault::NoAnswer } else { KeyFault::Status(status) };
+                self.key_failed(now, url, fault);
+            }
             Purpose::Text(source, sequence) => self.text_failed(now, source, sequence),
             Purpose::Hashes(url) => self.hashes_done(now, url, None),
             Purpose::Check(check) => self.check_done(now, check, None),
@@ -158,6 +163,7 @@ impl Player {
             }
         }
         self.title.init_failures.clear();
+        self.title.key_failures.clear();
     }
 
     /// Starts the loads that are due.
@@ -300,6 +306,11 @@ impl Player {
                 mime_type(Track::Main, &track_codecs(&variant.codecs, Track::Main, false))
             })
             .collect();
+        let module = |key: &&Key| Key::are_for_module(std::slice::from_ref(*key));
+        let keys: Vec<Key> = playlist.session_keys.iter().filter(module).cloned().collect();
+        if !keys.is_empty() {
+            self.event(Event::ModuleKeys { variant: None, keys });
+        }
         self.title.multivariant = Some(playlist);
         self.load = Load::Codecs;
         self.outputs.push_back(Output::CheckCodecs(mime_types));
@@ -413,6 +424,14 @@ impl Player {
         let Some(playlist) = &list.playlist else { return };
         list.reload_at = (!playlist.end_list).then(|| (list.requested_at + wait).max(now));
         let newest = playlist.segments.last().map(|segment| segment.sequence);
+        let module = |keys: &&Vec<Key>| Key::are_for_module(keys);
+        let told = playlist.key_sets().iter().rfind(module).and_then(|keys| keys.first());
+        if let Some(told) = told.filter(|key| key.uri != list.key_told) {
+            list.key_told.clone_from(&told.uri);
+            let keys = playlist.key_sets().iter().filter(module).flatten().cloned().collect();
+            let variant = Some(index).filter(|index| *index < self.title.variants.len());
+            self.outputs.push_back(Output::Event(Event::ModuleKeys { variant, keys }));
+        }
         let (id, live) = (list.id, !playlist.end_list);
         if let (Some(sequence), true, Some(swarm)) = (newest, live && changed, &mut self.swarm) {
             swarm.set_edge(crate::wire::SegmentId { rendition: id, sequence });

@@ -10,13 +10,15 @@ use super::load::backoff;
 use super::title::InitKey;
 use super::track::Placed;
 use super::{Player, Purpose, join};
-use crate::error::PlayerError;
-use crate::hls::{Key, KeyMethod};
-use crate::io::{Cipher, JobId, Output, TextSegment, Track, Transmuxed, TransmuxedInit};
+use crate::error::{KeyFault, PlayerError};
+use crate::hls::{Key, KeyMethod, MediaPlaylist};
+use crate::io::{Cipher, Event, JobId, Output, TextSegment, Track, Transmuxed, TransmuxedInit};
 use crate::media::{self, Container, InitSection};
 use crate::time::Instant;
 use crate::wire::SegmentId;
 
+/// Keys that are kept, and keys whose failures are: those of a live stream change.
+const MAX_KEYS: usize = 64;
 /// Seconds after which a 33-bit clock of 90 kHz starts again at 0 (ISO/IEC 13818-1 §2.4.3.7).
 const CLOCK_WRAP: f64 = (1_u64 << 33) as f64 / 90_000.0;
 /// A segment this far, in seconds, from where the one before it ended is there because the clock jumped; so is one that
@@ -56,8 +58,8 @@ pub(super) enum Stage {
 /// What a job was for.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Job {
-    /// Decrypt an init section.
-    Init(InitKey),
+    /// Decrypt an init section; or, when this is not empty, make it one of clear samples.
+    Init(InitKey, Bytes),
     /// Decrypt or transmux the next segment of a track.
     Segment(Track, SegmentId),
     /// Decrypt a segment of subtitles.
@@ -89,8 +91,9 @@ impl Player {
         let discontinuity = segment.discontinuity;
         let last = playlist.end_list
             && playlist.segments.last().is_some_and(|last| last.sequence == segment.sequence);
-        let key = playlist.keys_of(segment).to_vec();
-        let iv = key.first().map(|key| key.iv_of(segment));
+        let segment = *segment;
+        let keys = playlist.keys_of(&segment).to_vec();
+        let clear = keys.is_empty() || Key::are_for_module(&keys);
         let known = |prepared: &&Prepared| prepared.segment == id && prepared.part.from == offset;
         let plain = match state.prepared.as_ref().filter(known) {
             Some(Prepared { stage: Stage::Working(_), .. }) => return Ready::No,
@@ -105,21 +108,38 @@ impl Player {
         let to = stored.held_to();
         let part = Part { from: offset, to, ends: to == stored.size };
         // What is decrypted, or behind an init section of the playlist's, is taken whole.
-        let in_parts = key.is_empty() && !has_init && (waits || offset > 0);
+        let in_parts = clear && !has_init && (waits || offset > 0);
         if to <= offset || !part.ends && !in_parts {
             return Ready::No;
         }
         let data = match plain {
             Some(plain) => plain,
-            None if key.is_empty() => join(self.store.read(id, offset, to)),
+            None if clear => join(self.store.read(id, offset, to)),
             None => {
+                let Some((key, cipher, bytes)) = self.usable_key(now, &keys) else {
+                    return Ready::No;
+                };
+                let mut init = Bytes::new();
+                if let Some(place) = self.init_key(index).filter(|_| cipher == Cipher::Samples) {
+                    match self.title.inits.get(&place) {
+                        Some(found) if !found.original.is_empty() => {
+                            init = found.original.clone();
+                        }
+                        Some(_) => {
+                            // It came before the playlist said that samples are encrypted.
+                            self.title.inits.remove(&place);
+                            self.tracks[index].init = None;
+                            return Ready::No;
+                        }
+                        None => return Ready::No,
+                    }
+                }
                 let data = join(self.store.read(id, 0, to));
-                let Some((cipher, key)) = self.key_bytes(now, &key) else { return Ready::No };
-                let iv = iv.unwrap_or_default();
-                let job = self.start_job(Job::Segment(self.tracks[index].track, id));
+                let job = Job::Segment(self.tracks[index].track, id);
+                let iv = key.iv_of(&segment);
+                let job = self.decrypt(job, cipher, bytes, iv, init, data);
                 self.tracks[index].prepared =
                     Some(Prepared { segment: id, part, stage: Stage::Working(job) });
-                self.outputs.push_back(Output::Decrypt { job, cipher, key, iv, data });
                 return Ready::No;
             }
         };
@@ -157,8 +177,9 @@ impl Player {
     /// Bytes have been decrypted, or not.
     pub(super) fn decrypted(&mut self, now: Instant, job: JobId, data: Option<Bytes>) {
         match self.jobs.remove(&job) {
-            Some(Job::Init(key)) => match data {
-                Some(data) => self.init_ready(now, key, data),
+            Some(Job::Init(key, original)) => match data {
+                Some(data) if original.is_empty() => self.init_plain(now, key, data),
+                Some(data) => self.init_ready(now, key, data, original),
                 None => self.init_failed(now, key),
             },
             Some(Job::Segment(track, segment)) => {
@@ -170,7 +191,13 @@ impl Player {
                     data.map(|data| Prepared { segment, part, stage: Stage::Plain(data) });
                 if state.prepared.is_none() {
                     // Damaged bytes, or another key: both are fetched again.
-                    self.title.keys.clear();
+                    let state = self.tracks.iter().find(|state| state.track == track);
+                    let keys = state.and_then(|state| self.cursor_segment(state));
+                    let keys = keys.map(|(playlist, found)| playlist.keys_of(found));
+                    let key = keys.and_then(|keys| keys.iter().find(|key| key.cipher().is_some()));
+                    if let Some(url) = key.map(|key| key.uri.clone()) {
+                        self.key_failed(now, url, KeyFault::Other);
+                    }
                     self.segment_unusable(now, segment, Container::Unknown);
                 }
             }
@@ -216,41 +243,78 @@ impl Player {
     pub(super) fn init_done(&mut self, now: Instant, key: InitKey, body: Vec<u8>) {
         self.stats.http_bytes += body.len() as u64;
         let body = Bytes::from(body);
-        let keys = self.title.lists.iter().filter_map(|list| list.playlist.as_ref());
-        let keys = keys.flat_map(|playlist| playlist.init_sections()).find(|init| {
-            init.url == key.0
-                && init.byte_range.as_ref().map(|range| (range.start, range.end)) == key.1
-        });
-        let Some(keys) = keys.map(|init| init.keys.clone()).filter(|keys| !keys.is_empty()) else {
-            return self.init_ready(now, key, body);
-        };
-        let iv = keys.first().and_then(|key| key.iv).unwrap_or_default();
-        match self.key_bytes(now, &keys) {
-            Some((cipher, bytes)) => {
-                let job = self.start_job(Job::Init(key));
-                self.outputs.push_back(Output::Decrypt { job, cipher, key: bytes, iv, data: body });
+        let keys = self.playlists_with(&key).map(|(_, init)| init.keys.clone()).next();
+        let keys = keys.unwrap_or_default();
+        let whole = |key: &Key| matches!(key.cipher(), Some(Cipher::AesCbc | Cipher::AesCtr));
+        if keys.is_empty() || !keys.iter().any(whole) {
+            return self.init_plain(now, key, body);
+        }
+        match self.usable_key(now, &keys) {
+            Some((found, cipher, bytes)) => {
+                let iv = found.iv.unwrap_or_default();
+                self.decrypt(Job::Init(key, Bytes::new()), cipher, bytes, iv, Bytes::new(), body);
             }
             // The key is on its way: the section is asked for again once it may be there.
             None => self.init_failed(now, key),
         }
     }
 
+    /// An init section is there, decrypted if it was encrypted as a whole.
+    fn init_plain(&mut self, now: Instant, key: InitKey, body: Bytes) {
+        let samples = self.playlists_with(&key).any(|(playlist, _)| {
+            let mut keys = playlist.key_sets().iter().flatten();
+            keys.any(|key| key.cipher() == Some(Cipher::Samples))
+        });
+        if !samples {
+            return self.init_ready(now, key, body, Bytes::new());
+        }
+        // No key is needed for that.
+        let none = Bytes::from_static(&[0; 16]);
+        let job = Job::Init(key, body.clone());
+        self.decrypt(job, Cipher::Samples, none, [0; 16], Bytes::new(), body);
+    }
+
+    /// The playlists that have this init section.
+    fn playlists_with(
+        &self,
+        key: &InitKey,
+    ) -> impl Iterator<Item = (&MediaPlaylist, &crate::hls::InitSection)> {
+        self.title.lists.iter().filter_map(move |list| {
+            let playlist = list.playlist.as_ref()?;
+            let init = playlist.init_sections().iter().find(|init| {
+                init.url == key.0
+                    && init.byte_range.as_ref().map(|range| (range.start, range.end)) == key.1
+            })?;
+            Some((playlist, init))
+        })
+    }
+
     /// A key has come.
     pub(super) fn key_done(&mut self, now: Instant, url: String, body: Vec<u8>) {
         self.title.key_requests.retain(|known| *known != url);
-        if body.len() != 16 && body.len() != 32 {
-            return self.key_failed(now, url);
+        if !matches!(body.len(), 16 | 32) {
+            return self.key_failed(now, url, KeyFault::Length);
+        }
+        if self.title.keys.len() >= MAX_KEYS {
+            self.title.keys.clear();
         }
         self.title.keys.insert(url, Bytes::from(body));
         // Init sections that waited for it need wait no longer.
         self.title.init_failures.clear();
     }
 
-    /// A key could not be had.
-    pub(super) fn key_failed(&mut self, now: Instant, url: String) {
+    /// A key could not be had, or used.
+    pub(super) fn key_failed(&mut self, now: Instant, url: String, fault: KeyFault) {
+        self.title.keys.remove(&url);
         self.title.key_requests.retain(|known| *known != url);
         let failures = self.title.key_failures.get(&url).map_or(0, |(_, failures)| *failures) + 1;
-        self.title.key_failures.insert(url, (now + backoff(failures), failures));
+        if self.title.key_failures.len() >= MAX_KEYS {
+            self.title.key_failures.clear();
+        }
+        self.title.key_failures.insert(url.clone(), (now + backoff(failures), failures));
+        if failures == 1 {
+            self.warn(PlayerError::Key { url, fault });
+        }
     }
 
     /// Where the transmuxed segment at a track's cursor goes, whose first sample is shown at `first` of its own timeline.
@@ -296,7 +360,7 @@ impl Player {
         (!known).then(|| init.clone())
     }
 
-    fn init_ready(&mut self, now: Instant, key: InitKey, body: Bytes) {
+    fn init_ready(&mut self, now: Instant, key: InitKey, body: Bytes, original: Bytes) {
         let body = media::without_empty_edits(body);
         self.title.init_requests.remove(&key);
         let Some(section) = media::read_init(&body) else {
@@ -308,7 +372,11 @@ impl Player {
             return self.fail(now, PlayerError::UnsupportedContainer { container });
         };
         self.know_codecs(&key, &section);
-        self.title.inits.insert(key, super::title::Init { data: body, section });
+        if section.tracks.iter().any(|track| track.encrypted) {
+            // Not every playlist tells; and the browser itself may say nothing.
+            self.event(Event::ModuleKeys { variant: None, keys: Vec::new() });
+        }
+        self.title.inits.insert(key, super::title::Init { data: body, original, section });
         self.open_tracks();
     }
 
@@ -322,31 +390,47 @@ impl Player {
     }
 
     /// The first key that this player can use, once its bytes are there.
-    pub(super) fn key_bytes(&mut self, now: Instant, keys: &[Key]) -> Option<(Cipher, Bytes)> {
-        let cipher = |key: &Key| match key.method {
-            _ if !key.format.eq_ignore_ascii_case("identity") || key.uri.is_empty() => None,
-            KeyMethod::Aes128 | KeyMethod::Aes256 => Some(Cipher::AesCbc),
-            KeyMethod::Aes256Ctr => Some(Cipher::AesCtr),
-            _ => None,
-        };
-        let Some((key, cipher)) = keys.iter().find_map(|key| Some((key, cipher(key)?))) else {
+    pub(super) fn usable_key(
+        &mut self,
+        now: Instant,
+        keys: &[Key],
+    ) -> Option<(Key, Cipher, Bytes)> {
+        let Some((key, cipher)) = keys.iter().find_map(|key| Some((key, key.cipher()?))) else {
             let method =
                 keys.first().map_or("an unknown method", |key| key.method.as_str()).to_owned();
             self.fail(now, PlayerError::UnsupportedEncryption { method });
             return None;
         };
-        let url = key.uri.clone();
-        if let Some(bytes) = self.title.keys.get(&url) {
-            return Some((cipher, bytes.clone()));
+        let url = &key.uri;
+        if let Some(bytes) = self.title.keys.get(url) {
+            let long = matches!(key.method, KeyMethod::Aes256 | KeyMethod::Aes256Ctr);
+            if bytes.len() == if long { 32 } else { 16 } {
+                return Some((key.clone(), cipher, bytes.clone()));
+            }
+            self.key_failed(now, url.clone(), KeyFault::Length);
         }
-        let waits = self.title.key_failures.get(&url).map(|(at, _)| *at).filter(|at| *at > now);
+        let waits = self.title.key_failures.get(url).map(|(at, _)| *at).filter(|at| *at > now);
         if let Some(at) = waits {
             self.wake_at(at);
-        } else if !self.title.key_requests.contains(&url) {
+        } else if !self.title.key_requests.contains(url) {
             self.title.key_requests.push(url.clone());
-            self.fetch_document(now, Purpose::Key(url.clone()), url, None);
+            self.fetch_document(now, Purpose::Key(url.clone()), url.clone(), None);
         }
         None
+    }
+
+    pub(super) fn decrypt(
+        &mut self,
+        job: Job,
+        cipher: Cipher,
+        key: Bytes,
+        iv: [u8; 16],
+        init: Bytes,
+        data: Bytes,
+    ) -> JobId {
+        let job = self.start_job(job);
+        self.outputs.push_back(Output::Decrypt { job, cipher, key, iv, init, data });
+        job
     }
 
     pub(super) fn start_job(&mut self, job: Job) -> JobId {

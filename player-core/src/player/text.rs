@@ -183,7 +183,7 @@ impl Player {
             self.text.feeds[index].init = Some((init, None));
         } else if !keys.is_empty() {
             // The key first: then the segment can be decrypted when it comes.
-            self.key_bytes(now, &keys)?;
+            self.usable_key(now, &keys)?;
         }
         self.text.feeds[index].busy = true;
         let (url, range, sequence) = request;
@@ -248,10 +248,9 @@ impl Player {
         let found = TextSegment { source, start, end, offset, init, data };
         if keys.is_empty() {
             self.outputs.push_back(Output::Text(found));
-        } else if let Some((cipher, key)) = self.key_bytes(now, &keys) {
+        } else if let Some((_, cipher, key)) = self.usable_key(now, &keys) {
             let data = found.data.clone();
-            let job = self.start_job(Job::Text(found));
-            self.outputs.push_back(Output::Decrypt { job, cipher, key, iv, data });
+            self.decrypt(Job::Text(found), cipher, key, iv, Bytes::new(), data);
         }
     }
 

@@ -19,7 +19,10 @@ pub(super) type InitKey = (String, Option<(u64, u64)>);
 /// An init section's bytes, and what they say.
 #[derive(Debug, Clone)]
 pub(super) struct Init {
+    /// As the browser gets it.
     pub(super) data: Bytes,
+    /// As it came, before it became one of clear samples; empty otherwise.
+    pub(super) original: Bytes,
     pub(super) section: InitSection,
 }
 
@@ -58,6 +61,8 @@ pub(super) struct List {
     pub(super) low_latency: bool,
     /// Segments below this media sequence number need not be looked at to be put together of parts.
     pub(super) assembled: u64,
+    /// URI of the newest key that the page was told of.
+    pub(super) key_told: String,
 }
 
 impl List {
@@ -79,6 +84,7 @@ impl List {
             failures: 0,
             failed_status: 0,
             unchanged: false,
+            key_told: String::new(),
         }
     }
 

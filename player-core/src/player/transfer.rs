@@ -470,7 +470,7 @@ impl Player {
             Purpose::Main => self.fail(now, error),
             Purpose::List(list) => self.list_failed(now, list, error, 400, true),
             Purpose::Init(key) => self.init_failed(now, key),
-            Purpose::Key(url) => self.key_failed(now, url),
+            Purpose::Key(url) => self.key_failed(now, url, crate::error::KeyFault::NoAnswer),
             Purpose::Text(source, sequence) => self.text_failed(now, source, sequence),
             Purpose::Hashes(url) => self.hashes_done(now, url, None),
             Purpose::Check(check) => self.check_done(now, check, None),

@@ -33,23 +33,23 @@ const FIREFOX_PREFS = {
   'network.connectivity-service.enabled': false,
 };
 
-/** `args` are added to the command line. */
-export async function chromium({ args = [] } = {}) {
+/** `args` are added to the command line; `insecure` is a name for this machine whose pages are no secure contexts. */
+export async function chromium({ args = [], insecure = null } = {}) {
   return await puppeteer.launch({
     browser: 'chrome',
     executablePath: program('CHROMIUM', CHROMIUM_NAMES),
     headless: true,
-    args: [...CHROMIUM_ARGS, ...args],
+    args: [...CHROMIUM_ARGS, ...(insecure ? [`--host-resolver-rules=MAP ${insecure} 127.0.0.1`] : []), ...args],
     protocolTimeout: 60_000,
   });
 }
 
-export async function firefox() {
+export async function firefox({ insecure = null } = {}) {
   return await puppeteer.launch({
     browser: 'firefox',
     executablePath: program('FIREFOX', FIREFOX_NAMES),
     headless: true,
-    extraPrefsFirefox: FIREFOX_PREFS,
+    extraPrefsFirefox: { ...FIREFOX_PREFS, ...(insecure && { 'network.dns.localDomains': insecure }) },
     protocolTimeout: 60_000,
   });
 }

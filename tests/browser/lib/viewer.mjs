@@ -37,7 +37,7 @@ export class Viewer {
   }
 
   /** Puts a new <potluck-video> on the page, in place of what was there; it plays by itself. `script` is where `potluck.js` is. */
-  async add({ src, trackers = '', attributes = {}, tuning = {}, start = 0, script = '/potluck.js' }) {
+  async add({ src, trackers = '', attributes = {}, properties = {}, tuning = {}, start = 0, script = '/potluck.js' }) {
     await this.#call(async (options) => {
       await import(new URL(options.script, location.href).href);
       const element = document.createElement('potluck-video');
@@ -46,10 +46,11 @@ export class Viewer {
       if (options.trackers !== '') attributes.trackers = options.trackers;
       for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
       element.tuning = options.tuning;
+      Object.assign(element, options.properties);
       if (options.start > 0) element.currentTime = options.start;
       document.body.replaceChildren(element);
       if (options.src !== '') element.setAttribute('src', options.src);
-    }, { src, trackers, attributes, tuning, start, script });
+    }, { src, trackers, attributes, properties, tuning, start, script });
     await this.adopt(() => document.querySelector('potluck-video'));
   }
 

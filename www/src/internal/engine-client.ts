@@ -1,15 +1,17 @@
 // The page's half of the engine: owns the worker, routes messages, brings the media source to the element, reports the playhead.
 
 import { compileWasm, describe } from './compile-wasm.js';
+import type { Drm } from './drm.js';
+import type { DrmConfiguration } from './drm-options.js';
 import { MediaSink, isMediaCommand, needsManagedSource } from './media-sink.js';
 import { PlayheadReporter } from './playhead.js';
-import type { EngineConfig, MediaCommand, ToPage, ToWorker } from './protocol.js';
+import type { EngineConfig, MediaCommand, ToPage, ToWorker, VariantInfo } from './protocol.js';
 import { RtcBridge } from './rtc-bridge.js';
 import type { StartMessage } from './worker.js';
 
 /** What the element is told; the rest is answered here. */
 export type EngineEvent =
-  | Exclude<ToPage, MediaCommand | { connection: number } | { type: 'ready' | 'failed' | 'media-source' }>
+  | Exclude<ToPage, MediaCommand | { connection: number } | { type: 'ready' | 'failed' | 'media-source' | 'module-keys' }>
   /** The worker or the wasm did not start: `started` false; or broke down later. Nothing more comes. */
   | { type: 'stopped'; started: boolean; message: string };
 
@@ -18,6 +20,8 @@ export interface EngineClientOptions {
   config: EngineConfig;
   /** Asked for each new connection. */
   rtcConfiguration: () => RTCConfiguration;
+  /** Where licences come from; asked for once a stream needs some. */
+  drm: () => DrmConfiguration | null;
   onEvent: (event: EngineEvent) => void;
 }
 
@@ -45,18 +49,23 @@ function moduleOf(url: string): Promise<WebAssembly.Module | null> {
 export class EngineClient {
   readonly #video: HTMLVideoElement;
   readonly #onEvent: (event: EngineEvent) => void;
+  readonly #configuration: () => DrmConfiguration | null;
   readonly #bridge: RtcBridge;
   readonly #sink: MediaSink;
   #worker: Worker | null = null;
   #workerBlobUrl: string | null = null;
   #reporter: PlayheadReporter | null = null;
   #objectUrl: string | null = null;
+  #drm: Promise<Drm> | null = null;
+  #variants: VariantInfo[] = [];
+  #variant = 0;
   #started = false;
   #stopped = false;
 
   constructor(options: EngineClientOptions) {
     this.#video = options.video;
     this.#onEvent = options.onEvent;
+    this.#configuration = options.drm;
     this.#bridge = new RtcBridge(this.#post, options.rtcConfiguration);
     this.#sink = new MediaSink(this.#post, (source) => {
       this.#attachOnPage(source);
@@ -64,6 +73,7 @@ export class EngineClient {
     addEventListener('online', this.#onOnline);
     addEventListener('offline', this.#onOnline);
     addEventListener('pagehide', this.#onPageHide);
+    this.#video.addEventListener('encrypted', this.#onEncrypted);
     // The module travels while the worker's script does.
     const module = moduleOf(engineUrls.wasm);
     try {
@@ -108,6 +118,7 @@ export class EngineClient {
     removeEventListener('online', this.#onOnline);
     removeEventListener('offline', this.#onOnline);
     removeEventListener('pagehide', this.#onPageHide);
+    this.#video.removeEventListener('encrypted', this.#onEncrypted);
     this.#reporter?.stop();
     this.#sink.close();
     this.#detach();
@@ -158,9 +169,43 @@ export class EngineClient {
       this.#attach(() => {
         this.#video.srcObject = message.handle as unknown as MediaProvider;
       });
+    } else if (message.type === 'module-keys') {
+      this.#protect((drm) => {
+        drm.offer(message.variant, message.keys);
+      });
     } else {
+      if (message.type === 'variants') this.#variants = message.variants;
+      else if (message.type === 'variant-selected') this.#variant = message.index;
       this.#onEvent(message);
     }
+  }
+
+  /** Loads what deals with content decryption modules; most pages never need it. */
+  #protect(give: (drm: Drm) => void): void {
+    const fatal = (code: string, message: string): void => {
+      this.#post({ type: 'unload' });
+      this.#onEvent({ type: 'error', code, message, fatal: true });
+    };
+    this.#drm ??= import(new URL('./potluck-drm.js', import.meta.url).href).then((module: typeof import('./drm.js')) => new module.Drm({
+      video: this.#video,
+      configuration: this.#configuration(),
+      variants: () => this.#variants,
+      variant: () => this.#variant,
+      exclude: (indices) => {
+        this.#post({ type: 'exclude-variants', indices });
+      },
+      fail: fatal,
+      warn: (code, message) => {
+        this.#onEvent({ type: 'error', code, message, fatal: false });
+      },
+    }));
+    const drm = this.#drm;
+    drm.then((loaded) => {
+      if (this.#drm === drm) give(loaded);
+      else loaded.close();
+    }, (cause: unknown) => {
+      if (this.#drm === drm) fatal('key-system', `the script that decrypts this stream could not be loaded: ${describe(cause)}`);
+    });
   }
 
   #attachOnPage(source: MediaSource): void {
@@ -185,6 +230,10 @@ export class EngineClient {
 
   /** Takes the media source from the element, and leaves an element without any alone: it may wait to play. */
   #detach(): void {
+    void this.#drm?.then((drm) => {
+      drm.close();
+    }).catch(ignore);
+    this.#drm = null;
     if (this.#clear()) this.#video.load();
   }
 
@@ -210,6 +259,12 @@ export class EngineClient {
 
   readonly #post = (message: ToWorker, transfer: Transferable[] = []): void => {
     if (!this.#stopped) this.#worker?.postMessage(message, transfer);
+  };
+
+  readonly #onEncrypted = ({ initDataType, initData }: MediaEncryptedEvent): void => {
+    this.#protect((drm) => {
+      drm.encrypted(initDataType, initData);
+    });
   };
 
   readonly #onOnline = (): void => {

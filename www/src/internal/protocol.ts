@@ -41,6 +41,8 @@ export type ToWorker =
   | { type: 'select-text'; sources: number[] }
   /** For the text desk in the worker. */
   | TextRequest
+  /** Their keys may not be used with this display: others are played. Indices into `variants`. */
+  | { type: 'exclude-variants'; indices: number[] }
   | { type: 'p2p'; mode: P2pMode }
   | { type: 'upload-limit'; bps: number | null }
   | { type: 'online'; online: boolean }
@@ -73,8 +75,10 @@ export type MediaAnswer =
 
 /** Engine → workshop (workshop.ts, in the worker): work on bytes that the engine leaves to the browser or to a module of its own. */
 export type Job =
-  /** AES in CBC mode with PKCS #7 padding, or in CTR mode with a counter of 64 bits; `key` has 16 or 32 bytes. Answered by `decrypted`. */
-  | { type: 'decrypt'; job: number; cipher: 'aes-cbc' | 'aes-ctr'; key: Uint8Array<ArrayBuffer>; iv: Uint8Array<ArrayBuffer>; data: Uint8Array<ArrayBuffer> }
+  /** AES in CBC mode with PKCS #7 padding, or in CTR mode with a counter of 64 bits; `key` has 16 or 32 bytes. Or samples: SAMPLE-AES in
+   * transport streams and raw audio, Common Encryption in fragmented MP4, whose init section as it came is `init`. Answered by `decrypted`. */
+  | { type: 'decrypt'; job: number; cipher: 'aes-cbc' | 'aes-ctr' | 'samples'; key: Uint8Array<ArrayBuffer>; iv: Uint8Array<ArrayBuffer>;
+    init: Uint8Array<ArrayBuffer>; data: Uint8Array<ArrayBuffer> }
   /** A segment, MPEG-2 TS or raw audio, or the next part of one, into fragmented MP4. The segments of a track come in order; `reset`: this one
    * does not follow the one before; `begins`, `ends`: the segment does so with these bytes; `last`: no segment follows. Answered by
    * `transmuxed`. */
@@ -137,6 +141,8 @@ export type ToPage =
   | ({ type: 'timeline' } & TimelineInfo)
   /** null: playback goes on. */
   | { type: 'waiting'; reason: WaitingReason | null }
+  /** Keys that only a content decryption module can have (drm.ts). `variant`: index into `variants`; -1: several, or audio. */
+  | { type: 'module-keys'; variant: number; keys: ModuleKey[] }
   | { type: 'error'; code: string; message: string; fatal: boolean }
   /** Once a second while something is loaded. */
   | { type: 'stats'; stats: EngineStats };
@@ -152,6 +158,18 @@ export interface VariantInfo {
   frameRate: number;
   codecs: string;
   playable: boolean;
+}
+
+/** `EXT-X-KEY` or `EXT-X-SESSION-KEY`. */
+export interface ModuleKey {
+  /** `METHOD`. */
+  method: string;
+  /** `KEYFORMAT`. */
+  format: string;
+  /** Absolute; often a `data:` URL with a `pssh` box. */
+  uri: string;
+  /** `KEYID` in hexadecimal, mostly empty. */
+  keyId: string;
 }
 
 export interface AudioInfo {

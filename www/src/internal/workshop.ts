@@ -1,7 +1,8 @@
-// Work on bytes that the engine leaves to others: decryption to the browser, transmuxing to a wasm module that only streams which need it
-// load.
+// Work on bytes that the engine leaves to others: decryption of whole segments to the browser, that of samples and transmuxing to wasm
+// modules that only streams which need them load.
 
 import type { Transmuxer } from 'potluck-transmux';
+import type { decrypt } from 'potluck-crypto';
 import { describe } from './compile-wasm.js';
 import type { Job, JobAnswer, Track } from './protocol.js';
 
@@ -10,6 +11,10 @@ type TransmuxJob = Extract<Job, { type: 'transmux' }>;
 type VerifyJob = Extract<Job, { type: 'verify' }>;
 type SignatureModule = typeof import('./signatures.js');
 type TransmuxModule = typeof import('potluck-transmux');
+type CryptoModule = typeof import('potluck-crypto');
+
+/** A module that could not be loaded is asked for again after so many ms. */
+const RETRY_MS = 2000;
 
 export function isJob(message: { type: string }): message is Job {
   return message.type === 'decrypt' || message.type === 'transmux' || message.type === 'verify';
@@ -21,6 +26,7 @@ export class Workshop {
   readonly #fail: (code: string, message: string) => void;
   readonly #transmuxers = new Map<Track, Transmuxer>();
   #module: Promise<TransmuxModule> | null = null;
+  #decryptor: Promise<typeof decrypt> | null = null;
   /** Segments of a track are transmuxed one after the other. */
   #queue: Promise<void> = Promise.resolve();
 
@@ -36,20 +42,19 @@ export class Workshop {
     else this.#queue = this.#queue.then(() => this.#transmux(job));
   }
 
-  async #decrypt({ job, cipher, key, iv, data }: DecryptJob): Promise<void> {
-    // Only pages from https:// or localhost have it.
-    if (!globalThis.isSecureContext) {
-      this.#fail('unsupported-encryption', 'this stream is encrypted, which browsers can decrypt only on pages served by https');
-      return;
-    }
+  async #decrypt(task: DecryptJob): Promise<void> {
+    const { job, cipher, key, iv, init, data } = task;
     let plain: Uint8Array | null = null;
     try {
-      const algorithm = cipher === 'aes-ctr' ? { name: 'AES-CTR', counter: iv, length: 64 } : { name: 'AES-CBC', iv };
-      const imported = await crypto.subtle.importKey('raw', key, algorithm.name, false, ['decrypt']);
-      plain = new Uint8Array(await crypto.subtle.decrypt(algorithm, imported, data));
-    } catch {
-      // Damaged bytes or the wrong key: the engine fetches both again.
+      // Only pages from https:// or localhost have WebCrypto, and it knows nothing of samples.
+      plain = cipher === 'samples' || !globalThis.isSecureContext
+        ? ((await this.#loadDecryptor())(cipher, key, iv, init, data) ?? null)
+        : await whole(task);
+    } catch (cause) {
+      this.#fail('unsupported-encryption', `this stream is encrypted in a way that is not supported: ${describe(cause)}`);
+      return;
     }
+    // Null for damaged bytes or the wrong key: the engine fetches both again.
     this.#answer({ type: 'decrypted', job, data: plain });
   }
 
@@ -82,8 +87,17 @@ export class Workshop {
     this.#answer(answer);
   }
 
+  /** Waits for the network if need be: a stream that cannot be decrypted cannot go on. */
+  #loadDecryptor(): Promise<typeof decrypt> {
+    const attempt = (): Promise<typeof decrypt> => load<CryptoModule>('potluck-crypto').then((module) => module.decrypt, async () => {
+      await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+      return await attempt();
+    });
+    return (this.#decryptor ??= attempt());
+  }
+
   #load(): Promise<TransmuxModule> {
-    this.#module ??= load().catch((cause: unknown) => {
+    this.#module ??= load<TransmuxModule>('potluck-transmux').catch((cause: unknown) => {
       // The next segment tries again: the network may be back.
       this.#module = null;
       throw cause;
@@ -97,8 +111,19 @@ function takesBareMp3(): boolean {
   return 'MediaSource' in globalThis && !MediaSource.isTypeSupported('audio/mp4; codecs="mp3"') && MediaSource.isTypeSupported('audio/mpeg');
 }
 
-async function load(): Promise<TransmuxModule> {
-  const module = (await import(new URL('potluck-transmux.js', import.meta.url).href)) as TransmuxModule;
-  await module.default({ module_or_path: new URL('potluck-transmux.wasm', import.meta.url) });
+async function load<M extends TransmuxModule | CryptoModule>(name: string): Promise<M> {
+  const module = (await import(new URL(`${name}.js`, import.meta.url).href)) as M;
+  await module.default({ module_or_path: new URL(`${name}.wasm`, import.meta.url) });
   return module;
+}
+
+/** A whole segment, by WebCrypto. */
+async function whole({ cipher, key, iv, data }: DecryptJob): Promise<Uint8Array | null> {
+  const algorithm = cipher === 'aes-ctr' ? { name: 'AES-CTR', counter: iv, length: 64 } : { name: 'AES-CBC', iv };
+  try {
+    const imported = await crypto.subtle.importKey('raw', key, algorithm.name, false, ['decrypt']);
+    return new Uint8Array(await crypto.subtle.decrypt(algorithm, imported, data));
+  } catch {
+    return null;
+  }
 }

@@ -2,6 +2,7 @@
 
 import { CustomVideoElement } from 'custom-media-element';
 import { MediaTracksMixin } from 'media-tracks';
+import type { DrmConfiguration, DrmSystem } from '../internal/drm-options.js';
 import { EngineClient, type EngineEvent, engineUrls } from '../internal/engine-client.js';
 import { mediaSourceClass } from '../internal/media-sink.js';
 import { OPTION_ATTRIBUTES, type Options, type P2pAttribute, readOptions } from '../internal/options.js';
@@ -14,7 +15,7 @@ import type { TextTracks } from '../internal/text-tracks.js';
 import { timeRange } from '../internal/time-ranges.js';
 
 export { PotluckError };
-export type { EngineStats, P2pAttribute, PotluckWarning, WaitingReason };
+export type { DrmConfiguration, DrmSystem, EngineStats, P2pAttribute, PotluckWarning, WaitingReason };
 
 /** `live`, `on-demand`, or `unknown` until the playlist has come. */
 export type StreamType = 'live' | 'on-demand' | 'unknown';
@@ -86,6 +87,7 @@ export class PotluckVideo extends Base {
   #timeline: TimelineInfo | null = null;
   #waitingReason: WaitingReason | null = null;
   #tuning: Record<string, number> = {};
+  #drm: DrmConfiguration | null = null;
   #lastRecovery = -Infinity;
 
   // What a media element has, where the engine knows better than the <video>.
@@ -239,6 +241,15 @@ export class PotluckVideo extends Base {
     this.#setOrRemove('consent', value);
   }
 
+  /** Where licences of encrypted streams come from, by key system; counts from the next load on. */
+  get drm(): DrmConfiguration | null {
+    return this.#drm;
+  }
+
+  set drm(configuration: DrmConfiguration | null) {
+    this.#drm = configuration;
+  }
+
   /** The engine's own options by their names, for tests and tuning; not a promise. */
   get tuning(): Record<string, number> {
     return this.#tuning;
@@ -267,7 +278,7 @@ export class PotluckVideo extends Base {
 
   override connectedCallback(): void {
     super.connectedCallback();
-    for (const name of ['trackers', 'swarm', 'hashes', 'publisherKey', 'iceServers', 'p2p', 'uploadLimit', 'consent', 'tuning'] as const) this.#upgrade(name);
+    for (const name of ['trackers', 'swarm', 'hashes', 'publisherKey', 'iceServers', 'p2p', 'uploadLimit', 'consent', 'drm', 'tuning'] as const) this.#upgrade(name);
     this.#schedule();
   }
 
@@ -374,6 +385,7 @@ export class PotluckVideo extends Base {
         const { iceServers, relayOnly } = this.#readOptions();
         return { iceServers, iceTransportPolicy: relayOnly ? 'relay' : 'all' };
       },
+      drm: () => this.#drm,
       onEvent: (event) => {
         if (this.#session?.client === client) this.#onEngine(event);
       },
@@ -583,7 +595,7 @@ export class PotluckVideo extends Base {
   }
 
   /** A property that was set before the element was defined hides the accessor. */
-  #upgrade(name: 'trackers' | 'swarm' | 'hashes' | 'publisherKey' | 'iceServers' | 'p2p' | 'uploadLimit' | 'consent' | 'tuning'): void {
+  #upgrade(name: 'trackers' | 'swarm' | 'hashes' | 'publisherKey' | 'iceServers' | 'p2p' | 'uploadLimit' | 'consent' | 'drm' | 'tuning'): void {
     const own = Object.getOwnPropertyDescriptor(this, name);
     if (!own) return;
     Reflect.deleteProperty(this, name);
