@@ -140,6 +140,7 @@ impl Player {
                 continue;
             }
             match discovery {
+                _ if self.is_for_origin(want.id) => self.fetch_directly(now, want, &wants),
                 Discovery::Alone => self.fetch_directly(now, want, &wants),
                 Discovery::Pending => _ = self.fetch_if_due(now, want, missing),
                 Discovery::Ready => {
@@ -416,7 +417,7 @@ impl Player {
         };
         // Of what plays while it arrives only the blocks that are due first: peers may bring the others in time.
         let mut end = u16::MAX;
-        if want.begun {
+        if want.begun && self.may_begin(want.id) {
             let (count, next) = held.map_or_else(
                 || (want.estimate.div_ceil(BLOCK_BYTES.into()) as f64, 0),
                 |held| (f64::from(held.held.len()), held.first_missing()),

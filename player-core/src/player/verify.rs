@@ -303,6 +303,23 @@ impl Player {
         }
     }
 
+    /// Whether a segment's beginning can be appended before the rest is there.
+    pub(super) fn may_begin(&self, id: SegmentId) -> bool {
+        if let Some(stored) = self.store.segment(id) {
+            return stored.listed || matches!(stored.proof, Proof::None | Proof::Awaited);
+        }
+        let Some((list, segment)) = self.title.find(id) else { return true };
+        let Some(playlist) = &self.title.lists[list].playlist else { return true };
+        playlist.hash_text(segment).is_empty()
+            && playlist.hashes_url.is_none()
+            && self.config.hashes.is_none()
+    }
+
+    /// Whether the origin has to bring a segment, whoever has it: some peer sent it wrong, and it cannot be told which.
+    pub(super) fn is_for_origin(&self, id: SegmentId) -> bool {
+        self.store.segment(id).is_some_and(|stored| !stored.suspects.is_empty())
+    }
+
     /// The segment of the origin is not what it should be.
     #[inline(never)]
     pub(super) fn origin_spoiled(&mut self, now: Instant, id: SegmentId) {

@@ -67,8 +67,8 @@ impl Pollution {
     }
 }
 
-/// Wrong pieces that a victim gets of one liar until it is banned: two blocks of them.
-const PATIENCE: u32 = 8;
+/// Wrong pieces that a victim gets of one liar until it is banned: two blocks of them, and what was on its way then.
+const PATIENCE: u32 = 16;
 
 /// Who sent wrong bytes to whom: the first time and the last, in µs, and how often.
 #[derive(Debug, Default)]
@@ -81,7 +81,7 @@ impl Lies {
         (pair.1, pair.2) = (now, pair.2 + 1);
     }
 
-    /// Pairs of liar and victim; those in which more than two blocks of lies got through, the last more than 10 s after
+    /// Pairs of liar and victim; those in which more lies than it takes got through, the last more than 10 s after
     /// the first; the most pieces of lies that one victim got of one liar.
     ///
     /// Whoever sends one wrong block and is not asked again, because it has nothing that is wanted, is not late.
