@@ -5,7 +5,7 @@ use std::fmt;
 use crate::text::push_decimal;
 
 /// What the page is told. Each message says what is wrong; [`PlayerError::code`] names it for programs.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum PlayerError {
     /// The playlist's body has no bytes.
     PlaylistEmpty {
@@ -99,6 +99,15 @@ pub enum PlayerError {
     HashesUnusable {
         /// Where it was asked for.
         url: String,
+    },
+    /// A segment that neither the origin nor a peer nor another variant has: playback goes on behind it. Not fatal.
+    SegmentLost {
+        /// Where it was asked for.
+        url: String,
+        /// Where the gap begins on the media timeline, in seconds.
+        start: f64,
+        /// How long the segment would have been, in seconds.
+        duration: f64,
     },
     /// A `trackers` entry is not a `ws:` or `wss:` URL. Playback goes on by HTTP.
     TrackerUrl {
@@ -205,6 +214,12 @@ impl PlayerError {
                 "",
                 "",
             ],
+            Self::SegmentLost { url, start, duration } => {
+                push_decimal(&mut number, duration.clamp(0.0, 1e9).round() as u64, 1);
+                number.push_str(" s at ");
+                push_decimal(&mut number, start.clamp(0.0, 1e9) as u64, 1);
+                ["the segment ", url, " could not be had: ", &number, " s are left out"]
+            }
             Self::TrackerUrl { url } => [
                 "\"",
                 url,
@@ -237,6 +252,7 @@ impl PlayerError {
             Self::SegmentSpoiled { .. } => "segment-spoiled",
             Self::HashUnsigned { .. } => "hash-unsigned",
             Self::HashesUnusable { .. } => "hashes-unusable",
+            Self::SegmentLost { .. } => "segment-lost",
             Self::TrackerUrl { .. } => "tracker-url",
         }
     }

@@ -25,10 +25,12 @@ mod player;
 pub mod proof;
 mod queue;
 pub mod stats;
+mod steering;
 mod store;
 pub mod swarm;
 pub mod text;
 pub mod time;
+pub mod trace;
 pub mod tracker;
 pub mod wire;
 

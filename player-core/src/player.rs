@@ -5,7 +5,9 @@ mod choose;
 mod latency;
 mod load;
 mod low_latency;
+mod pathway;
 mod prepare;
+mod recover;
 mod report;
 mod schedule;
 mod share;
@@ -34,6 +36,7 @@ use crate::stats::Stats;
 use crate::store::Store;
 use crate::swarm::{Reputation, Swarm};
 use crate::time::Instant;
+use crate::trace::{Cause, Remedy, Trace};
 use crate::tracker::Signaling;
 use crate::wire::PeerId;
 
@@ -62,6 +65,8 @@ enum Purpose {
     Hashes(String),
     /// A part of a block, to compare a peer's with.
     Check(verify::Check),
+    /// The steering manifest.
+    Steering,
 }
 
 /// A request other than a segment's: its body is needed whole.
@@ -93,7 +98,18 @@ pub struct Player {
     transfers: OrderedMap<RequestId, Transfer>,
     jobs: OrderedMap<JobId, prepare::Job>,
     next_job: u32,
-    segment_failures: OrderedMap<crate::wire::SegmentId, transfer::Failure>,
+    segment_failures: OrderedMap<crate::wire::SegmentId, recover::Failure>,
+    /// Segments in a row that could not be prepared, and why not.
+    broken: u32,
+    last_broken: Option<PlayerError>,
+    /// Times that the media source was opened again, and when it was last.
+    reopens: u32,
+    reopened_at: Instant,
+    /// When the origin last answered a request in full.
+    answered_at_origin: Instant,
+    /// When an offline browser makes its next request.
+    probe_at: Instant,
+    trace: Trace,
     store: Store,
     bandwidth: BandwidthEstimator,
 
@@ -127,6 +143,8 @@ pub struct Player {
     waiting: Option<WaitingReason>,
     rebuffering_since: Option<Instant>,
     quota_factor: f64,
+    /// When it changed last.
+    quota_at: Instant,
     manual_variant: Option<usize>,
     timeline: Option<TimelineInfo>,
     text: text::Text,
@@ -160,6 +178,13 @@ impl Player {
             jobs: OrderedMap::new(),
             next_job: 0,
             segment_failures: OrderedMap::new(),
+            broken: 0,
+            last_broken: None,
+            reopens: 0,
+            reopened_at: Instant::default(),
+            answered_at_origin: Instant::default(),
+            probe_at: Instant::default(),
+            trace: Trace::default(),
             store: Store::default(),
             bandwidth,
             peer_id: PeerId(peer_id),
@@ -187,6 +212,7 @@ impl Player {
             waiting: None,
             rebuffering_since: None,
             quota_factor: 1.0,
+            quota_at: Instant::default(),
             manual_variant: None,
             timeline: None,
             text: text::Text::default(),
@@ -300,6 +326,7 @@ impl Player {
         }
         self.wake_at(now + HEARTBEAT);
         self.expire_requests(now);
+        self.run_pathways(now);
         self.run_low_latency(now);
         self.run_playlists(now);
         self.run_choice(now);
@@ -341,7 +368,9 @@ impl Player {
         range: Option<(u64, Option<u64>)>,
     ) {
         let kind = match purpose {
-            Purpose::Main | Purpose::List(_) | Purpose::Hashes(_) => FetchKind::Playlist,
+            Purpose::Main | Purpose::List(_) | Purpose::Steering | Purpose::Hashes(_) => {
+                FetchKind::Playlist
+            }
             Purpose::Init(_) => FetchKind::Init,
             Purpose::Key(_) => FetchKind::Key,
             Purpose::Text(..) => FetchKind::Text,
@@ -365,14 +394,6 @@ impl Player {
         self.next_request += 1;
         self.outputs.push_back(Output::Fetch(FetchRequest { id, ..request }));
         id
-    }
-
-    fn set_online(&mut self, now: Instant, online: bool) {
-        if !std::mem::replace(&mut self.online, online) && online {
-            // What failed for want of a network is tried again at once.
-            self.segment_failures.clear();
-            self.retry_playlists(now);
-        }
     }
 
     fn observe_playhead(&mut self, now: Instant, playhead: Playhead) {
@@ -428,9 +449,14 @@ impl Player {
             }
         });
         match self.stall.observe(now, &playhead, &buffered, fetching_hole) {
-            Some(StallAction::JumpHole(position) | StallAction::Nudge(position)) => {
-                tracing::debug!(position, "stall");
-                self.outputs.push_back(Output::Media(MediaCommand::Seek(position)));
+            Some((cause, StallAction::Reopen)) => self.reopen(now, cause, ""),
+            Some((cause, StallAction::JumpHole(to))) => {
+                self.record(now, cause, Remedy::Jump);
+                self.outputs.push_back(Output::Media(MediaCommand::Seek(to)));
+            }
+            Some((cause, StallAction::Nudge(to))) => {
+                self.record(now, cause, Remedy::Nudge);
+                self.outputs.push_back(Output::Media(MediaCommand::Seek(to)));
             }
             None => {}
         }
@@ -481,16 +507,23 @@ impl Player {
     fn media_failed(&mut self, now: Instant, track: Track, failure: MediaFailure) {
         let Some(state) = self.tracks.iter_mut().find(|state| state.track == track) else { return };
         state.busy = false;
+        let change = state.open && matches!(failure, MediaFailure::Unsupported(_));
+        if change && self.leave_codecs(now, track) {
+            return;
+        }
+        let Some(state) = self.tracks.iter_mut().find(|state| state.track == track) else { return };
         match failure {
             MediaFailure::QuotaExceeded => {
                 state.quota_exceeded(now);
                 self.quota_factor = (self.quota_factor * 0.7).max(0.1);
+                self.quota_at = now;
+                self.record(now, Cause::Quota, Remedy::ShrinkBuffer);
             }
             MediaFailure::Unsupported(reason) => {
                 let codecs = if reason.is_empty() { state.mime.clone() } else { reason };
                 self.fail(now, PlayerError::UnplayableCodecs { codecs });
             }
-            MediaFailure::Decode(reason) => self.fail(now, PlayerError::Decode { reason }),
+            MediaFailure::Decode(reason) => self.reopen(now, Cause::DecodeError, &reason),
             MediaFailure::Closed => state.open = false,
         }
     }

@@ -1,5 +1,7 @@
 //! Counters that every figure is computed from.
 
+use crate::trace::Incident;
+
 /// Where a segment's bytes came from.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct SegmentStats {
@@ -150,6 +152,10 @@ pub struct Stats {
     pub rebuffers: u32,
     /// Seconds it stood still for that.
     pub rebuffer_seconds: f64,
+    /// The pathway in use (RFC 8216bis §4.4.6.6); empty when there is no choice.
+    pub pathway: String,
+    /// What was done about faults lately, and why; the oldest first.
+    pub trace: Vec<Incident>,
     /// The last segments around the playhead and where their bytes came from, by start.
     pub segments: Vec<SegmentStats>,
 }

@@ -12,6 +12,7 @@ use player_core::io::{
 };
 use player_core::proof::hexadecimal;
 use player_core::stats::{PeerStats, SegmentStats, Stats};
+use player_core::trace::Incident;
 use wasm_bindgen::prelude::*;
 
 use crate::clock::wall_clock_ms;
@@ -455,6 +456,8 @@ pub(crate) fn stats_to_js(stats: &Stats) -> Object {
         .with("storeBytes", stats.store_bytes as f64)
         .with("rebuffers", stats.rebuffers)
         .with("rebufferSeconds", stats.rebuffer_seconds)
+        .with("pathway", stats.pathway.as_str())
+        .with("trace", list(&stats.trace, incident))
         .with("segments", list(&stats.segments, segment));
     Object::new("stats").with("stats", object)
 }
@@ -529,6 +532,14 @@ fn peer(peer: &PeerStats) -> Object {
         .with("sentBytes", peer.sent_bytes as f64)
         .with("rttMs", peer.rtt_ms)
         .with("badBlocks", peer.bad_blocks)
+}
+
+fn incident(incident: &Incident) -> Object {
+    Object::plain()
+        .with("at", incident.at.as_secs_f64())
+        .with("position", incident.position)
+        .with("cause", incident.cause.name())
+        .with("action", incident.remedy.name())
 }
 
 fn segment(segment: &SegmentStats) -> Object {

@@ -5,15 +5,24 @@ use std::time::Duration;
 use super::Ranges;
 use crate::io::Playhead;
 use crate::time::Instant;
+use crate::trace::Cause;
 
 /// Standing still this long with bytes at the playhead is a stall of the decoder.
 const STALL: Duration = Duration::from_millis(1200);
+/// With plenty of them, by the element's own word, it is one after this long.
+const HIGH_BUFFER_STALL: Duration = Duration::from_secs(2);
+/// A seek with bytes at its place that takes this long is stuck.
+const SEEK_STALL: Duration = Duration::from_millis(3600);
+/// Longer between two looks, and the machine has slept: what stood still did so for that.
+const SLEEP: Duration = Duration::from_secs(5);
 /// A hole in front of the playhead up to this long is jumped at once, in seconds.
 const SMALL_HOLE: f64 = 0.5;
 /// Browsers stop up to this long before the end of what is buffered, in seconds.
 const EDGE: f64 = 0.25;
-/// Nudges before giving up on this position.
+/// Nudges before the media source is opened again.
 const NUDGES: u32 = 3;
+/// A playhead that has come this far from where it was put plays, in seconds.
+const FREE: f64 = 0.5;
 
 /// What to do about a stall.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -22,14 +31,24 @@ pub(crate) enum StallAction {
     JumpHole(f64),
     /// Set `currentTime` to this: a little forward wakes a stuck decoder.
     Nudge(f64),
+    /// Nudges did not help: open the media source again.
+    Reopen,
 }
 
 /// Watches the playhead. One deterministic machine: each action has one cause.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct StallWatch {
     position: f64,
+    /// When the playhead got there.
     since: Instant,
-    nudges: u32,
+    /// When it was looked at last.
+    seen: Instant,
+    /// Actions taken for a stuck decoder since it last played.
+    tries: u32,
+    /// Where the last of them put the playhead.
+    put: f64,
+    /// It has played.
+    started: bool,
 }
 
 impl StallWatch {
@@ -40,39 +59,59 @@ impl StallWatch {
         playhead: &Playhead,
         buffered: &Ranges,
         fetching_hole: bool,
-    ) -> Option<StallAction> {
-        let moved = (playhead.position - self.position).abs() > 0.01;
-        if moved {
-            if playhead.ready_state >= 3 {
-                self.nudges = 0;
-            }
-            self.position = playhead.position;
+    ) -> Option<(Cause, StallAction)> {
+        let slept = now.since(self.seen) > SLEEP;
+        self.seen = now;
+        let position = playhead.position;
+        let moved = (position - self.position).abs() > 0.01;
+        if (position - self.put).abs() > FREE {
+            self.tries = 0;
+        }
+        if moved || slept {
+            self.position = position;
             self.since = now;
-            return None;
+            self.started |= moved && playhead.ready_state >= 3 && !playhead.seeking;
+            if moved {
+                return None;
+            }
         }
         // A hole at the start is there before anything plays: `paused` or not, it is jumped.
-        let ahead = buffered.ahead(playhead.position);
+        let still = now.since(self.since);
+        let ahead = buffered.ahead(position);
         if ahead < 0.05 || ahead < EDGE && playhead.ready_state < 3 {
-            let next = buffered.next_start(playhead.position)?;
-            let small = next - playhead.position <= SMALL_HOLE;
-            if small || (!fetching_hole && now.since(self.since) >= STALL) {
-                return Some(StallAction::JumpHole(next + 0.01));
+            let next = buffered.next_start(position)?;
+            let small = next - position <= SMALL_HOLE;
+            if small || (!fetching_hole && still >= STALL) {
+                let cause = if self.started { Cause::Hole } else { Cause::StartGap };
+                return Some((cause, StallAction::JumpHole(next + 0.01)));
             }
             return None;
         }
-        if playhead.paused {
+        if playhead.paused || playhead.rate == 0.0 {
             self.since = now;
             return None;
         }
-        if playhead.seeking && now.since(self.since) < 3 * STALL {
+        if ahead <= 0.5 {
             return None;
         }
-        if ahead > 0.5 && now.since(self.since) >= STALL && self.nudges < NUDGES {
-            self.nudges += 1;
-            self.since = now;
-            return Some(StallAction::Nudge(playhead.position + 0.1 * f64::from(self.nudges)));
+        let (cause, patience) = if playhead.seeking {
+            (Cause::Seek, SEEK_STALL)
+        } else if playhead.ready_state >= 3 {
+            (Cause::HighBuffer, HIGH_BUFFER_STALL)
+        } else {
+            (Cause::Decoder, STALL)
+        };
+        if still < patience || self.tries > NUDGES {
+            return None;
         }
-        None
+        self.tries += 1;
+        self.since = now;
+        if self.tries > NUDGES {
+            self.put = position;
+            return Some((cause, StallAction::Reopen));
+        }
+        self.put = position + 0.1 * f64::from(self.tries);
+        Some((cause, StallAction::Nudge(self.put)))
     }
 }
 
@@ -95,13 +134,26 @@ mod tests {
         }
     }
 
+    /// Four looks a second until then.
+    fn stands(
+        watch: &mut StallWatch,
+        playhead: &Playhead,
+        buffered: &Ranges,
+        fetching_hole: bool,
+        ms: std::ops::Range<u64>,
+    ) -> Vec<(Cause, StallAction)> {
+        ms.step_by(250)
+            .filter_map(|ms| watch.observe(at(ms), playhead, buffered, fetching_hole))
+            .collect()
+    }
+
     #[test]
     fn a_small_hole_is_jumped_at_once() {
         let mut watch = StallWatch::default();
         let buffered = Ranges::new(vec![0.3..8.0]);
         assert_eq!(
             watch.observe(at(10), &playhead(0.0), &buffered, true),
-            Some(StallAction::JumpHole(0.31))
+            Some((Cause::StartGap, StallAction::JumpHole(0.31)))
         );
     }
 
@@ -109,11 +161,13 @@ mod tests {
     fn a_large_hole_is_jumped_only_when_nobody_fills_it() {
         let mut watch = StallWatch::default();
         let buffered = Ranges::new(vec![0.0..4.0, 8.0..12.0]);
-        watch.observe(at(0), &playhead(4.0), &buffered, true);
-        assert_eq!(watch.observe(at(5000), &playhead(4.0), &buffered, true), None);
+        let playing = Playhead { ready_state: 4, ..playhead(3.9) };
+        watch.observe(at(0), &playing, &buffered, false);
+        let hole = playhead(4.0);
+        assert_eq!(stands(&mut watch, &hole, &buffered, true, 250..5000), []);
         assert_eq!(
-            watch.observe(at(5100), &playhead(4.0), &buffered, false),
-            Some(StallAction::JumpHole(8.01))
+            watch.observe(at(5100), &hole, &buffered, false),
+            Some((Cause::Hole, StallAction::JumpHole(8.01)))
         );
     }
 
@@ -125,7 +179,7 @@ mod tests {
         let at_start: Vec<_> =
             (0..8).map(|step| watch.observe(at(step * 250), &waiting, &buffered, false)).collect();
         assert_eq!(at_start[..4], [None; 4]);
-        assert_eq!(at_start[5], Some(StallAction::JumpHole(4.01)));
+        assert_eq!(at_start[5], Some((Cause::StartGap, StallAction::JumpHole(4.01))));
     }
 
     #[test]
@@ -144,27 +198,70 @@ mod tests {
         let mut watch = StallWatch::default();
         let buffered = Ranges::new(vec![0.0..7.936, 11.925..24.0]);
         watch.observe(at(0), &playhead(7.88), &buffered, false);
-        assert_eq!(
+        assert!(matches!(
             watch.observe(at(1500), &playhead(7.88), &buffered, false),
-            Some(StallAction::JumpHole(11.935))
-        );
+            Some((_, StallAction::JumpHole(to))) if (to - 11.935).abs() < 1e-9
+        ));
         let playing = Playhead { ready_state: 4, ..playhead(7.8) };
         assert_eq!(watch.observe(at(3000), &playing, &buffered, false), None);
     }
 
     #[test]
-    fn a_stuck_decoder_is_nudged_three_times_and_no_more() {
+    fn a_stuck_decoder_is_nudged_three_times_and_opened_anew_once() {
         let mut watch = StallWatch::default();
         let buffered = Ranges::new(vec![0.0..40.0]);
-        let actions: Vec<_> = (0..100)
-            .filter_map(|step| watch.observe(at(step * 250), &playhead(5.0), &buffered, false))
-            .collect();
-        assert_eq!(actions.len(), 3, "{actions:?}");
+        let mut position = 5.0;
+        let mut actions = Vec::new();
+        for step in 0..100 {
+            // Each nudge moves the playhead, and it stands there again.
+            match watch.observe(at(step * 250), &playhead(position), &buffered, false) {
+                Some((Cause::Decoder, action)) => {
+                    if let StallAction::Nudge(to) = action {
+                        position = to;
+                    }
+                    actions.push(action);
+                }
+                None => {}
+                other => panic!("{other:?}"),
+            }
+        }
+        assert_eq!(actions.len(), 4, "{actions:?}");
         assert!(matches!(actions[0], StallAction::Nudge(to) if (to - 5.1).abs() < 1e-9));
+        assert_eq!(actions[3], StallAction::Reopen);
     }
 
     #[test]
-    fn playing_and_pausing_are_no_stalls() {
+    fn a_decoder_that_played_since_is_helped_again() {
+        let mut watch = StallWatch::default();
+        let buffered = Ranges::new(vec![0.0..40.0]);
+        assert_eq!(stands(&mut watch, &playhead(5.0), &buffered, false, 0..1500).len(), 1);
+        for step in 0..8i32 {
+            let playing = Playhead { ready_state: 4, ..playhead(5.5 + 0.25 * f64::from(step)) };
+            watch.observe(at(1500 + 250 * step as u64), &playing, &buffered, false);
+        }
+        let again = stands(&mut watch, &playhead(7.25), &buffered, false, 3500..5000);
+        assert_eq!(again, [(Cause::Decoder, StallAction::Nudge(7.35))]);
+    }
+
+    #[test]
+    fn a_seek_that_never_ends_and_a_full_buffer_that_stands_have_their_own_patience() {
+        let buffered = Ranges::new(vec![0.0..40.0]);
+        let seeking = Playhead { seeking: true, ready_state: 1, ..playhead(9.0) };
+        let mut watch = StallWatch::default();
+        assert_eq!(stands(&mut watch, &seeking, &buffered, false, 0..3750), []);
+        assert_eq!(stands(&mut watch, &seeking, &buffered, false, 3750..4000)[0].0, Cause::Seek);
+        let full = Playhead { ready_state: 4, ..playhead(9.0) };
+        let mut watch = StallWatch::default();
+        assert_eq!(stands(&mut watch, &full, &buffered, false, 0..2000), []);
+        assert_eq!(stands(&mut watch, &full, &buffered, false, 2000..2500)[0].0, Cause::HighBuffer);
+        // A seek to where nothing is yet waits for it.
+        let mut watch = StallWatch::default();
+        let beyond = Playhead { position: 60.0, ..seeking };
+        assert_eq!(stands(&mut watch, &beyond, &buffered, true, 0..20_000), []);
+    }
+
+    #[test]
+    fn playing_pausing_and_sleeping_are_no_stalls() {
         let mut watch = StallWatch::default();
         let buffered = Ranges::new(vec![0.0..40.0]);
         for step in 0..40u64 {
@@ -173,8 +270,8 @@ mod tests {
             assert_eq!(watch.observe(at(step * 250), &state, &buffered, false), None);
         }
         let paused = Playhead { paused: true, ..playhead(9.75) };
-        for step in 40..80u64 {
-            assert_eq!(watch.observe(at(step * 250), &paused, &buffered, false), None);
-        }
+        assert_eq!(stands(&mut watch, &paused, &buffered, false, 10_000..20_000), []);
+        // An hour later the page says for the first time that it plays.
+        assert_eq!(watch.observe(at(3_600_000), &playhead(9.75), &buffered, false), None);
     }
 }

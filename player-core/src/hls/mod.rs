@@ -34,6 +34,7 @@ pub use multivariant::{
 };
 pub use refresh::Refresh;
 pub use url::resolve;
+pub(crate) use url::{host, with_host, with_parameter};
 
 use crate::text::split_at_first;
 use lines::Lines;

@@ -168,15 +168,20 @@ impl MediaPlaylist {
         newer.shift(shift.unwrap_or(0.0));
     }
 
-    /// Moves the whole playlist on the timeline.
+    /// Moves the playlist on the media timeline.
     pub(crate) fn shift(&mut self, seconds: f64) {
+        self.shift_from(0, seconds);
+    }
+
+    /// Moves the segments from this media sequence number on.
+    pub(crate) fn shift_from(&mut self, sequence: u64, seconds: f64) {
         if seconds == 0.0 {
             return;
         }
-        for segment in &mut self.segments {
+        for segment in self.segments.iter_mut().filter(|one| one.sequence >= sequence) {
             segment.start += seconds;
         }
-        for anchor in &mut self.dates {
+        for anchor in self.dates.iter_mut().filter(|one| one.sequence >= sequence) {
             anchor.start += seconds;
         }
         if let Some(open) = &mut self.open_segment {

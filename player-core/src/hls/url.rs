@@ -53,6 +53,47 @@ pub fn resolve(base: &str, reference: &str) -> String {
     target
 }
 
+/// Host and port of an absolute URL; empty when it has none.
+pub(crate) fn host(url: &str) -> &str {
+    split(url, false).authority.unwrap_or_default()
+}
+
+/// The URL at another host (and port).
+pub(crate) fn with_host(url: &str, host: &str) -> String {
+    let parts = split(url, false);
+    let Some(authority) = parts.authority.filter(|authority| !authority.is_empty()) else {
+        return url.to_owned();
+    };
+    let Some((before, rest)) = crate::text::split_at_first(url, authority) else {
+        return url.to_owned();
+    };
+    [before, host, rest].concat()
+}
+
+/// What cannot stand for itself in a query parameter.
+const PARAMETER: &str = " %&#+=?/\"<>'";
+
+/// The URL with a query parameter set, in place of any of the same name; without its fragment.
+pub(crate) fn with_parameter(url: &str, name: &str, value: &str) -> String {
+    let url = url.split('#').next().unwrap_or_default();
+    let (path, query) = url.split_once('?').unwrap_or((url, ""));
+    let mut out = path.to_owned();
+    let mut mark = '?';
+    let others = query.split('&').filter(|pair| {
+        !pair.is_empty() && percent_decode(pair.split('=').next().unwrap_or_default()) != name
+    });
+    for pair in others {
+        out.push(mark);
+        out.push_str(pair);
+        mark = '&';
+    }
+    out.push(mark);
+    push_encoded(&mut out, name, PARAMETER);
+    out.push('=');
+    push_encoded(&mut out, value, PARAMETER);
+    out
+}
+
 /// The percent-decoded value of a query parameter, `+` read as a space (bis §4.4.2.3, `QUERYPARAM`).
 pub(super) fn query_parameter(url: &str, name: &str) -> Option<String> {
     let query = url.split('#').next()?.split_once('?')?.1;

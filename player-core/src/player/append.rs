@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::load::{Load, backoff};
+use super::load::Load;
 use super::prepare::{Part, Ready};
-use super::title::InitKey;
+use super::title::{InitKey, init_key};
 use super::track::{Cursor, Doing, TrackState};
 use super::{Player, Purpose, join};
 use crate::buffer::Ranges;
@@ -20,6 +20,22 @@ use crate::time::Instant;
 pub(super) const STARVING: f64 = 2.0;
 /// The back buffer is trimmed when it is this much longer than it should be, in seconds.
 const TRIM_STEP: f64 = 10.0;
+/// Seconds of back buffer that are kept when the buffer is full.
+const FULL_BACK: f64 = 3.0;
+/// Seconds that are kept at least where it is not known where segments start.
+const UNKNOWN_BACK: f64 = 12.0;
+/// A segment may start this much before its playlist says, in seconds.
+const SLACK: f64 = 0.1;
+/// After the buffer was full, bytes are appended in pieces of this size.
+const PIECE: u32 = 1 << 20;
+/// Less is buffered after the buffer was full; after this long without, a little more again.
+const QUOTA_RECOVERY: Duration = Duration::from_secs(30);
+/// A segment this much off where its playlist has it moves the playlist, in seconds.
+const DRIFT: f64 = 0.1;
+/// A segment this much off begins a timeline of its own, be it declared or not, in seconds.
+const UNDECLARED: f64 = 10.0;
+/// Discontinuities whose place is remembered.
+const MAX_OFFSETS: usize = 64;
 /// Media may end this much before its playlist says, in seconds.
 const END_TOLERANCE: f64 = 0.5;
 /// A discontinuity continues at what is buffered if that ends this close to where the playlist puts it, in seconds.
@@ -59,8 +75,13 @@ impl Player {
         if self.load != Load::Playing {
             return;
         }
+        if self.quota_factor < 1.0 && now.since(self.quota_at) > QUOTA_RECOVERY {
+            self.quota_factor = (self.quota_factor + 0.1).min(1.0);
+            self.quota_at = now;
+        }
         for index in 0..self.tracks.len() {
             self.resolve_cursor(now, index);
+            self.run_lack(now, index);
             self.run_track(now, index);
             if self.load != Load::Playing {
                 return;
@@ -70,7 +91,9 @@ impl Player {
         if done && !self.tracks.is_empty() {
             if self.tracks.iter().all(|track| track.buffered == Ranges::default()) {
                 let url = self.title.url.clone();
-                return self.fail(now, PlayerError::PlaylistWithoutMedia { url });
+                let without = PlayerError::PlaylistWithoutMedia { url };
+                let error = self.last_broken.take().unwrap_or(without);
+                return self.fail(now, error);
             }
             if !self.tracks.iter().all(|track| track.open) {
                 return;
@@ -100,6 +123,18 @@ impl Player {
             Doing::Media { bytes, last } => {
                 if let Some(cursor) = &mut state.cursor {
                     if last {
+                        self.broken = 0;
+                        let list = &self.title.lists[state.list];
+                        let id = list.segment_id(cursor.sequence);
+                        self.segment_failures.remove(&id);
+                        let stored = self.store.segment(id).zip(list.segment(cursor.sequence));
+                        if let (Some((stored, segment)), Track::Main) = (stored, track) {
+                            let seconds = segment.duration.max(0.1);
+                            let bps = (f64::from(stored.size) * 8.0 / seconds) as u64;
+                            let known = self.title.measured_bps;
+                            self.title.measured_bps =
+                                if known == 0 { bps } else { (known * 3 + bps) / 4 };
+                        }
                         self.deficit = super::schedule::relaxed(self.deficit);
                     }
                     let list = &self.title.lists[state.list];
@@ -107,12 +142,6 @@ impl Player {
                 }
             }
         }
-    }
-
-    pub(super) fn init_failed(&mut self, now: Instant, key: InitKey) {
-        self.title.init_requests.remove(&key);
-        let failures = self.title.init_failures.get(&key).map_or(0, |(_, failures)| *failures) + 1;
-        self.title.init_failures.insert(key, (now + backoff(failures), failures));
     }
 
     /// The segment at a track's cursor.
@@ -124,8 +153,7 @@ impl Player {
 
     pub(super) fn init_key(&self, index: usize) -> Option<InitKey> {
         let (playlist, segment) = self.cursor_segment(&self.tracks[index])?;
-        let init = playlist.init_of(segment)?;
-        Some((init.url.to_string(), init.byte_range.clone().map(|range| (range.start, range.end))))
+        playlist.init_of(segment).map(init_key)
     }
 
     /// Finds the segment to append next, when it is not known or not there any more.
@@ -161,24 +189,14 @@ impl Player {
                 Cursor { sequence: segment.sequence, offset: 0 }
             }
         };
-        // Declared gaps are stepped over (RFC 8216bis §4.4.4.7).
-        let mut sequence = cursor.sequence;
-        while list.segment(sequence).is_some_and(|segment| segment.gap)
-            || self
-                .segment_failures
-                .get(&list.segment_id(sequence))
-                .is_some_and(|failure| failure.empty)
-        {
-            sequence = list.next(sequence);
-        }
-        let ended =
-            playlist.end_list && sequence > last.sequence && list.segment(sequence).is_none();
+        let ended = playlist.end_list
+            && cursor.sequence > last.sequence
+            && list.segment(cursor.sequence).is_none();
         let state = &mut self.tracks[index];
         if Some(cursor) != state.cursor && state.cursor.is_some_and(|before| before.offset > 0) {
             state.reset_needed = true;
         }
-        state.cursor =
-            Some(if sequence == cursor.sequence { cursor } else { Cursor { sequence, offset: 0 } });
+        state.cursor = Some(cursor);
         state.ended = ended;
     }
 
@@ -201,9 +219,9 @@ impl Player {
             self.tracks[index].reset_needed = false;
             return self.command(index, Doing::Other, MediaCommand::ResetParser(track));
         }
-        if let Some(until) = self.trim_until(index, position) {
+        if let Some((from, to)) = self.removal(index, position) {
             self.tracks[index].trim = false;
-            return self.command(index, Doing::Other, MediaCommand::Remove(track, 0.0, until));
+            return self.command(index, Doing::Other, MediaCommand::Remove(track, from, to));
         }
         if state.paused_until > now {
             let until = state.paused_until;
@@ -317,10 +335,13 @@ impl Player {
         let Some(stored) = self.store.segment(id) else { return };
         let whole = stored.is_complete();
         let size = stored.size;
-        let available = stored.held_to();
+        let mut available = stored.held_to();
         let waits = state.buffered.ahead(position) > STARVING;
         if available <= cursor.offset || !whole && cursor.offset == 0 && waits {
             return;
+        }
+        if self.quota_factor < 1.0 {
+            available = available.min(cursor.offset.saturating_add(PIECE));
         }
         let Some(key) = self.init_key(index) else { return };
         let Some(init) = self.title.inits.get(&key) else { return };
@@ -369,15 +390,41 @@ impl Player {
         discontinuity: u64,
         first: Option<f64>,
     ) -> Option<f64> {
-        if let Some(known) = self.title.offsets.get(&discontinuity) {
-            return Some(*known);
-        }
-        let offset = self.seam(index, start, discontinuity).unwrap_or(start) - first?;
+        let known = self.title.offsets.get(&discontinuity).copied();
+        let Some(first) = first else { return known };
+        let offset = match known.filter(|known| (first + known - start).abs() < UNDECLARED) {
+            Some(known) => known,
+            None => self.seam(index, start, discontinuity).unwrap_or(start) - first,
+        };
+        self.keep_offset(discontinuity, offset);
+        self.settle(index, first + offset - start);
+        Some(offset)
+    }
+
+    pub(super) fn keep_offset(&mut self, discontinuity: u64, offset: f64) {
         self.title.offsets.insert(discontinuity, offset);
-        while self.title.offsets.len() > 64 {
+        while self.title.offsets.len() > MAX_OFFSETS {
             self.title.offsets.pop_first();
         }
-        Some(offset)
+    }
+
+    /// The segment at the cursor starts so much later than its playlist says: durations there are rounded. In hours of
+    /// a broadcast that would add up.
+    pub(super) fn settle(&mut self, index: usize, late: f64) {
+        let state = &self.tracks[index];
+        if !(DRIFT..UNDECLARED).contains(&late.abs()) {
+            return;
+        }
+        let (list, Some(cursor)) = (state.list, state.cursor) else { return };
+        let list = &mut self.title.lists[list];
+        if let Some(playlist) = &mut list.playlist {
+            // What is over was right; a broadcast moves as a whole, so that it is found again when it is read anew.
+            let from = if playlist.end_list { cursor.sequence } else { 0 };
+            playlist.shift_from(from, late);
+            for part in &mut list.parts {
+                part.segment.start += late;
+            }
+        }
     }
 
     /// Where the buffer ends, when a discontinuity begins so close to it that it is to continue there.
@@ -398,7 +445,11 @@ impl Player {
         let listed = known
             .map(|variant| media::track_codecs(&variant.codecs, track, separate))
             .unwrap_or_default();
-        let codecs = if listed.is_empty() { codecs } else { listed };
+        // What changes inside a rendition, the playlist's CODECS do not tell.
+        let before = state.init.as_ref().and_then(|key| self.title.inits.get(key));
+        let changed = before.is_some_and(|before| before.section.codecs() != codecs);
+        let own = listed.is_empty() || changed && !codecs.is_empty();
+        let codecs = if own { codecs } else { listed };
         let mime = media::mime_type(track, &codecs);
         if state.init.is_some() && !codecs.is_empty() && mime != state.mime {
             self.tracks[index].mime.clone_from(&mime);
@@ -422,11 +473,13 @@ impl Player {
         if self.title.inits.contains_key(&key) || self.title.init_requests.contains_key(&key) {
             return;
         }
-        if let Some((at, _)) = self.title.init_failures.get(&key)
-            && *at > now
+        if let Some(at) = self.title.init_failures.get(&key).map(|failure| failure.retry_at)
+            && at > now
         {
-            let at = *at;
             return self.wake_at(at);
+        }
+        if !self.may_fetch(now) {
+            return;
         }
         let (url, range) = key.clone();
         let id = crate::io::RequestId(self.next_request);
@@ -439,17 +492,26 @@ impl Player {
         self.title.init_requests.insert(key, id);
     }
 
-    /// Where the back buffer is to end, when it is too long (or the buffer was full).
-    fn trim_until(&self, index: usize, position: f64) -> Option<f64> {
+    /// What is to be removed from a source buffer: the back buffer's beginning when it is too long, and after the buffer
+    /// was full, what else there is of it, or what lies ahead without a connection to what is appended next.
+    fn removal(&self, index: usize, position: f64) -> Option<(f64, f64)> {
         let state = &self.tracks[index];
         let first = state.buffered.start()?;
-        if state.trim {
-            let until = position - 3.0;
-            return (until > first).then_some(until);
-        }
         let behind = self.within_bytes(self.config.back_buffer, self.config.back_buffer_bytes);
-        let until = position - behind;
-        (until > first + TRIM_STEP).then_some(until)
+        let behind = if state.trim { FULL_BACK } else { behind * self.quota_factor };
+        // Browsers remove to the next random access point: where a segment starts is one (W3C Media Source Extensions
+        // §3.5.9). Inside a segment, what is playing would go with it.
+        let list = &self.title.lists[state.list];
+        let known = list.playlist.as_ref().and_then(|it| it.segment_at(position - behind));
+        let unknown = position - behind.max(UNKNOWN_BACK);
+        let until = known.map_or(unknown, |one| one.start - SLACK);
+        let step = if state.trim { 0.0 } else { TRIM_STEP };
+        if until > first + step {
+            return Some((0.0, until));
+        }
+        let next = self.cursor_segment(state).map(|(_, segment)| segment.start);
+        let ahead = next.filter(|_| state.trim)?.max(position);
+        state.buffered.next_start(ahead + 1.0).map(|from| (from - SLACK, f64::INFINITY))
     }
 
     /// Seconds of forward buffer in the media element, bounded in bytes too.
@@ -459,10 +521,10 @@ impl Player {
         (ahead * self.quota_factor).max(playlist.target_duration.min(4.0))
     }
 
-    /// So many seconds, but no more than `bytes` hold at the variant's bit rate.
+    /// So many seconds, but no more than `bytes` hold at the variant's bit rate, as it is said or as it was seen.
     fn within_bytes(&self, seconds: f64, bytes: u64) -> f64 {
         let variant = self.tracks.first().and_then(|track| self.title.variants.get(track.list));
-        match variant.map_or(0, |variant| variant.bitrate_bps) {
+        match variant.map_or(0, |variant| variant.bitrate_bps).max(self.title.measured_bps) {
             0 => seconds,
             bitrate => seconds.min(bytes as f64 * 8.0 / bitrate as f64),
         }
@@ -484,6 +546,7 @@ impl Player {
             _ => {
                 self.store.remove(id);
                 self.note_segment_failure(now, id, 0);
+                self.keep_failure(id);
                 self.wake_at(now + Duration::from_millis(500));
             }
         }

@@ -9,15 +9,40 @@ use crate::hls::parts::part_of;
 use crate::io::{Event, MediaCommand, Output, TimelineInfo, Track};
 use crate::media::{mime_type, track_codecs};
 use crate::time::Instant;
+use crate::trace::{Cause, Remedy};
 
 impl Player {
     /// The variant to begin with.
     pub(super) fn preferred_variant(&self, now: Instant) -> Option<usize> {
-        let refused = |index: usize| self.title.lists[index].is_refused();
-        if let Some(index) = self.manual_variant.filter(|index| !refused(*index)) {
+        if let Some(index) = self.manual_variant.filter(|index| !self.is_unfit(*index)) {
             return Some(index);
         }
-        select(&self.title.variants, &refused, &self.situation(now, None))
+        self.best_variant(now, None, &|_| false)
+    }
+
+    /// The variant to fetch of those that can be had and are not `excluded`.
+    pub(super) fn best_variant(
+        &self,
+        now: Instant,
+        current: Option<usize>,
+        excluded: &dyn Fn(usize) -> bool,
+    ) -> Option<usize> {
+        // Sound of its own, or in the variant: that cannot change while source buffers are open.
+        let separate = !self.title.audio_offered.is_empty();
+        let unfit = |index: usize| {
+            self.is_unfit(index)
+                || self.load == Load::Playing && self.offered_audio(index).is_empty() == separate
+                || excluded(index)
+        };
+        select(&self.title.variants, &unfit, &self.situation(now, current))
+    }
+
+    fn is_unfit(&self, index: usize) -> bool {
+        let list = &self.title.lists[index];
+        // One that the origin refuses time and again is not waited for while there are others.
+        list.is_refused()
+            || list.failures >= 2 && super::recover::refuses(list.failed_status)
+            || !self.title.pathways.has(list)
     }
 
     /// Sets up the tracks that this variant needs; their playlists are loaded next.
@@ -134,18 +159,26 @@ impl Player {
         if self.load != Load::Playing {
             return;
         }
-        if self.manual_variant.is_none() && self.tracks[0].switch.is_none() {
-            let current = self.tracks[0].list;
-            let separate = !self.title.audio_offered.is_empty();
-            let unfit = |index: usize| {
-                self.title.lists[index].is_refused()
-                    || (self.offered_audio(index).is_empty() == separate)
+        if self.tracks[0].switch.is_none() {
+            let state = &self.tracks[0];
+            let current = state.list;
+            let next = self.cursor_segment(state).map(|(_, segment)| segment.start);
+            // What lacks the next segment is no choice: the one in use may be a stopgap for it.
+            let lacks = |index: usize| {
+                index != current && next.is_some_and(|at| self.lacks_at(now, index, at + 0.01))
             };
-            if let Some(best) =
-                select(&self.title.variants, &unfit, &self.situation(now, Some(current)))
-                && best != current
-            {
+            let best = match self.manual_variant {
+                Some(manual) if self.is_unfit(manual) || lacks(manual) => Some(current),
+                Some(manual) => Some(manual),
+                None => self.best_variant(now, Some(current), &lacks),
+            };
+            if let Some(best) = best.filter(|best| *best != current) {
                 self.begin_switch(0, best);
+                if self.manual_variant.is_some()
+                    && let Some(switch) = &mut self.tracks[0].switch
+                {
+                    switch.at = next;
+                }
             }
         }
         for index in 0..self.tracks.len() {
@@ -217,15 +250,24 @@ impl Player {
         if same || self.load != Load::Playing {
             return;
         }
-        let lost = live && self.started && self.position(now) < start - 1.0;
+        // What is buffered of it is played to its end.
+        let lost = live
+            && self.started
+            && self.position(now) < start - 1.0
+            && self.buffer_ahead(now) < 0.5;
         self.timeline = Some(timeline);
         self.event(Event::Timeline(timeline));
         if self.tracks[0].opening {
             self.tell_duration(&timeline);
         }
         if lost {
-            // The window has moved past the playhead: what is there can never be fetched again.
-            self.outputs.push_back(Output::Media(MediaCommand::Seek(timeline.live_position)));
+            // The window has moved past the playhead: what is there can never be fetched again. A viewer far behind
+            // the edge stays as close to where they were as can be; one near it follows it.
+            let oldest = start + 3.0 * timeline.target_duration;
+            let rewinds = timeline.target_live_window > 0.0 && oldest < timeline.live_position;
+            let to = if rewinds { oldest } else { timeline.live_position };
+            self.record(now, Cause::WindowPassed, Remedy::Jump);
+            self.outputs.push_back(Output::Media(MediaCommand::Seek(to)));
         }
     }
 
@@ -294,7 +336,7 @@ impl Player {
         if inside { Vec::new() } else { offered }
     }
 
-    fn begin_switch(&mut self, track: usize, list: usize) {
+    pub(super) fn begin_switch(&mut self, track: usize, list: usize) {
         let state = &mut self.tracks[track];
         if state.switch.is_some_and(|switch| switch.list == list) {
             return;
@@ -318,7 +360,8 @@ impl Player {
                 now.since(at).as_secs_f64()
                     > unit.map_or(2.0 * playlist.target_duration, |part| 3.0 * part).max(1.0)
             });
-        if stale {
+        let moving = self.title.pathways.is_moving(list);
+        if stale || moving {
             if list.request.is_none() {
                 self.title.lists[switch.list].reload_at = Some(now);
             }

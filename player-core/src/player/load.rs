@@ -4,6 +4,8 @@ use crate::ordered::OrderedMap;
 use std::time::Duration;
 
 use super::low_latency::without_directives;
+use super::pathway::Pathways;
+use super::recover::{PATHWAY_TRIES, refuses};
 use super::title::{List, Title};
 use super::{Player, Purpose};
 use crate::error::{KeyFault, PlayerError};
@@ -14,6 +16,7 @@ use crate::io::{Event, Output, RequestId, Track, VariantInfo};
 use crate::media::{mime_type, track_codecs};
 use crate::swarm::rendition_id;
 use crate::time::Instant;
+use crate::trace::{Cause, Remedy};
 
 /// A playlist or init section whose bytes stop coming for this long has failed.
 pub(super) const DOCUMENT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -68,6 +71,8 @@ impl Player {
         self.quota_factor = 1.0;
         self.manual_variant = None;
         self.stall = crate::buffer::StallWatch::default();
+        self.trace = crate::trace::Trace::default();
+        (self.broken, self.last_broken, self.reopens) = (0, None, 0);
         self.playhead.position = 0.0;
         self.playhead.ready_state = 0;
     }
@@ -99,6 +104,7 @@ impl Player {
             self.document_failed(now, document.purpose, document.url, status);
             return;
         }
+        self.answered_at_origin = now;
         self.stats.playlist_bytes += match document.purpose {
             Purpose::Main | Purpose::List(_) | Purpose::Hashes(_) => document.body.len() as u64,
             _ => 0,
@@ -113,6 +119,7 @@ impl Player {
             }
             Purpose::Hashes(url) => self.hashes_done(now, url, Some(&document.body)),
             Purpose::Check(check) => self.check_done(now, check, Some(&document.body)),
+            Purpose::Steering => self.steering_done(now, &document.url, Ok(&document.body)),
         }
     }
 
@@ -126,7 +133,7 @@ impl Player {
     ) {
         match purpose {
             Purpose::Main => {
-                if (400..500).contains(&status) && status != 408 && status != 429 {
+                if refuses(status) {
                     self.fail(now, PlayerError::PlaylistStatus { url, status });
                     return;
                 }
@@ -138,14 +145,14 @@ impl Player {
                 }
             }
             Purpose::List(list) => {
-                let permanent = (400..500).contains(&status) && status != 408 && status != 429;
-                self.list_failed(now, list, unreachable(url, status), status, permanent);
+                self.list_failed(now, list, unreachable(url, status), status, refuses(status));
             }
-            Purpose::Init(key) => self.init_failed(now, key),
+            Purpose::Init(key) => self.init_failed(now, key, status),
             Purpose::Key(url) => {
                 let fault = if status == 0 { KeyFault::NoAnswer } else { KeyFault::Status(status) };
                 self.key_failed(now, url, fault);
             }
+            Purpose::Steering => self.steering_done(now, &url, Err(status)),
             Purpose::Text(source, sequence) => self.text_failed(now, source, sequence),
             Purpose::Hashes(url) => self.hashes_done(now, url, None),
             Purpose::Check(check) => self.check_done(now, check, None),
@@ -169,7 +176,7 @@ impl Player {
     /// Starts the loads that are due.
     pub(super) fn run_playlists(&mut self, now: Instant) {
         if let Load::Main { retry_at: Some(at), failures } = self.load {
-            if at <= now {
+            if at <= now && self.may_fetch(now) {
                 self.load = Load::Main { retry_at: None, failures };
                 let url = self.title.url.clone();
                 self.fetch_document(now, Purpose::Main, url, None);
@@ -179,7 +186,7 @@ impl Player {
         }
         for index in self.lists_in_use() {
             let list = &self.title.lists[index];
-            if list.request.is_some() {
+            if list.request.is_some() || list.is_refused() {
                 continue;
             }
             let due = match (&list.playlist, list.reload_at) {
@@ -189,6 +196,9 @@ impl Player {
             };
             if due > now {
                 self.wake_at(due);
+                continue;
+            }
+            if !self.may_fetch(now) {
                 continue;
             }
             let (url, held_back) = self.reload_url(now, index);
@@ -265,26 +275,36 @@ impl Player {
         }
     }
 
-    fn multivariant_done(&mut self, now: Instant, playlist: MultivariantPlaylist) {
+    fn multivariant_done(&mut self, now: Instant, mut playlist: MultivariantPlaylist) {
         if playlist.variants.is_empty() {
             return self.fail(now, PlayerError::PlaylistWithoutMedia { url: playlist.url });
         }
+        let (pathways, urls) = Pathways::of(&mut playlist, now);
         let mut seen: OrderedMap<crate::wire::RenditionId, u32> = OrderedMap::new();
-        let mut list = |url: &str| {
+        let mut list = |url: &String, stable_id: &Option<String>| {
             let nth = seen.get_or_insert_with(rendition_id(url, 0), Default::default);
             let id = rendition_id(url, *nth);
             *nth += 1;
-            List::new(id, url.to_owned())
+            let mut list = List::new(id, url.clone());
+            list.urls = urls.get(url).cloned().unwrap_or_default();
+            list.stable_id = stable_id.clone().unwrap_or_default();
+            if let Some((place, url)) = pathways.locate(&list.urls) {
+                list.loaded_from = *place;
+                list.url.clone_from(url);
+            }
+            list
         };
+        let variants = playlist.variants.iter();
         let mut lists: Vec<List> =
-            playlist.variants.iter().map(|variant| list(&variant.url)).collect();
+            variants.map(|variant| list(&variant.url, &variant.stable_variant_id)).collect();
         for (index, rendition) in playlist.renditions.iter().enumerate() {
             if let (RenditionKind::Audio, Some(url)) = (rendition.kind, &rendition.url) {
                 self.title.audio.push((index, lists.len()));
-                lists.push(list(url));
+                lists.push(list(url, &rendition.stable_rendition_id));
             }
         }
         self.title.lists = lists;
+        self.title.pathways = pathways;
         self.title.variants = playlist
             .variants
             .iter()
@@ -349,19 +369,27 @@ impl Player {
             .as_ref()
             .map(|multivariant| multivariant.variables.clone())
             .unwrap_or_default();
+        let held_back = self.title.lists[index].hold_back();
         if let Some(playlist) = &mut self.title.lists[index].playlist {
             // A reload: only what changed is read.
             let Ok(text) = std::str::from_utf8(body) else {
                 let error = not_utf8(url);
                 return self.list_failed(now, index, error, 0, false);
             };
+            let before = playlist.segments.last().map(|last| {
+                let date =
+                    playlist.program_date_time(last).map(|date| date + last.duration * 1000.0);
+                (last.end(), date)
+            });
             match playlist.refresh_text(text, url, &variables) {
-                Ok(refresh) => self.list_loaded(
-                    now,
-                    index,
-                    refresh.changed || refresh.added > 0,
-                    refresh.reset,
-                ),
+                Ok(refresh) if refresh.reset => {
+                    follow(playlist, before, held_back);
+                    self.playlist_reset(now, index);
+                    self.list_loaded(now, index, true, true);
+                }
+                Ok(refresh) => {
+                    self.list_loaded(now, index, refresh.changed || refresh.added > 0, false)
+                }
                 Err(error) => self.list_failed(now, index, playlist_error(error, url), 0, false),
             }
             return;
@@ -408,6 +436,8 @@ impl Player {
         let list = &mut self.title.lists[index];
         list.failures = 0;
         list.failed_status = 0;
+        list.loaded_from =
+            self.title.pathways.locate(&list.urls).map_or(list.loaded_from, |(place, _)| *place);
         list.loaded_at = Some(now);
         list.unchanged = !changed;
         if changed {
@@ -437,7 +467,6 @@ impl Player {
             swarm.set_edge(crate::wire::SegmentId { rendition: id, sequence });
         }
         if reset {
-            self.title.offsets.clear();
             for track in self.tracks.iter_mut().filter(|track| track.list == index) {
                 track.restart();
             }
@@ -447,6 +476,29 @@ impl Player {
             if changed {
                 self.tell_date_ranges(index);
             }
+        }
+    }
+
+    /// A live playlist began anew: its numbers name other segments from now on.
+    fn playlist_reset(&mut self, now: Instant, index: usize) {
+        self.record(now, Cause::PlaylistReset, Remedy::Restart);
+        self.title.offsets.clear();
+        let (whole, parts) = (self.title.lists[index].id, self.title.lists[index].parts_id);
+        let of = |id: &crate::wire::SegmentId| id.rendition == whole || id.rendition == parts;
+        let held: Vec<crate::wire::SegmentId> =
+            self.store.iter().map(|(id, _)| *id).filter(of).collect();
+        for id in held {
+            self.store.remove(id);
+            if let Some(swarm) = &mut self.swarm {
+                swarm.blocks_changed(now, id);
+            }
+        }
+        self.segment_failures.retain(|id, _| !of(id));
+        let transfers = self.transfers.iter();
+        let old: Vec<RequestId> =
+            transfers.filter(|(_, one)| of(&one.segment)).map(|(id, _)| *id).collect();
+        for id in old {
+            self.cancel_transfer(now, id);
         }
     }
 
@@ -466,16 +518,24 @@ impl Player {
         // At the edge of a low-latency stream there is no time to lose.
         let most = if list.by_parts { 2 } else { u32::MAX };
         list.reload_at = Some(now + backoff(list.failures.min(most)));
-        if list.playlist.is_some() {
+        let (failures, known) = (list.failures, list.playlist.is_some());
+        if failures >= PATHWAY_TRIES || permanent && !known {
+            let in_use = self.lists_in_use().contains(&index);
+            if in_use && self.leave_pathway(now, Cause::PlaylistMissing) {
+                return;
+            }
+        }
+        if known {
             // A live playlist that fails for a while is a pause, not an end.
             return;
         }
         if !permanent {
-            if list.failures == 1 {
+            if failures == 1 {
                 self.warn(error);
             }
             return;
         }
+        let list = &mut self.title.lists[index];
         list.failed_status = 400;
         let replaced = self.replace_list(now, index);
         if replaced { self.warn(error) } else { self.fail(now, error) }
@@ -520,10 +580,22 @@ fn align(playlist: &mut MediaPlaylist, reference: &MediaPlaylist) {
         return;
     };
     let dates = (playlist.program_date_time(first), reference.program_date_time(known));
+    // Where a discontinuity begins in both is the same moment (RFC 8216 §6.2.4).
+    let seam = || {
+        let mut seams = playlist.segments.iter().filter(|one| one.discontinuity);
+        seams.find_map(|one| {
+            let same = |other: &&hls::Segment| {
+                other.discontinuity && other.discontinuity_sequence == one.discontinuity_sequence
+            };
+            Some(reference.segments.iter().find(same)?.start - one.start)
+        })
+    };
     let shift = if let (Some(date), Some(known_date)) = dates {
         (date - known_date) / 1000.0 + known.start - first.start
     } else if playlist.end_list && reference.end_list {
         0.0
+    } else if let Some(seam) = seam() {
+        seam
     } else if let Some(same) = reference.position_of(first.sequence) {
         same.start - first.start
     } else if let Some(same) = playlist.position_of(known.sequence) {
@@ -531,7 +603,18 @@ fn align(playlist: &mut MediaPlaylist, reference: &MediaPlaylist) {
     } else {
         reference.end() - playlist.end()
     };
-    if shift != 0.0 && shift.is_finite() {
+    if shift.is_finite() {
         playlist.shift(shift);
     }
+}
+
+/// Puts a playlist that began anew behind the end of the one before it (`before`: that end in seconds, and its date):
+/// by date, else so that its live position continues there.
+fn follow(playlist: &mut MediaPlaylist, before: Option<(f64, Option<f64>)>, held_back: f64) {
+    let (Some((end, date)), Some(first)) = (before, playlist.segments.first()) else { return };
+    let dated = date.zip(playlist.program_date_time(first));
+    let dated = dated.map(|(before, date)| end + (date - before) / 1000.0);
+    let skipped = (playlist.end() - held_back - first.start).max(0.0);
+    let at = dated.filter(|at| *at >= end - 0.5 && *at < end + 86_400.0).unwrap_or(end - skipped);
+    playlist.shift(at - first.start);
 }

@@ -6,7 +6,6 @@
 use bytes::Bytes;
 
 use super::append::STARVING;
-use super::load::backoff;
 use super::title::InitKey;
 use super::track::Placed;
 use super::{Player, Purpose, join};
@@ -26,6 +25,9 @@ const CLOCK_WRAP: f64 = (1_u64 << 33) as f64 / 90_000.0;
 const LEAST_JUMP: f64 = 2.0;
 /// What media and playlist may differ by after a seek, in seconds: the lengths in a playlist are rounded, and that adds up.
 const MOST_DRIFT: f64 = 30.0;
+
+/// Init sections that are kept; beyond, those that no playlist names any more go.
+const MAX_INITS: usize = 64;
 
 /// The segment that a track appends next, or a part of it, as far as it is prepared.
 #[derive(Debug)]
@@ -180,7 +182,7 @@ impl Player {
             Some(Job::Init(key, original)) => match data {
                 Some(data) if original.is_empty() => self.init_plain(now, key, data),
                 Some(data) => self.init_ready(now, key, data, original),
-                None => self.init_failed(now, key),
+                None => self.init_failed(now, key, 0),
             },
             Some(Job::Segment(track, segment)) => {
                 let Some(state) = self.tracks.iter_mut().find(|state| state.track == track) else {
@@ -226,7 +228,7 @@ impl Player {
             Err(reason) => {
                 state.prepared = None;
                 state.transmuxed_last = None;
-                return self.fail(now, PlayerError::Transmux { reason });
+                return self.segment_broken(now, segment, PlayerError::Transmux { reason });
             }
         };
         if let Some(init) = &done.init {
@@ -255,7 +257,7 @@ impl Player {
                 self.decrypt(Job::Init(key, Bytes::new()), cipher, bytes, iv, Bytes::new(), body);
             }
             // The key is on its way: the section is asked for again once it may be there.
-            None => self.init_failed(now, key),
+            None => self.init_failed(now, key, 0),
         }
     }
 
@@ -295,26 +297,14 @@ impl Player {
         if !matches!(body.len(), 16 | 32) {
             return self.key_failed(now, url, KeyFault::Length);
         }
+        self.title.key_failures.remove(&url);
         if self.title.keys.len() >= MAX_KEYS {
+            // Those still in use are asked for once more.
             self.title.keys.clear();
         }
         self.title.keys.insert(url, Bytes::from(body));
         // Init sections that waited for it need wait no longer.
         self.title.init_failures.clear();
-    }
-
-    /// A key could not be had, or used.
-    pub(super) fn key_failed(&mut self, now: Instant, url: String, fault: KeyFault) {
-        self.title.keys.remove(&url);
-        self.title.key_requests.retain(|known| *known != url);
-        let failures = self.title.key_failures.get(&url).map_or(0, |(_, failures)| *failures) + 1;
-        if self.title.key_failures.len() >= MAX_KEYS {
-            self.title.key_failures.clear();
-        }
-        self.title.key_failures.insert(url.clone(), (now + backoff(failures), failures));
-        if failures == 1 {
-            self.warn(PlayerError::Key { url, fault });
-        }
     }
 
     /// Where the transmuxed segment at a track's cursor goes, whose first sample is shown at `first` of its own timeline.
@@ -339,7 +329,7 @@ impl Player {
             (None, None) => self.seam(index, start, discontinuity).unwrap_or(start) - first,
         };
         if !self.title.offsets.contains_key(&discontinuity) {
-            self.title.offsets.insert(discontinuity, offset);
+            self.keep_offset(discontinuity, offset);
         }
         // After a seek the transmuxer cannot know how often the clock has started anew.
         let offset = offset - ((first + offset - start) / CLOCK_WRAP).round() * CLOCK_WRAP;
@@ -349,7 +339,9 @@ impl Player {
             None => (start, MOST_DRIFT.max(2.0 * duration)),
         };
         let jumps = (first + offset - expected).abs() > most;
-        place(if jumps { expected - first } else { offset })
+        let offset = if jumps { expected - first } else { offset };
+        self.settle(index, first + offset - start);
+        place(offset)
     }
 
     /// An init section for a transmuxed segment, if the parser has another.
@@ -366,7 +358,7 @@ impl Player {
         let Some(section) = media::read_init(&body) else {
             let container = media::sniff(&body);
             if container == Container::Html {
-                return self.init_failed(now, key);
+                return self.init_failed(now, key, 0);
             }
             let container = container.name().to_owned();
             return self.fail(now, PlayerError::UnsupportedContainer { container });
@@ -376,6 +368,15 @@ impl Player {
             // Not every playlist tells; and the browser itself may say nothing.
             self.event(Event::ModuleKeys { variant: None, keys: Vec::new() });
         }
+        if self.title.inits.len() >= MAX_INITS {
+            let lists = &self.title.lists;
+            self.title.inits.retain(|known, _| {
+                let playlists = lists.iter().filter_map(|list| list.playlist.as_ref());
+                let mut named = playlists.flat_map(|playlist| playlist.init_sections());
+                named.any(|init| super::title::init_key(init) == *known)
+            });
+        }
+        self.title.init_failures.remove(&key);
         self.title.inits.insert(key, super::title::Init { data: body, original, section });
         self.open_tracks();
     }
@@ -409,10 +410,11 @@ impl Player {
             }
             self.key_failed(now, url.clone(), KeyFault::Length);
         }
-        let waits = self.title.key_failures.get(url).map(|(at, _)| *at).filter(|at| *at > now);
+        let failure = self.title.key_failures.get(url);
+        let waits = failure.map(|failure| failure.retry_at).filter(|at| *at > now);
         if let Some(at) = waits {
             self.wake_at(at);
-        } else if !self.title.key_requests.contains(url) {
+        } else if !self.title.key_requests.contains(url) && self.may_fetch(now) {
             self.title.key_requests.push(url.clone());
             self.fetch_document(now, Purpose::Key(url.clone()), url.clone(), None);
         }

@@ -26,8 +26,37 @@ impl Player {
         if let Some(since) = self.rebuffering_since {
             stats.rebuffer_seconds += now.since(since).as_secs_f64();
         }
+        stats.pathway = self.title.pathways.id().to_owned();
+        stats.trace = self.trace.all().to_vec();
         stats.segments = self.segment_stats(now);
         stats
+    }
+
+    /// Entries in all that the player keeps: what has to stay bounded however long it plays.
+    #[must_use]
+    pub fn footprint(&self) -> usize {
+        let title = &self.title;
+        let segments = title.lists.iter().filter_map(|list| list.playlist.as_ref());
+        let segments: usize = segments.map(|playlist| playlist.segments.len()).sum();
+        let loaded = title.inits.len() + title.keys.len() + title.offsets.len();
+        let failures =
+            self.segment_failures.len() + title.init_failures.len() + title.key_failures.len();
+        let requests = self.documents.len()
+            + self.transfers.len()
+            + self.jobs.len()
+            + title.init_requests.len()
+            + title.key_requests.len();
+        let plans = self.wanted_since.len() + self.overdue_since.len() + self.spreading.len();
+        let sharing = self.introduced.len();
+        segments
+            + loaded
+            + failures
+            + requests
+            + plans
+            + sharing
+            + self.store.iter().count()
+            + self.outputs.len()
+            + self.trace.all().len()
     }
 
     fn segment_stats(&self, now: Instant) -> Vec<SegmentStats> {

@@ -103,10 +103,7 @@ impl Player {
         if self.swarm.is_some() {
             self.tell_interest(&wants);
         }
-        wants.retain(|want| {
-            !self.store.is_complete(want.id)
-                && self.segment_failures.get(&want.id).is_none_or(|failure| !failure.empty)
-        });
+        wants.retain(|want| !self.store.is_complete(want.id));
         wants.sort_unstable_by_key(|want| (want.deadline, want.id));
         self.make_room(now);
         if wants.is_empty() {
@@ -136,7 +133,7 @@ impl Player {
                 self.wake_at(at);
                 continue;
             }
-            if !self.online {
+            if self.title.pathways.is_moving(&self.title.lists[want.list]) || !self.may_fetch(now) {
                 continue;
             }
             match discovery {

@@ -392,7 +392,7 @@ impl Player {
         if !self.store.is_complete(segment) {
             return;
         }
-        self.segment_failures.remove(&segment);
+        self.segment_came(segment);
         let done: Vec<_> = self
             .transfers
             .iter()

@@ -5,16 +5,23 @@ use crate::ordered::OrderedMap;
 use bytes::Bytes;
 
 use super::low_latency::parts_id;
+use super::pathway::Pathways;
+use super::recover::Failure;
 use crate::hls::parts::{PART, PartSegment};
-use crate::hls::{MediaPlaylist, MultivariantPlaylist, Segment};
+use crate::hls::{InitSection, MediaPlaylist, MultivariantPlaylist, Segment};
 use crate::io::{AudioInfo, RequestId, VariantInfo};
-use crate::media::InitSection;
+use crate::media;
 use crate::swarm::segment_tag;
 use crate::time::Instant;
 use crate::wire::{RenditionId, SegmentId};
 
 /// An init section's URL and byte range.
 pub(super) type InitKey = (String, Option<(u64, u64)>);
+
+/// Names an init section.
+pub(super) fn init_key(init: &InitSection) -> InitKey {
+    (init.url.clone(), init.byte_range.as_ref().map(|range| (range.start, range.end)))
+}
 
 /// An init section's bytes, and what they say.
 #[derive(Debug, Clone)]
@@ -23,7 +30,7 @@ pub(super) struct Init {
     pub(super) data: Bytes,
     /// As it came, before it became one of clear samples; empty otherwise.
     pub(super) original: Bytes,
-    pub(super) section: InitSection,
+    pub(super) section: media::InitSection,
 }
 
 /// A media playlist of the title.
@@ -33,6 +40,12 @@ pub(super) struct List {
     pub(super) id: RenditionId,
     /// Where it is loaded from.
     pub(super) url: String,
+    /// Where it can be had, by pathway.
+    pub(super) urls: Vec<(usize, String)>,
+    /// The pathway that its playlist came from.
+    pub(super) loaded_from: usize,
+    /// `STABLE-VARIANT-ID` or `STABLE-RENDITION-ID`.
+    pub(super) stable_id: String,
     /// The last one loaded.
     pub(super) playlist: Option<MediaPlaylist>,
     /// Its request under way.
@@ -75,6 +88,9 @@ impl List {
             low_latency: false,
             assembled: 0,
             url,
+            urls: Vec::new(),
+            loaded_from: 0,
+            stable_id: String::new(),
             playlist: None,
             request: None,
             requested_at: Instant::from_micros(0),
@@ -164,8 +180,12 @@ impl List {
 pub(super) struct Title {
     /// The URL that the page named.
     pub(super) url: String,
+    /// Where its playlists can be had from.
+    pub(super) pathways: Pathways,
     /// The multivariant playlist, when there is one.
     pub(super) multivariant: Option<MultivariantPlaylist>,
+    /// Bit rate of what was appended lately, in bit/s; 0 when nothing was.
+    pub(super) measured_bps: u64,
     /// What the page shows of the variants. Variant `n`'s media playlist is `lists[n]`.
     pub(super) variants: Vec<VariantInfo>,
     /// Media playlists: first the variants', then the alternate audio renditions'.
@@ -178,14 +198,14 @@ pub(super) struct Title {
     pub(super) inits: OrderedMap<InitKey, Init>,
     /// Init sections on their way.
     pub(super) init_requests: OrderedMap<InitKey, RequestId>,
-    /// Init sections that failed: when to try again, and how often it failed.
-    pub(super) init_failures: OrderedMap<InitKey, (Instant, u32)>,
+    /// Init sections that failed.
+    pub(super) init_failures: OrderedMap<InitKey, Failure>,
     /// Keys by their URL (RFC 8216 §4.3.2.4).
     pub(super) keys: OrderedMap<String, Bytes>,
     /// Keys on their way.
     pub(super) key_requests: Vec<String>,
-    /// Keys that failed: when to try again, and how often it failed.
-    pub(super) key_failures: OrderedMap<String, (Instant, u32)>,
+    /// Keys that failed.
+    pub(super) key_failures: OrderedMap<String, Failure>,
     /// `timestampOffset` by discontinuity sequence, in seconds: the same for all renditions (RFC 8216 §6.2.4).
     pub(super) offsets: OrderedMap<u64, f64>,
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::load::{DOCUMENT_TIMEOUT, backoff};
+use super::load::DOCUMENT_TIMEOUT;
 use super::verify::is_partial;
 use super::{Document, Player, Purpose};
 use crate::error::PlayerError;
@@ -54,15 +54,6 @@ pub(super) struct Transfer {
     claimed_at: Instant,
 }
 
-/// How often a segment could not be had from the origin.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Failure {
-    pub(super) count: u32,
-    pub(super) retry_at: Instant,
-    /// The origin says that it has no bytes: there is nothing to play in it.
-    pub(super) empty: bool,
-}
-
 impl Player {
     /// Whether a segment is on its way from the origin.
     pub(super) fn is_fetching(&self, segment: SegmentId) -> bool {
@@ -76,7 +67,7 @@ impl Player {
             || self
                 .segment_failures
                 .values()
-                .any(|failure| failing(failure.count) && !failure.empty)
+                .any(|failure| failing(failure.count) && !failure.is_missing(now))
             || self.title.lists.iter().any(|list| list.request.is_none() && failing(list.failures))
             || self
                 .transfers
@@ -158,6 +149,10 @@ impl Player {
         content_range: Option<(u64, Option<u64>)>,
         url: String,
     ) {
+        if !self.online {
+            // Whatever the browser says of the network: something answered.
+            self.set_online(now, true);
+        }
         if let Some(document) = self.documents.get_mut(&id) {
             let known =
                 content_length.is_some_and(|size| size > self.config.max_playlist_bytes as u64);
@@ -335,30 +330,14 @@ impl Player {
         self.transfers.get(&id).is_some_and(|of| of.size.is_some_and(|size| of.at >= size))
     }
 
-    pub(super) fn note_segment_failure(&mut self, now: Instant, segment: SegmentId, status: u16) {
-        let failure = self.segment_failures.get_or_insert_with(segment, || Failure {
-            count: 0,
-            retry_at: now,
-            empty: false,
-        });
-        failure.count += 1;
-        let part = self.title.lists.iter().any(|list| list.parts_id == segment.rendition);
-        failure.retry_at = now + backoff(if part { failure.count.min(2) } else { failure.count });
-        tracing::debug!(
-            sequence = segment.sequence,
-            status,
-            count = failure.count,
-            "segment failed"
-        );
-        while self.segment_failures.len() > 256 {
-            self.segment_failures.pop_first();
-        }
-    }
-
     fn transfer_failed(&mut self, now: Instant, id: RequestId, status: u16) {
         let Some(segment) = self.transfers.get(&id).map(|transfer| transfer.segment) else {
             return;
         };
+        if status == 416 {
+            // It has another size than was said.
+            self.store.remove(segment);
+        }
         self.note_segment_failure(now, segment, status);
         if let Some(swarm) = &mut self.swarm {
             swarm.claim(segment, 0);
@@ -372,7 +351,8 @@ impl Player {
             self.bandwidth.ended(now);
         }
         if self.store.is_complete(transfer.segment) {
-            self.segment_failures.remove(&transfer.segment);
+            self.answered_at_origin = now;
+            self.segment_came(transfer.segment);
             if let Some(swarm) = &mut self.swarm {
                 swarm.claim_kept(transfer.segment);
             }
@@ -386,11 +366,8 @@ impl Player {
         if size == 0 {
             let url = transfer.url.clone();
             self.outputs.push_back(Output::CancelFetch(id));
-            self.transfer_failed(now, id, 0);
-            if let Some(failure) = self.segment_failures.get_mut(&segment) {
-                failure.empty = true;
-            }
-            return self.warn(PlayerError::SegmentEmpty { url });
+            self.end_transfer(now, id);
+            return self.segment_empty(now, segment, url);
         }
         let fits = u32::try_from(size).is_ok_and(|size| {
             // A size that a peer told wrongly is dropped with the bytes.
@@ -469,8 +446,9 @@ impl Player {
         match document.purpose {
             Purpose::Main => self.fail(now, error),
             Purpose::List(list) => self.list_failed(now, list, error, 400, true),
-            Purpose::Init(key) => self.init_failed(now, key),
-            Purpose::Key(url) => self.key_failed(now, url, crate::error::KeyFault::NoAnswer),
+            Purpose::Init(key) => self.init_failed(now, key, 400),
+            Purpose::Key(url) => self.key_failed(now, url, crate::error::KeyFault::Status(400)),
+            Purpose::Steering => self.steering_done(now, "", Err(400)),
             Purpose::Text(source, sequence) => self.text_failed(now, source, sequence),
             Purpose::Hashes(url) => self.hashes_done(now, url, None),
             Purpose::Check(check) => self.check_done(now, check, None),

@@ -226,5 +226,9 @@ export interface EngineStats {
   storeBytes: number;
   rebuffers: number;
   rebufferSeconds: number;
+  /** The pathway in use (content steering, redundant streams); empty when there is no choice. */
+  pathway: string;
+  /** The last 64 things done about faults, and why: seconds since the engine started, the playhead, names as in www/API.md. */
+  trace: { at: number; position: number; cause: string; action: string }[];
   segments: { rendition: number; sequence: number; start: number; duration: number; httpBytes: number; peerBytes: number; complete: boolean }[];
 }
