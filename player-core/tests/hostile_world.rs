@@ -15,9 +15,21 @@ use player_core::wire::{
 use player_core::{Config, Instant, Player, swarm};
 use proptest::prelude::*;
 
-const MASTER: &str = "#EXTM3U\n#EXT-X-MEDIA:TYPE=SUBTITLES,GROUP-ID=\"s\",NAME=\"a\",LANGUAGE=\"en\",AUTOSELECT=YES,URI=\"t.m3u8\"\n#EXT-X-MEDIA:TYPE=SUBTITLES,GROUP-ID=\"s\",NAME=\"b\",FORCED=YES,URI=\"u.m3u8\"\n#EXT-X-STREAM-INF:BANDWIDTH=500000,SUBTITLES=\"s\"\na.m3u8\n#EXT-X-STREAM-INF:BANDWIDTH=900000\nb.m3u8\n";
+const MASTER: &str = "#EXTM3U\n#EXT-X-CONTENT-STEERING:SERVER-URI=\"steer\",PATHWAY-ID=\"B\"\n#EXT-X-MEDIA:TYPE=SUBTITLES,GROUP-ID=\"s\",NAME=\"a\",LANGUAGE=\"en\",AUTOSELECT=YES,URI=\"t.m3u8\"\n#EXT-X-MEDIA:TYPE=SUBTITLES,GROUP-ID=\"s\",NAME=\"b\",FORCED=YES,URI=\"u.m3u8\"\n#EXT-X-STREAM-INF:BANDWIDTH=500000,SUBTITLES=\"s\"\na.m3u8\n#EXT-X-STREAM-INF:BANDWIDTH=900000\nb.m3u8\n#EXT-X-STREAM-INF:BANDWIDTH=500000,PATHWAY-ID=\"B\",SUBTITLES=\"s\"\nhttps://b.example/a.m3u8\n";
 const VOD: &str = "#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXT-X-MAP:URI=\"i.mp4\"\n#EXTINF:4,\n0.m4s\n#EXTINF:0,\n1.m4s\n#EXT-X-GAP\n#EXTINF:4,\n2.m4s\n#EXTINF:4,\n3.m4s\n#EXT-X-DISCONTINUITY\n#EXTINF:4,\n4.m4s\n#EXT-X-ENDLIST\n";
 const SEGMENT_BYTES: u32 = 150_000;
+
+fn steering(choice: u8) -> String {
+    let ttl = ["0", "1", "-1", "1e99", "\"x\""][usize::from(choice) % 5];
+    let host = ["c.example", "", "c:99999999/x?y#z", "é"][usize::from(choice) % 4];
+    format!(
+        "{{\"VERSION\":1,\"TTL\":{ttl},\"RELOAD-URI\":\"steer{}\",\
+         \"PATHWAY-PRIORITY\":[\"x{choice}\",\"B\",\".\"],\
+         \"PATHWAY-CLONES\":[{{\"BASE-ID\":\"B\",\"ID\":\"x{choice}\",\"URI-REPLACEMENT\":\
+         {{\"HOST\":\"{host}\",\"PARAMS\":{{\"\":\"&=\",\"a\":\"é\"}}}}}}]}}",
+        choice % 3
+    )
+}
 
 fn live(first: u64) -> String {
     let mut text = format!(
@@ -173,6 +185,7 @@ impl World {
             (_, 1) => b"<!doctype html><p>no".to_vec(),
             (_, 2) => Vec::new(),
             (FetchKind::Playlist, _) if url.ends_with("m.m3u8") => MASTER.into(),
+            (FetchKind::Playlist, _) if url.contains("steer") => steering(choice).into(),
             (FetchKind::Playlist, 3..10) => VOD.into(),
             (FetchKind::Playlist, 10..14) => {
                 VOD.replace("#EXT-X-MAP:URI=\"i.mp4\"\n", "").into_bytes()
@@ -255,6 +268,9 @@ impl World {
             0 => Input::MediaFailed { track, failure: MediaFailure::QuotaExceeded },
             1 if choice > 240 => {
                 Input::MediaFailed { track, failure: MediaFailure::Decode("x".into()) }
+            }
+            1 if choice > 200 => {
+                Input::MediaFailed { track, failure: MediaFailure::Unsupported("x".into()) }
             }
             2 => Input::MediaDone { track, buffered: vec![f64::NAN..1.0, 5.0..2.0] },
             _ => Input::MediaDone { track, buffered: vec![start..start + f64::from(choice)] },
@@ -465,6 +481,7 @@ proptest! {
                 world.tell(Input::Tick);
             }
         }
+        prop_assert!(world.player.footprint() < 2000, "{} entries", world.player.footprint());
         prop_assert!(world.most_outputs < 2000, "{} outputs at once", world.most_outputs);
     }
 }

@@ -1,5 +1,7 @@
-//! Potluck's checks that need more than one crate's own tests: the simulation, and streams that are encrypted for them.
+//! Potluck's checks that need more than one crate's own tests: the simulation, the stage, and streams that are encrypted
+//! for them.
 
 pub mod encrypt;
 pub mod simulation;
+pub mod stage;
 pub mod transport_stream;

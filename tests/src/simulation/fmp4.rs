@@ -1,11 +1,11 @@
 //! Minimal fragmented MP4 (ISO/IEC 14496-12), written and read back: one AVC track, samples of equal size.
 
 /// Units per second of all tracks here.
-pub(super) const TIMESCALE: u32 = 90_000;
+pub(crate) const TIMESCALE: u32 = 90_000;
 /// Samples per second.
-pub(super) const FRAME_RATE: u32 = 25;
+pub(crate) const FRAME_RATE: u32 = 25;
 /// Bytes before a segment's first sample: `moof` and the header of `mdat`.
-pub(super) const HEAD_BYTES: usize = 8 + 16 + 8 + 28 + 20 + 24 + 8;
+pub(crate) const HEAD_BYTES: usize = 8 + 16 + 8 + 28 + 20 + 24 + 8;
 
 /// What a segment's head says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,7 +72,7 @@ impl SegmentHead {
 
 /// `ftyp` and `moov` of one video track; `rendition` makes the sections of two renditions differ.
 #[must_use]
-pub(super) fn init_section(rendition: u32, width: u16, height: u16) -> Vec<u8> {
+pub(crate) fn init_section(rendition: u32, width: u16, height: u16) -> Vec<u8> {
     let mut out = Vec::new();
     container(&mut out, b"ftyp", |out| out.extend(b"iso6\0\0\0\0iso6mp41"));
     container(&mut out, b"moov", |out| {

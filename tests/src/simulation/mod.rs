@@ -14,7 +14,7 @@ mod cases;
 mod commons;
 mod engine;
 mod event;
-mod fmp4;
+pub(crate) mod fmp4;
 mod http;
 mod media;
 mod net;
