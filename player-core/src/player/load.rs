@@ -520,7 +520,9 @@ impl Player {
         list.reload_at = Some(now + backoff(list.failures.min(most)));
         let (failures, known) = (list.failures, list.playlist.is_some());
         if failures >= PATHWAY_TRIES || permanent && !known {
-            let in_use = self.lists_in_use().contains(&index);
+            let in_use = self.tracks.iter().any(|track| {
+                track.list == index || track.switch.is_some_and(|switch| switch.list == index)
+            });
             if in_use && self.leave_pathway(now, Cause::PlaylistMissing) {
                 return;
             }

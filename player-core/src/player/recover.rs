@@ -188,6 +188,15 @@ impl Player {
         self.store.remove(segment);
         let failure = note(&mut self.segment_failures, segment, now, self.answered_at_origin, 2);
         self.keep_failure(segment);
+        let lists = &self.title.lists;
+        for state in &mut self.tracks {
+            let Some(cursor) = &mut state.cursor else { continue };
+            if lists[state.list].segment_id(cursor.sequence) == segment && cursor.offset > 0 {
+                // Part of it has been appended: it begins anew.
+                cursor.offset = 0;
+                state.reset_needed = true;
+            }
+        }
         self.broken += u32::from(failure.count == 2);
         if self.broken >= MAX_BROKEN {
             return self.fail(now, error);
