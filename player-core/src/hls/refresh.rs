@@ -279,6 +279,14 @@ impl MediaPlaylist {
         }
         filled.append(&mut newer.segments);
         filled.sort_unstable_by_key(|segment| segment.sequence);
+        // What is listed before the skipped ones does not know how long those are.
+        let mut end = f64::MIN;
+        for segment in &mut filled {
+            if segment.start < end - 0.001 {
+                segment.start = end;
+            }
+            end = segment.end();
+        }
         newer.segments = filled;
         newer.inherit();
         let mut dates: Vec<DateAnchor> = Vec::new();
