@@ -48,6 +48,9 @@ use transfer::Transfer;
 /// Longest sleep while something is loaded: everything that has no timer of its own is looked at this often.
 const HEARTBEAT: Duration = Duration::from_millis(500);
 
+/// A gap at the start that is longer, in seconds, than browsers begin behind by themselves.
+const FIRST_GAP: f64 = 0.5;
+
 /// What a request is for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Purpose {
@@ -279,7 +282,13 @@ impl Player {
             Input::FetchFailed { id } => self.fetch_failed(now, id),
             Input::WebRtcUnavailable => self.webrtc_unavailable(now),
             Input::CodecSupport(supported) => self.codec_support(now, &supported),
-            Input::MediaDone { track, buffered } => self.media_done(track, Ranges::new(buffered)),
+            Input::MediaDone { track, buffered } => {
+                self.media_done(track, Ranges::new(buffered));
+                if !self.started {
+                    // Who waits behind a gap at the start does not move, and says nothing.
+                    self.break_stall(now, FIRST_GAP);
+                }
+            }
             Input::MediaFailed { track, failure } => self.media_failed(now, track, failure),
             Input::Decrypted { job, data } => self.decrypted(now, job, data),
             Input::Transmuxed { job, result } => self.transmuxed(now, job, result),
@@ -410,7 +419,7 @@ impl Player {
             self.started = true;
         }
         self.count_rebuffers(now);
-        self.break_stall(now);
+        self.break_stall(now, 0.0);
     }
 
     /// `currentTime` now: the last report, moved on by the time since.
@@ -432,7 +441,8 @@ impl Player {
             .min(1e9)
     }
 
-    fn break_stall(&mut self, now: Instant) {
+    /// Jumps a hole, wakes a decoder that is stuck; with `least`, only jumps to what is buffered that far ahead or more.
+    fn break_stall(&mut self, now: Instant, least: f64) {
         let playhead = self.playhead;
         let Some(lagging) = self.tracks.iter().min_by(|a, b| {
             a.buffered.ahead(playhead.position).total_cmp(&b.buffered.ahead(playhead.position))
@@ -440,6 +450,9 @@ impl Player {
             return;
         };
         let buffered = lagging.buffered.clone();
+        if least > 0.0 && buffered.start().is_none_or(|start| start < playhead.position + least) {
+            return;
+        }
         // Whether what is appended next belongs before what is buffered behind the hole.
         let fetching_hole = buffered.next_start(playhead.position).is_some_and(|next| {
             match (lagging.cursor, self.cursor_segment(lagging)) {

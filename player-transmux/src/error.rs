@@ -46,6 +46,13 @@ pub enum TransmuxError {
 
 impl fmt::Display for TransmuxError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text())
+    }
+}
+
+impl TransmuxError {
+    /// What [`Display`](fmt::Display) shows, without the standard library's formatting code.
+    pub(crate) fn text(self) -> String {
         let mut out = String::new();
         out.push_str(match self {
             Self::UnknownContainer => "neither a transport stream nor raw audio",
@@ -62,20 +69,20 @@ impl fmt::Display for TransmuxError {
         });
         match self {
             Self::UnsupportedStream { stream_type } | Self::EncryptedStream { stream_type } => {
-                text::hex(&mut out, u32::from(*stream_type), 2);
+                text::hex(&mut out, u32::from(stream_type), 2);
                 out.push_str(" not supported");
             }
             Self::UnsupportedLayer { layer } => {
-                text::decimal(&mut out, u32::from(*layer));
+                text::decimal(&mut out, u32::from(layer));
                 out.push_str(" not supported");
             }
             Self::Oversized { limit } => {
-                text::decimal(&mut out, *limit as u32);
+                text::decimal(&mut out, limit as u32);
                 out.push_str(" bytes");
             }
             _ => {}
         }
-        f.write_str(&out)
+        out
     }
 }
 

@@ -2,7 +2,7 @@
 
 use wasm_bindgen::prelude::*;
 
-use crate::{Transmuxed, Transmuxer};
+use crate::{TransmuxError, Transmuxed, Transmuxer};
 
 /// Turns a track's segments into fragmented MP4, one after the other.
 #[wasm_bindgen(js_name = Transmuxer)]
@@ -61,7 +61,7 @@ impl Binding {
             let _ = self.transmuxer.finish();
             self.drain();
         }
-        fed.map_err(|error| error.to_string())
+        fed.map_err(TransmuxError::text)
     }
 
     /// The init section that the last call's fragments need; nothing: the same as before.

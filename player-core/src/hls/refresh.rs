@@ -37,7 +37,9 @@ impl MediaPlaylist {
         {
             return Ok(Refresh::default());
         }
-        let newer = match resume(self, text, url, imports) {
+        // What does not begin as a playlist is no playlist, whatever is the same in it.
+        let resumed = text.starts_with("#EXTM3U").then(|| resume(self, text, url, imports));
+        let newer = match resumed.flatten() {
             Some(newer) => newer,
             None => parse_media(text, url, imports)?,
         };

@@ -342,7 +342,9 @@ impl Player {
             return;
         }
         for (variant, supported) in self.title.variants.iter_mut().zip(supported) {
-            variant.playable = *supported;
+            // Without codecs the segments have to tell.
+            let untold = track_codecs(&variant.codecs, Track::Main, false).is_empty();
+            variant.playable = *supported || untold;
         }
         if !self.title.variants.iter().any(|variant| variant.playable) {
             let mut codecs: Vec<&str> =
