@@ -10,6 +10,7 @@ mod fetch;
 mod messages;
 #[cfg(debug_assertions)]
 mod panics;
+mod parts;
 mod shell;
 mod socket;
 mod table;

@@ -9,7 +9,7 @@ use std::time::SystemTime;
 use wasm_bindgen_cli_support::{Bindgen, EncodeInto};
 
 use crate::names;
-use crate::split;
+use crate::parts::{self, Part};
 use crate::step::{capture, cargo, npm, run, step};
 use crate::system;
 
@@ -62,69 +62,17 @@ struct Module {
     /// Its library's file name, without `.wasm`.
     library: &'static str,
     name: &'static str,
-    /// A part that is cut off into a file of its own.
-    part: Option<Part>,
-}
-
-/// A part of a module that is loaded by itself, when it is needed.
-struct Part {
-    name: &'static str,
-    /// Beginnings of the paths of what is cut off, along with what only that uses.
-    cut: &'static [&'static str],
-    /// Beginnings of paths that stay all the same.
-    keep: &'static [&'static str],
+    /// Parts that are cut off into files of their own.
+    parts: &'static [Part],
 }
 
 /// The engine, and what only some streams load beside it.
 const MODULES: [Module; 4] = [
-    Module { what: "the engine", library: "player_wasm", name: "potluck", part: Some(SHARING) },
-    Module { what: "the transmuxer", library: "player_transmux", name: "transmux", part: None },
-    Module { what: "the text reader", library: "player_text", name: "text", part: None },
-    Module { what: "decryption", library: "player_crypto", name: "crypto", part: None },
+    Module { what: "the engine", library: "player_wasm", name: "potluck", parts: &parts::ENGINE },
+    Module { what: "the transmuxer", library: "player_transmux", name: "transmux", parts: &[] },
+    Module { what: "the text reader", library: "player_text", name: "text", parts: &[] },
+    Module { what: "decryption", library: "player_crypto", name: "crypto", parts: &[] },
 ];
-
-/// What only viewers who share need: the core calls none of it before it is told that it can share.
-const SHARING: Part = Part {
-    name: "sharing",
-    cut: &[
-        "player_core::swarm::",
-        "player_core::tracker::",
-        "player_core::wire::codec::",
-        "player_core::player::Player>::sharing_input",
-        "player_core::player::Player>::join_swarm",
-        "player_core::player::Player>::leave_swarm",
-        "player_core::player::Player>::run_sharing",
-        "player_core::player::Player>::sharing_timeout",
-        "player_core::player::Player>::report_sharing",
-        "player_core::player::Player>::swarm_state",
-        "player_core::player::Player>::discovery",
-        "player_core::player::Player>::tell_interest",
-        "player_core::player::Player>::ask_peers",
-        "player_core::player::Player>::fetch_if_due",
-        "player_core::player::Player>::fetch_share",
-        "player_core::player::Player>::fetch_if_elected",
-        "player_core::player::Player>::proof_of",
-        "player_core::player::Player>::hashes_done",
-        "player_core::player::Player>::signature_verified",
-        "player_core::player::Player>::blame",
-        "player_core::player::Player>::check_done",
-        "player_core::player::Player>::origin_spoiled",
-        "player_core::store::StoredSegment>::check_whole",
-        "player_core::store::StoredSegment>::culprits",
-        "player_core::proof::",
-        "player_wasm::socket::",
-        "player_wasm::channel::",
-        "player_wasm::shell::Shell>::adopt",
-        "player_wasm::shell::Shell>::send",
-    ],
-    keep: &[
-        "player_core::swarm::identity::rendition_id",
-        "player_core::swarm::identity::segment_tag",
-        "player_core::swarm::identity::path",
-        "player_core::swarm::identity::hash32",
-        "player_core::proof::hexadecimal",
-    ],
-};
 
 /// Builds everything a page needs into `www/dist`.
 pub(crate) fn player(root: &Path) -> Result<(), String> {
@@ -288,50 +236,18 @@ fn bind(root: &Path, module: &Module) -> Result<(), String> {
     let types = format!("{}.d.ts", module.name);
     let from = unbound.join(&types);
     fs::copy(&from, folder.join(&types)).map_err(|error| cannot("copy", &from, &error))?;
-    if let Some(part) = &module.part {
-        let halves = split::split(&bound.wasm_mut().emit_wasm(), |name| part.is_cut(name))
-            .map_err(|error| format!("{} could not be cut in two: {error}", module.what))?;
-        let stale = part
-            .cut
-            .iter()
-            .find(|path| !halves.moved.iter().any(|name| path_of(name).starts_with(*path)));
-        if let Some(path) = stale {
-            return Err(format!(
-                "nothing of {} is named {path} any more: see SHARING",
-                module.what
-            ));
-        }
+    let mut first = bound.wasm_mut().emit_wasm();
+    for (number, part) in module.parts.iter().enumerate() {
+        let second;
+        (first, second) = part.cut_off(&first, number)?;
         let file = format!("{}_bg.wasm", part.name);
-        for (file, bytes) in [(&wasm, &halves.first), (&file, &halves.second)] {
-            let path = unbound.join(file);
-            fs::write(&path, bytes).map_err(|error| cannot("write", &path, &error))?;
-        }
-        shrink(root, &unbound.join(&file), &folder.join(&file))?;
+        let path = unbound.join(&file);
+        fs::write(&path, second).map_err(|error| cannot("write", &path, &error))?;
+        shrink(root, &path, &folder.join(&file))?;
     }
-    shrink(root, &unbound.join(&wasm), &output)
-}
-
-impl Part {
-    /// Whether a function is cut off, by its demangled name.
-    fn is_cut(&self, name: &str) -> bool {
-        let path = path_of(name);
-        let begins = |paths: &[&str]| paths.iter().any(|begin| path.starts_with(begin));
-        begins(self.cut) && !begins(self.keep)
-    }
-}
-
-/// The path of a function or its type, without the crates' hashes: `a[12ab]::b::f`, `<a[12ab]::b::C>::f` and what drops
-/// an `a[12ab]::b::C` all begin with `a::b`.
-fn path_of(name: &str) -> String {
-    let mut path = String::with_capacity(name.len());
-    let mut rest = name;
-    while let Some((before, after)) = rest.split_once('[') {
-        path.push_str(before);
-        rest = after.split_once(']').map_or("", |(_, after)| after);
-    }
-    path.push_str(rest);
-    let path = path.strip_prefix("core::ptr::drop_in_place::").unwrap_or(&path);
-    path.trim_start_matches(['<', '&', '(']).to_owned()
+    let path = unbound.join(&wasm);
+    fs::write(&path, first).map_err(|error| cannot("write", &path, &error))?;
+    shrink(root, &path, &output)
 }
 
 fn shrink(root: &Path, input: &Path, output: &Path) -> Result<(), String> {

@@ -10,6 +10,7 @@ mod build;
 mod check;
 mod demo;
 mod names;
+mod parts;
 mod sample;
 mod size;
 mod split;

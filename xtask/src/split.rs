@@ -1,17 +1,17 @@
-//! Cuts a bound module in two after it is linked: what every viewer needs, and what only those need who share.
+//! Cuts a bound module in two after it is linked: what every viewer needs at once, and what only some need, or later.
 //!
-//! The second module works on the first one's memory and table. What it defines has places in that table which are
-//! empty until it is instantiated; the first module calls through them. So the engine stays one program in one piece
-//! of source, and a page that shares nothing does not download how to. The engine may not call what is cut off before
-//! the second module is there: the core does so only once it has been told that it can share.
+//! The second module works on the first one's memory and table. What it defines has places in that table through which
+//! the first module calls it. Until the second is instantiated a stub stands in each place: it has the second loaded,
+//! there and then, and calls through the same place again. So the engine stays one program in one piece of source, and
+//! what is cut off is there whenever it is called; whoever loads it ahead of the first call spares the wait.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use walrus::ir::dfs_in_order;
 use walrus::ir::{Call, CallIndirect, Const, Instr, InstrSeq, InstrSeqId, RefFunc, Value, Visitor};
 use walrus::{
-    ConstExpr, ElementItems, ElementKind, ExportItem, FunctionId, FunctionKind, GlobalId,
-    GlobalKind, ImportKind, ImportedFunction, LocalFunction, Module, TableId,
+    ConstExpr, ElementItems, ElementKind, ExportItem, FunctionBuilder, FunctionId, FunctionKind,
+    GlobalId, GlobalKind, ImportKind, ImportedFunction, LocalFunction, LocalId, Module, TableId,
 };
 
 use crate::names::short;
@@ -29,8 +29,14 @@ pub(crate) struct Halves {
     pub(crate) moved: Vec<String>,
 }
 
-/// Cuts off the functions whose names `is_cut` says, and what only they use.
-pub(crate) fn split(wasm: &[u8], is_cut: impl Fn(&str) -> bool) -> Result<Halves, String> {
+/// Cuts off the functions whose names `is_cut` says, and what only they use. `is_loader` says the name of the function
+/// that loads the second module, and `number` is what it is given: it takes one `i32`.
+pub(crate) fn split(
+    wasm: &[u8],
+    is_cut: impl Fn(&str) -> bool,
+    is_loader: impl Fn(&str) -> bool,
+    number: i32,
+) -> Result<Halves, String> {
     let (mut first, mut second) = (parse(wasm)?, parse(wasm)?);
     let twins = Twins::new(&first, &second);
     let table = first
@@ -67,12 +73,20 @@ pub(crate) fn split(wasm: &[u8], is_cut: impl Fn(&str) -> bool) -> Result<Halves
         place_of.insert(*id, place);
     }
 
+    let loader = first
+        .funcs
+        .iter_local()
+        .map(|(id, _)| id)
+        .find(|id| !moved.contains(id) && is_loader(&name_of(&first, *id)))
+        .ok_or("the module has no function that loads the rest")?;
+
     // The first: calls of what has moved go through the table.
     call_through_table(&mut first, table, &place_of, &moved)?;
     let grown = first.tables.get_mut(table);
     grown.initial = next;
     grown.maximum = grown.maximum.map(|maximum| maximum.max(next));
-    vacate(&mut first, &moved)?;
+    let stubs = stubs(&mut first, table, &places, (loader, number))?;
+    vacate(&mut first, table, &stubs);
     let mut exports = Exports::new(&first);
     let shared: Vec<FunctionId> =
         used.functions.iter().copied().filter(|id| !moved.contains(id)).collect();
@@ -249,16 +263,52 @@ fn tabled(
     Ok(places)
 }
 
-/// Takes what moves out of the table; another function keeps each place until the second module is there.
-fn vacate(module: &mut Module, moved: &BTreeSet<FunctionId>) -> Result<(), String> {
+/// For each place in the table a function that has the second module loaded, and then calls what is there.
+fn stubs(
+    module: &mut Module,
+    table: TableId,
+    places: &BTreeMap<u64, FunctionId>,
+    (loader, number): (FunctionId, i32),
+) -> Result<BTreeMap<u64, FunctionId>, String> {
+    let mut stubs = BTreeMap::new();
+    for (place, id) in places {
+        let ty = module.funcs.get(*id).ty();
+        let (params, results) = module.types.params_results(ty);
+        let (params, results) = (params.to_vec(), results.to_vec());
+        let mut builder = FunctionBuilder::new(&mut module.types, &params, &results);
+        let args: Vec<LocalId> = params.iter().map(|ty| module.locals.add(*ty)).collect();
+        let mut body = builder.func_body();
+        body.i32_const(number).call(loader);
+        for arg in &args {
+            body.local_get(*arg);
+        }
+        let slot = i32::try_from(*place).map_err(|_| "the table is too large")?;
+        body.i32_const(slot).call_indirect(ty, table);
+        stubs.insert(*place, builder.finish(args, &mut module.funcs));
+    }
+    Ok(stubs)
+}
+
+/// Puts the stubs into their places, in the segments that are there and in new ones.
+fn vacate(module: &mut Module, table: TableId, stubs: &BTreeMap<u64, FunctionId>) {
+    let mut left = stubs.clone();
     for element in module.elements.iter_mut() {
-        let ElementItems::Functions(ids) = &mut element.items else { continue };
-        let keeper = ids.iter().copied().find(|id| !moved.contains(id));
-        for id in ids.iter_mut().filter(|id| moved.contains(id)) {
-            *id = keeper.ok_or("a whole segment of the table moves")?;
+        let ElementKind::Active { table: into, offset } = &element.kind else { continue };
+        let (ElementItems::Functions(ids), ConstExpr::Value(Value::I32(offset))) =
+            (&mut element.items, offset)
+        else {
+            continue;
+        };
+        if *into != table {
+            continue;
+        }
+        for (place, id) in (u64::from(offset.cast_unsigned())..).zip(ids.iter_mut()) {
+            if let Some(stub) = left.remove(&place) {
+                *id = stub;
+            }
         }
     }
-    Ok(())
+    fill(module, table, &left);
 }
 
 /// All sequences of instructions of a function.
@@ -390,7 +440,7 @@ fn fill(module: &mut Module, table: TableId, places: &BTreeMap<u64, FunctionId>)
 #[cfg(test)]
 mod tests {
     use super::*;
-    use walrus::{FunctionBuilder, ValType};
+    use walrus::ValType;
 
     /// `run` (exported) calls `shared`, and `cut::enter`, which calls `cut_off`, which calls `shared`.
     fn module() -> Vec<u8> {
@@ -405,6 +455,11 @@ mod tests {
             body.i32_const(1);
             builder.finish(Vec::new(), &mut module.funcs)
         };
+        let mut loader = FunctionBuilder::new(&mut module.types, &[ValType::I32], &[]);
+        loader.name("load".to_owned());
+        let number = module.locals.add(ValType::I32);
+        let loader = loader.finish(vec![number], &mut module.funcs);
+        module.exports.add("load", loader);
         let shared = function(&mut module, "shared", &[]);
         let cut_off = function(&mut module, "cut_off", &[shared]);
         let enter = function(&mut module, "cut::enter", &[cut_off]);
@@ -425,11 +480,13 @@ mod tests {
 
     #[test]
     fn what_only_the_cut_part_uses_moves_along_and_what_both_use_is_imported() {
-        let halves = split(&module(), |name| name.starts_with("cut::")).expect("two halves");
+        let halves = split(&module(), |name| name.starts_with("cut::"), |name| name == "load", 1)
+            .expect("two halves");
         let (mut first, mut second) = (names(&halves.first), names(&halves.second));
         first.sort();
         second.sort();
-        assert_eq!(first, ["run", "shared"]);
+        // The stub has no name.
+        assert_eq!(first, ["", "load", "run", "shared"]);
         assert_eq!(second, ["cut::enter", "cut_off"]);
         let second = Module::from_buffer(&halves.second).expect("a module");
         let first = Module::from_buffer(&halves.first).expect("a module");
@@ -437,16 +494,16 @@ mod tests {
             assert_eq!(import.module, FIRST);
             assert!(first.exports.iter().any(|export| export.name == import.name));
         }
-        // One more place than the linker gave out, filled by the second module.
+        // One more place than the linker gave out: a stub's at first, then filled by the second module.
         let table = first.tables.iter().next().expect("a table");
         assert_eq!((table.initial, table.maximum), (2, Some(2)));
-        assert_eq!(second.elements.iter().count(), 1);
+        assert_eq!((first.elements.iter().count(), second.elements.iter().count()), (2, 1));
     }
 
     #[test]
     fn nothing_moves_where_nothing_is_cut() {
-        let halves = split(&module(), |_| false).expect("two halves");
+        let halves = split(&module(), |_| false, |name| name == "load", 1).expect("two halves");
         assert!(halves.moved.is_empty());
-        assert_eq!(names(&halves.first).len(), 4);
+        assert_eq!(names(&halves.first).len(), 5);
     }
 }

@@ -3,6 +3,7 @@
 
 import init, { Engine, type EngineMessage } from 'potluck-wasm';
 import { compileWasm, describe } from './compile-wasm.js';
+import { EngineParts } from './engine-parts.js';
 import { MediaSink, isMediaCommand, mediaSourceClass } from './media-sink.js';
 import { SharingModule } from './sharing-module.js';
 import { TextTap } from './text-tap.js';
@@ -26,6 +27,7 @@ let engine: Engine | null = null;
 let waiting: ToWorker[] = [];
 let sink: MediaSink | null = null;
 let sharing: SharingModule | null = null;
+const parts = new EngineParts();
 const tap = new TextTap(post);
 const workshop = new Workshop(
   (message) => engine?.handle(message),
@@ -52,16 +54,12 @@ scope.addEventListener('unhandledrejection', (event) => {
 
 async function start(message: StartMessage): Promise<void> {
   const { config } = message;
-  let started: (exports: WebAssembly.Exports) => void = () => undefined;
-  const exports = new Promise<WebAssembly.Exports>((resolve) => {
-    started = resolve;
-  });
-  sharing = new SharingModule(config, exports, (mode) => engine?.handle({ type: 'p2p', mode }), (why) => {
+  sharing = new SharingModule(config, parts, (mode) => engine?.handle({ type: 'p2p', mode }), (why) => {
     post({ type: 'error', code: 'sharing-unavailable', message: why, fatal: false });
   });
   const wasm = (await init({ module_or_path: message.module ?? (await compileWasm(message.wasmUrl)) })) as WebAssembly.Exports;
+  parts.started(wasm);
   run({ ...config, p2p: sharing.allowed(config.p2p) });
-  started(wasm);
 }
 
 function run(config: EngineConfig): void {

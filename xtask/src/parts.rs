@@ -1,0 +1,100 @@
+//! The parts of the engine that are files of their own: what is cut off, and by which names.
+
+use crate::split;
+
+/// The engine's function that loads a part (`player-wasm/src/parts.rs`).
+const LOADER: &str = "load_part";
+
+/// A part of a module.
+pub(crate) struct Part {
+    pub(crate) name: &'static str,
+    /// Beginnings of the paths of what is cut off, along with what only that uses.
+    cut: &'static [&'static str],
+    /// Beginnings of paths that stay all the same.
+    keep: &'static [&'static str],
+}
+
+/// In the order of their numbers, which `www/src/internal/engine-parts.ts` knows too.
+pub(crate) const ENGINE: [Part; 1] = [SHARING];
+
+/// What only viewers who share need. The worker loads it as soon as the page names trackers.
+const SHARING: Part = Part {
+    name: "sharing",
+    cut: &[
+        "player_core::swarm::",
+        "player_core::tracker::",
+        "player_core::wire::codec::",
+        "player_core::player::Player>::sharing_input",
+        "player_core::player::Player>::join_swarm",
+        "player_core::player::Player>::leave_swarm",
+        "player_core::player::Player>::run_sharing",
+        "player_core::player::Player>::sharing_timeout",
+        "player_core::player::Player>::report_sharing",
+        "player_core::player::Player>::swarm_state",
+        "player_core::player::Player>::discovery",
+        "player_core::player::Player>::tell_interest",
+        "player_core::player::Player>::ask_peers",
+        "player_core::player::Player>::fetch_if_due",
+        "player_core::player::Player>::fetch_share",
+        "player_core::player::Player>::fetch_if_elected",
+        "player_core::player::Player>::proof_of",
+        "player_core::player::Player>::hashes_done",
+        "player_core::player::Player>::signature_verified",
+        "player_core::player::Player>::blame",
+        "player_core::player::Player>::check_done",
+        "player_core::player::Player>::origin_spoiled",
+        "player_core::store::StoredSegment>::check_whole",
+        "player_core::store::StoredSegment>::culprits",
+        "player_core::proof::",
+        "player_wasm::socket::",
+        "player_wasm::channel::",
+        "player_wasm::shell::Shell>::adopt",
+        "player_wasm::shell::Shell>::send",
+    ],
+    keep: &[
+        "player_core::swarm::identity::rendition_id",
+        "player_core::swarm::identity::segment_tag",
+        "player_core::swarm::identity::path",
+        "player_core::swarm::identity::hash32",
+        "player_core::proof::hexadecimal",
+    ],
+};
+
+impl Part {
+    /// Cuts this part off: what is left, and the part.
+    pub(crate) fn cut_off(&self, wasm: &[u8], number: usize) -> Result<(Vec<u8>, Vec<u8>), String> {
+        let number = i32::try_from(number).unwrap_or(i32::MAX);
+        let is_loader = |name: &str| name == LOADER || path_of(name).ends_with("::load_part");
+        let halves = split::split(wasm, |name| self.is_cut(name), is_loader, number)
+            .map_err(|error| format!("the part {} could not be cut off: {error}", self.name))?;
+        let found = |path: &str| halves.moved.iter().any(|name| path_of(name).starts_with(path));
+        match self.cut.iter().find(|path| !found(path)) {
+            Some(path) => Err(format!(
+                "nothing is named {path} any more, which the part {} lists: see xtask/src/parts.rs",
+                self.name
+            )),
+            None => Ok((halves.first, halves.second)),
+        }
+    }
+
+    /// Whether a function is cut off, by its demangled name.
+    fn is_cut(&self, name: &str) -> bool {
+        let path = path_of(name);
+        let begins = |paths: &[&str]| paths.iter().any(|begin| path.starts_with(begin));
+        begins(self.cut) && !begins(self.keep)
+    }
+}
+
+/// The path of a function or its type, without the crates' hashes: `a[12ab]::b::f`, `<a[12ab]::b::C>::f` and what drops
+/// an `a[12ab]::b::C` all begin with `a::b`.
+fn path_of(name: &str) -> String {
+    let mut path = String::with_capacity(name.len());
+    let mut rest = name;
+    while let Some((before, after)) = rest.split_once('[') {
+        path.push_str(before);
+        rest = after.split_once(']').map_or("", |(_, after)| after);
+    }
+    path.push_str(rest);
+    let path = path.strip_prefix("core::ptr::drop_in_place::").unwrap_or(&path);
+    path.trim_start_matches(['<', '&', '(']).to_owned()
+}
