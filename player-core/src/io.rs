@@ -311,7 +311,7 @@ pub enum Output {
         /// The signature.
         signature: [u8; 64],
         /// What is signed.
-        message: Bytes,
+        message: String,
     },
     /// Something for Media Source Extensions.
     Media(MediaCommand),

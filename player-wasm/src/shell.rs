@@ -333,7 +333,7 @@ impl Shell {
                 self.post(&message, Some(&buffer));
             }
             Output::VerifySignature { job, key, signature, message } => {
-                self.post(&verify_to_js(job, &key, &signature, &message), None);
+                self.post(&verify_to_js(job, &key, &signature, message.as_bytes()), None);
             }
             Output::CheckCodecs(mime_types) => self.post(&check_codecs(&mime_types), None),
             Output::Media(command) => {

@@ -5,8 +5,6 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
-
 use super::load::backoff;
 use super::prepare::Job;
 use super::{Document, Player, Purpose};
@@ -407,7 +405,6 @@ impl Player {
         if self.signatures.len() > MAX_SIGNATURES {
             self.signatures.pop_first();
         }
-        let message = Bytes::from(message.into_bytes());
         self.outputs.push_back(Output::VerifySignature { job, key, signature, message });
         false
     }
