@@ -1,4 +1,4 @@
-// Bytes of peers are verified: by lists in the playlist, signed or not, by PeerTube's files, and who lies is banned.
+// Bytes of peers are verified: by lists in the playlist, signed or not, and by PeerTube's files.
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
@@ -20,43 +20,27 @@ const RENDITION = '/media/sample/480p/index.m3u8';
 for (const [name, launch] of [['Chromium', chromium], ['Firefox', firefox]]) {
   describe(`in ${name}`, () => {
     let demo;
-    let spoiled;
     let browser;
     before(async () => {
       demo = await startDemo({ faults: true });
-      // The same film with other bytes, and nobody who says so.
-      spoiled = await startDemo({ faults: true, hashes: 'none' });
-      await spoiled.break('.m4s', 'spoil');
       browser = await launch();
     });
     after(async () => {
       await browser?.close();
       await demo?.stop();
-      await spoiled?.stop();
     });
 
-    test('viewers with lists share, and a polluter is banned', { timeout: 90_000 }, async () => {
-
-      const open = (server) => openViewer(browser, server, { src: server.url + RENDITION, trackers: demo.tracker, attributes: { swarm: 'film' }, tuning: HURRIED });
-      const polluter = await open(spoiled);
-      // What it shows is spoiled too: it is not to get so far.
-      await polluter.with((element) => element.pause());
-      await polluter.until('the polluter has much to give', (state) => state.stats.complete >= 8, { seconds: 40 });
-      const honest = await open(demo);
-      const state = await honest.until('the polluter is banned', ({ stats }) => stats.bannedPeers.length === 1, { seconds: 30 });
+    test('viewers with lists share', { timeout: 60_000 }, async () => {
+      const open = () => openViewer(browser, demo, { src: demo.url + RENDITION, attributes: { swarm: 'film' }, tuning: HURRIED });
+      const first = await open();
+      await first.until('the first has all', ({ stats }) => stats.complete === 16, { seconds: 30 });
+      const second = await open();
+      const state = await second.until('the second has all', ({ stats }) => stats.complete === 16, { seconds: 30 });
       assert.equal(state.stats.verified, 'list');
-      assert.ok(state.stats.rejectedBytes > 0, inWords(state));
-      // Whoever has all of it verified shares it with the next, who finds the polluter too.
-      await honest.until('the film is there', ({ stats }) => stats.complete === 16, { seconds: 40 });
-      const third = await open(demo);
-      const last = await third.until('a third viewer has it from the second', ({ stats }) => stats.complete === 16, { seconds: 40 });
-      assert.ok(last.stats.peerBytes > last.stats.httpBytes, inWords(last));
-      assert.ok(last.stats.karma.taken === last.stats.peerBytes && last.stats.karma.given === last.stats.uploadedBytes, inWords(last));
-      for (const viewer of [honest, third]) {
-        await viewer.plays(2);
-        assert.deepEqual((await viewer.state()).meter.events, [], 'nothing went wrong that a viewer would see');
-      }
-      await Promise.all([polluter.close(), honest.close(), third.close()]);
+      assert.ok(state.stats.peerBytes > state.stats.httpBytes, inWords(state));
+      assert.ok(state.stats.karma.taken === state.stats.peerBytes && state.stats.karma.given === state.stats.uploadedBytes, inWords(state));
+      assert.deepEqual([state.stats.rejectedBytes, state.stats.bannedPeers], [0, []], inWords(state));
+      await Promise.all([first.close(), second.close()]);
     });
 
     test('an origin that sends other bytes is noticed, and asked again', { timeout: 60_000 }, async () => {
@@ -108,7 +92,7 @@ for (const [name, launch] of [['Chromium', chromium], ['Firefox', firefox]]) {
         const state = await second.until('the second has all', ({ stats }) => stats.complete === 16, { seconds: 30 });
         assert.equal(state.stats.verified, 'signed');
         assert.ok(state.stats.peerBytes > state.stats.httpBytes, inWords(state));
-        const other = await third.until('who has another key has all', ({ stats }) => stats.complete === 16, { seconds: 40 });
+        const other = await third.plays(3, { seconds: 30 });
         assert.equal(other.stats.verified, 'awaited');
         assert.deepEqual([other.stats.peerBytes, other.stats.uploadedBytes], [0, 0], inWords(other));
         assert.ok(other.warnings.includes('hash-unsigned'), inWords(other));
