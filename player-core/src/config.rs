@@ -73,7 +73,7 @@ impl Default for Config {
             swarm: None,
             languages: Vec::new(),
             start_position: None,
-            initial_bandwidth_bps: 2_000_000.0,
+            initial_bandwidth_bps: 1_200_000.0,
             forward_buffer: 30.0,
             peer_buffer: 60.0,
             low_latency: true,

@@ -149,6 +149,8 @@ pub struct Player {
     /// When it changed last.
     quota_at: Instant,
     manual_variant: Option<usize>,
+    /// When a lower variant was last chosen.
+    fell_at: Option<Instant>,
     timeline: Option<TimelineInfo>,
     text: text::Text,
     stats: Stats,
@@ -217,6 +219,7 @@ impl Player {
             quota_factor: 1.0,
             quota_at: Instant::default(),
             manual_variant: None,
+            fell_at: None,
             timeline: None,
             text: text::Text::default(),
             stats: Stats::default(),

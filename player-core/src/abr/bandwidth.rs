@@ -10,6 +10,8 @@ const FAST_HALF_LIFE: f64 = 3.0;
 const SLOW_HALF_LIFE: f64 = 9.0;
 /// Transfers shorter than this are latency, not throughput.
 const MIN_SAMPLE_BYTES: u64 = 16 << 10;
+/// A transfer is sampled this often while it is under way.
+const SAMPLE_TIME: Duration = Duration::from_millis(500);
 /// No line is believed to be faster: a response out of the browser's cache has no duration.
 const MAX_BPS: f64 = 1e9;
 
@@ -76,10 +78,12 @@ impl BandwidthEstimator {
 
     /// Bit/s: the lower of a fast and a slow average.
     pub(crate) fn bps(&self) -> f64 {
-        match (self.fast.value(), self.slow.value()) {
-            (Some(fast), Some(slow)) => fast.min(slow),
-            _ => self.initial_bps,
-        }
+        self.slow_bps().min(self.fast.value().unwrap_or(f64::INFINITY))
+    }
+
+    /// Bit/s: the slow average.
+    pub(crate) fn slow_bps(&self) -> f64 {
+        self.slow.value().unwrap_or(self.initial_bps)
     }
 
     /// Whether anything has been measured.
@@ -101,14 +105,21 @@ impl BandwidthEstimator {
         self.active += 1;
     }
 
-    /// Body bytes came.
-    pub(crate) const fn received(&mut self, bytes: usize) {
+    /// Body bytes came. What a long transfer brings counts while it is under way.
+    pub(crate) fn received(&mut self, now: Instant, bytes: usize) {
         self.bytes += bytes as u64;
+        if self.busy + now.since(self.since) >= SAMPLE_TIME {
+            self.sample(now);
+        }
     }
 
     /// A transfer whose head had come ended, in whichever way.
     pub(crate) fn ended(&mut self, now: Instant) {
+        self.sample(now);
         self.active = self.active.saturating_sub(1);
+    }
+
+    fn sample(&mut self, now: Instant) {
         self.busy += now.since(self.since);
         self.since = now;
         if self.bytes < MIN_SAMPLE_BYTES {
@@ -131,7 +142,7 @@ mod tests {
 
     fn transfer(estimator: &mut BandwidthEstimator, at_ms: u64, bytes: usize, ms: u64) {
         estimator.head(Instant::from_micros(at_ms * 1000), Duration::from_millis(50));
-        estimator.received(bytes);
+        estimator.received(Instant::from_micros((at_ms + ms) * 1000), bytes);
         estimator.ended(Instant::from_micros((at_ms + ms) * 1000));
     }
 
@@ -161,8 +172,8 @@ mod tests {
         let ms = |at: u64| Instant::from_micros(at * 1000);
         estimator.head(ms(0), Duration::ZERO);
         estimator.head(ms(0), Duration::ZERO);
-        estimator.received(250_000);
-        estimator.received(250_000);
+        estimator.received(ms(400), 250_000);
+        estimator.received(ms(400), 250_000);
         estimator.ended(ms(1000));
         estimator.ended(ms(1000));
         assert!((estimator.bps() - 4e6).abs() < 1e4, "{}", estimator.bps());

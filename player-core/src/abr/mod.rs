@@ -4,4 +4,4 @@ mod bandwidth;
 mod selection;
 
 pub(crate) use bandwidth::BandwidthEstimator;
-pub(crate) use selection::{Situation, select};
+pub(crate) use selection::{Rung, Situation, select};

@@ -18,6 +18,8 @@ use crate::time::Instant;
 
 /// With less than this buffered, in seconds, a segment is appended while it still arrives.
 pub(super) const STARVING: f64 = 2.0;
+/// Playback that stands still goes on when its segment is seen to come so many times faster than it plays.
+const MARGIN: f64 = 1.5;
 /// The back buffer is trimmed when it is this much longer than it should be, in seconds.
 const TRIM_STEP: f64 = 10.0;
 /// Seconds of back buffer that are kept when the buffer is full.
@@ -336,7 +338,14 @@ impl Player {
         let whole = stored.is_complete();
         let size = stored.size;
         let mut available = stored.held_to();
-        let waits = state.buffered.ahead(position) > STARVING;
+        let ahead = state.buffered.ahead(position);
+        // Playback that stands still goes on once the segment will come faster than it plays.
+        let waits = ahead > STARVING
+            || ahead < 0.1
+                && self.transfers.values().any(|transfer| {
+                    transfer.segment == id
+                        && self.seconds_to_come(now, transfer) * MARGIN > segment.duration
+                });
         if available <= cursor.offset || !whole && cursor.offset == 0 && waits {
             return;
         }

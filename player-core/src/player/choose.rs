@@ -1,15 +1,23 @@
 //! Which renditions are played: the choice of variants and audio, and the start.
 
+use std::time::Duration;
+
 use super::Player;
 use super::load::Load;
 use super::track::{Switch, TrackState};
-use crate::abr::{Situation, select};
-use crate::hls::PlaylistKind;
+use crate::abr::{Rung, Situation, select};
 use crate::hls::parts::part_of;
-use crate::io::{Event, MediaCommand, Output, TimelineInfo, Track};
+use crate::hls::{MediaPlaylist, PlaylistKind};
+use crate::io::{Event, MediaCommand, Output, RequestId, TimelineInfo, Track};
 use crate::media::{mime_type, track_codecs};
 use crate::time::Instant;
 use crate::trace::{Cause, Remedy};
+
+/// After a fall no rise follows for so long.
+const CALM: Duration = Duration::from_secs(15);
+
+/// A transfer is watched for so long before it is given up for a lower variant's.
+const JUDGED_AFTER: Duration = Duration::from_secs(1);
 
 impl Player {
     /// The variant to begin with.
@@ -34,7 +42,7 @@ impl Player {
                 || self.load == Load::Playing && self.offered_audio(index).is_empty() == separate
                 || excluded(index)
         };
-        select(&self.title.variants, &unfit, &self.situation(now, current))
+        self.select(now, current, &unfit)
     }
 
     fn is_unfit(&self, index: usize) -> bool {
@@ -159,7 +167,7 @@ impl Player {
         if self.load != Load::Playing {
             return;
         }
-        if self.tracks[0].switch.is_none() {
+        if self.tracks[0].switch.is_none() && !self.tracks[0].ended {
             let state = &self.tracks[0];
             let current = state.list;
             let next = self.cursor_segment(state).map(|(_, segment)| segment.start);
@@ -173,12 +181,17 @@ impl Player {
                 None => self.best_variant(now, Some(current), &lacks),
             };
             if let Some(best) = best.filter(|best| *best != current) {
+                let bitrate = |index: usize| self.title.variants[index].bitrate_bps;
+                if bitrate(best) < bitrate(current) {
+                    self.fell_at = Some(now);
+                }
                 self.begin_switch(0, best);
                 if self.manual_variant.is_some()
                     && let Some(switch) = &mut self.tracks[0].switch
                 {
                     switch.at = next;
                 }
+                self.run_playlists(now);
             }
         }
         for index in 0..self.tracks.len() {
@@ -303,15 +316,59 @@ impl Player {
         }
     }
 
-    fn situation(&self, now: Instant, current: Option<usize>) -> Situation {
-        let target =
-            self.tracks.first().and_then(|track| self.title.lists[track.list].playlist.as_ref());
-        Situation {
+    /// The variant that is best to fetch, of those that can be played and are not `unfit`.
+    fn select(
+        &self,
+        now: Instant,
+        current: Option<usize>,
+        unfit: &dyn Fn(usize) -> bool,
+    ) -> Option<usize> {
+        let variants = self.title.variants.iter().enumerate();
+        let listed = self.title.multivariant.as_ref();
+        let rungs: Vec<Rung> = variants
+            .filter(|(index, variant)| variant.playable && !unfit(*index))
+            .map(|(index, variant)| {
+                let listed = listed.and_then(|listed| listed.variants.get(index));
+                let peak = variant.bitrate_bps as f64;
+                let average = listed.and_then(|listed| listed.average_bandwidth);
+                let bitrate_bps = average.map_or(peak, |bps| (bps as f64).min(peak));
+                Rung { index, bitrate_bps, quality: bitrate_bps }
+            })
+            .collect();
+        let list = self.tracks.first().map(|track| &self.title.lists[track.list]);
+        let playlist = list.and_then(|list| list.playlist.as_ref());
+        let edge = playlist.filter(|playlist| !playlist.end_list).map(MediaPlaylist::end);
+        let reach = self.config.forward_buffer * self.quota_factor;
+        let situation = Situation {
             bandwidth_bps: self.bandwidth.bps(),
+            slow_bps: self.bandwidth.slow_bps(),
             buffer_ahead: if current.is_some() { self.buffer_ahead(now) } else { 0.0 },
-            target_duration: target.map_or(4.0, |playlist| playlist.target_duration),
+            reach: edge.map_or(reach, |edge| reach.min(edge - self.position(now))),
+            target_duration: playlist.map_or(4.0, |playlist| playlist.target_duration),
+            settled: self.fell_at.is_none_or(|at| now.since(at) >= CALM),
+            late: self.late_by(now),
             current,
+        };
+        select(&rungs, &situation)
+    }
+
+    /// When the segment that is needed next comes too late: what a lower variant's may take a second to be in time,
+    /// in bit/s.
+    fn late_by(&self, now: Instant) -> Option<f64> {
+        let track = self.tracks.first()?;
+        let (_, segment) = self.cursor_segment(track)?;
+        let id = self.title.lists[track.list].segment_id(segment.sequence);
+        let transfer = self.transfers.values().find(|transfer| transfer.segment == id)?;
+        if now.since(transfer.started_at) < JUDGED_AFTER {
+            return None;
         }
+        let left = self.seconds_to_come(now, transfer);
+        // It is played while it comes, from when its time has come: half of it has to be there by its middle.
+        let due = segment.start + segment.duration / 2.0 - self.position(now);
+        let bps = self.bandwidth.bps();
+        // Playlist, init section and segment are a round trip each.
+        let time = due.max(left / 2.0) - 3.0 * self.bandwidth.latency();
+        (left > due).then(|| bps * time.max(0.0) / segment.duration.max(0.1))
     }
 
     /// Places in `title.audio` of the renditions that come with a variant; none when audio is in the variant itself.
@@ -377,6 +434,7 @@ impl Player {
             return;
         }
         let position = self.position(now);
+        let late = track == 0 && switch.at.is_none() && self.late_by(now).is_some();
         let by_hand = self.manual_variant.is_some() || self.tracks[track].track == Track::Audio;
         let state = &self.tracks[track];
         let old = &self.title.lists[state.list];
@@ -401,13 +459,21 @@ impl Player {
             let mut at = frontier;
             for segment in &playlist.segments[from..] {
                 let id = old.segment_id(segment.sequence);
-                if !self.store.is_complete(id) && !self.is_fetching(id) {
+                if !self.store.is_complete(id) && (late || !self.is_fetching(id)) {
                     break;
                 }
                 at = segment.start + segment.duration;
             }
             at
         });
+        if late {
+            let old = old.id;
+            let given_up = self.transfers.iter().filter(|(_, one)| one.segment.rendition == old);
+            let given_up: Vec<RequestId> = given_up.map(|(id, _)| *id).collect();
+            for id in given_up {
+                self.cancel_transfer(now, id);
+            }
+        }
         let state = &mut self.tracks[track];
         state.switch = Some(Switch { at: Some(at), ..switch });
         if at > frontier + 0.05 {

@@ -49,6 +49,8 @@ const MIN_DEFICIT: f64 = 0.06;
 const MAX_DEFICIT: f64 = 0.9;
 /// It is taken when the segment is due within this time.
 const SHARE_HORIZON: Duration = Duration::from_secs(15);
+/// How long the playlist of a variant that is to be fetched next is waited for.
+const SWITCH_PATIENCE: Duration = Duration::from_secs(1);
 /// While bytes are missing the plan is looked at this often.
 const PLAN_INTERVAL: Duration = Duration::from_millis(100);
 
@@ -159,8 +161,12 @@ impl Player {
         let position = self.position(now);
         let rate = if self.playhead.rate > 0.0 { self.playhead.rate } else { 1.0 };
         let sharing = self.swarm.is_some();
-        let near = self.config.forward_buffer * self.quota_factor;
-        let horizon = if sharing { self.config.peer_buffer.max(near) } else { near };
+        let mut near = self.config.forward_buffer * self.quota_factor;
+        let horizon = self.config.peer_buffer.max(near);
+        if !sharing {
+            // Whoever has no peers buffers for the line's bad times what peers would have been asked for.
+            near = horizon;
+        }
         let mut wants = Vec::new();
         for track in &self.tracks {
             let Some(cursor) = track.cursor else { continue };
@@ -346,6 +352,18 @@ impl Player {
     /// Nobody to share with: the origin is asked in order, for one segment until playback is safe, then for two.
     fn fetch_directly(&mut self, now: Instant, want: &Want, wants: &[Want]) {
         if !want.near {
+            return;
+        }
+        // A switch that waits for its playlist will say what to fetch; it is not waited for long.
+        let undecided = self.tracks.iter().any(|track| {
+            let pending = track.switch.filter(|switch| switch.at.is_none());
+            track.list == want.list
+                && pending.is_some_and(|switch| {
+                    let list = &self.title.lists[switch.list];
+                    list.request.is_some() && now.since(list.requested_at) < SWITCH_PATIENCE
+                })
+        });
+        if undecided {
             return;
         }
         let safe = wants

@@ -76,6 +76,12 @@ impl Player {
             || !self.title.init_failures.is_empty() && self.buffer_ahead(now) <= 0.0
     }
 
+    /// Seconds until a transfer will be through, by what it has brought so far.
+    pub(super) fn seconds_to_come(&self, now: Instant, transfer: &Transfer) -> f64 {
+        let size = transfer.size.map_or(0, u64::from);
+        transfer_end(now, transfer, size, self.bandwidth.bps()).since(now).as_secs_f64()
+    }
+
     /// Starts a request for bytes `from..to` of a segment.
     pub(super) fn start_transfer(
         &mut self,
@@ -216,7 +222,7 @@ impl Player {
         let Some(transfer) = self.transfers.get_mut(&id) else { return };
         transfer.progress_at = now;
         if !transfer.hint {
-            self.bandwidth.received(data.len());
+            self.bandwidth.received(now, data.len());
         }
         self.stats.http_bytes += data.len() as u64;
         let skipped = transfer.skip.min(data.len() as u64);
