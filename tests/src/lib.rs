@@ -1,6 +1,7 @@
 //! Potluck's checks that need more than one crate's own tests: the simulation, the stage, and streams that are encrypted
 //! for them.
 
+pub mod abr;
 pub mod encrypt;
 pub mod simulation;
 pub mod stage;

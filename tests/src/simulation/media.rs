@@ -3,6 +3,7 @@
 
 use bytes::Bytes;
 use player_core::io::{MediaCommand, MediaFailure, Playhead, Track};
+use serde::Serialize;
 use std::ops::Range;
 
 use super::fmp4::{HEAD_BYTES, SegmentHead, TIMESCALE};
@@ -19,6 +20,7 @@ struct Run {
     start: i64,
     end: i64,
     bytes: i64,
+    variant: u32,
     sequence: u64,
     /// `timestampOffset` it was appended with.
     shift: i64,
@@ -57,6 +59,17 @@ pub(super) struct Watched {
     pub(super) appended_bytes: u64,
     pub(super) quota_failures: u32,
     pub(super) ended: bool,
+}
+
+/// What a viewer sees at one moment.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Sample {
+    /// Virtual second.
+    pub at: f64,
+    /// Seconds buffered ahead.
+    pub ahead: f64,
+    /// The variant on screen, while it plays.
+    pub variant: Option<u32>,
 }
 
 /// How a command ended, and what is buffered then, in seconds.
@@ -300,6 +313,14 @@ impl Element {
         seconds(self.position)
     }
 
+    /// What is seen now.
+    pub(super) fn sample(&self, now: u64) -> Sample {
+        let index = self.runs.partition_point(|run| run.start <= self.position);
+        let run = self.runs[..index].last().filter(|_| self.state == State::Playing);
+        let variant = run.map(|run| run.variant);
+        Sample { at: now as f64 / 1e6, ahead: self.buffer_ahead(), variant }
+    }
+
     /// Seconds that can be played without another byte.
     pub(super) fn buffer_ahead(&self) -> f64 {
         seconds(self.ahead().unwrap_or(0))
@@ -494,6 +515,7 @@ impl Element {
             start: time(first),
             end: time(last),
             bytes: ((last - first) * sample) as i64,
+            variant: self.variant.unwrap_or(0),
             sequence,
             shift: self.shift,
         };
@@ -501,7 +523,8 @@ impl Element {
         let index = self.runs.partition_point(|other| other.start < run.start);
         if let Some(before) = index.checked_sub(1).map(|index| &mut self.runs[index])
             && before.end == run.start
-            && (before.sequence, before.shift) == (run.sequence, run.shift)
+            && (before.sequence, before.variant, before.shift)
+                == (run.sequence, run.variant, run.shift)
         {
             before.end = run.end;
             before.bytes += run.bytes;

@@ -33,6 +33,7 @@ mod world;
 
 pub use cases::{Bar, Case, cases};
 pub use engine::Engine;
+pub use media::Sample;
 pub use origin::{Fault, FaultKind};
 pub use polluters::Pollution;
 pub use report::{Report, Spread, ViewerReport, jain};

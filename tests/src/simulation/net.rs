@@ -7,6 +7,7 @@
 use player_core::io::ConnectionId;
 use player_core::wire::Message;
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use super::event::LinkId;
 
@@ -57,10 +58,29 @@ pub(super) const fn peer_packets(len: u64) -> u64 {
     len.div_ceil(PEER_PAYLOAD)
 }
 
+/// µs of one step of a line that changes.
+const STEP: u64 = 1_000_000;
+
+/// When `bytes` that start at `now` have passed a line whose rate changes each second, over and over.
+fn passed(now: u64, bytes: u64, rates_bps: &[u64]) -> u64 {
+    let (mut at, mut left) = (now, u128::from(bytes) * 8_000_000);
+    loop {
+        let rate = u128::from(rates_bps[(at / STEP) as usize % rates_bps.len()].max(1_000));
+        let span = STEP - at % STEP;
+        if rate * u128::from(span) >= left {
+            return at + left.div_ceil(rate) as u64;
+        }
+        left -= rate * u128::from(span);
+        at += span;
+    }
+}
+
 /// A viewer's downlink: one queue for all that comes.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Downlink {
     pub(super) rate_bps: u64,
+    /// Its rate in each second, if it changes.
+    trace: Option<Arc<[u64]>>,
     free_at: u64,
 }
 
@@ -72,14 +92,18 @@ pub(super) enum Passage {
 }
 
 impl Downlink {
-    pub(super) const fn new(rate_bps: u64) -> Self {
-        Self { rate_bps, free_at: 0 }
+    pub(super) const fn new(rate_bps: u64, trace: Option<Arc<[u64]>>) -> Self {
+        Self { rate_bps, trace, free_at: 0 }
     }
 
     /// Takes `wire` bytes that arrive now; when they have passed.
     pub(super) fn take(&mut self, now: u64, wire: u32) -> Passage {
         let idle = self.free_at < now;
-        self.free_at = self.free_at.max(now) + transmission(u64::from(wire), self.rate_bps);
+        let from = self.free_at.max(now);
+        self.free_at = match &self.trace {
+            Some(rates) => passed(from, u64::from(wire), rates),
+            None => from + transmission(u64::from(wire), self.rate_bps),
+        };
         if idle && wire <= SMALL { Passage::AtOnce } else { Passage::At(self.free_at) }
     }
 }
@@ -220,7 +244,7 @@ mod tests {
 
     #[test]
     fn a_downlink_is_one_queue() {
-        let mut line = Downlink::new(8_000_000);
+        let mut line = Downlink::new(8_000_000, None);
         assert_eq!(line.take(10, 100), Passage::AtOnce);
         // The small one occupied the line for 100 µs all the same.
         assert_eq!(line.take(50, 16_000), Passage::At(16_110));
@@ -299,5 +323,14 @@ mod tests {
         ] {
             assert_eq!(encoded_len(&message) as usize, message.encode().len(), "{message:?}");
         }
+    }
+
+    #[test]
+    fn a_line_that_changes_takes_as_long_as_its_seconds_say() {
+        let rates = [8_000_000, 0, 4_000_000];
+        // 1.5 Mbyte: a second at 8 Mbit/s, a second at nothing (1 kbit/s), then one at 4 Mbit/s.
+        assert_eq!(passed(0, 1_000_000, &rates), 1_000_000);
+        assert_eq!(passed(0, 1_500_000, &rates), 2_999_750);
+        assert_eq!(passed(2_500_000, 500_000, &rates), 3_250_000, "and from the beginning again");
     }
 }

@@ -4,6 +4,7 @@ use player_core::stats::Stats;
 use serde::Serialize;
 use std::fmt::Write as _;
 
+use super::media::Sample;
 use super::origin::{Origin, Served};
 use super::viewer::Viewer;
 use super::world::{Setting, World};
@@ -61,6 +62,9 @@ pub struct ViewerReport {
     pub live_latency: Option<f64>,
     /// The same by its own count, at the end.
     pub reported_latency: Option<f64>,
+    /// What was seen, four times a second, if the world says to note it.
+    #[serde(skip)]
+    pub samples: Vec<Sample>,
     /// Errors that the page was told.
     pub errors: Vec<String>,
 }
@@ -209,6 +213,7 @@ impl ViewerReport {
             failed_connections: viewer.counted.failed_connections,
             live_latency: Spread::of(latencies).map(|spread| spread.p50),
             reported_latency: Some(stats.live_latency).filter(|latency| latency.is_finite()),
+            samples: viewer.samples.clone(),
             errors: viewer.errors.clone(),
         }
     }

@@ -354,6 +354,9 @@ impl<'w, E: Engine> Run<'w, E> {
         {
             state.latencies.push((world.title.age + now as f64 / 1e6 - time) as f32);
         }
+        if world.record {
+            state.samples.push(state.element.sample(now));
+        }
         let ended = state.element.watched.ended;
         self.tell_playhead(viewer);
         if let Some(state) = self.viewers[viewer as usize].as_deref_mut()
@@ -442,22 +445,25 @@ impl<'w, E: Engine> Run<'w, E> {
         }
         let access = micros(world.latency_ms / 2e3 * (0.5 + self.rng.f64()));
         let uplink = if traits.slow { world.uplink_bps / 10 } else { world.uplink_bps };
+        let best = world.downlink_trace.as_ref().and_then(|rates| rates.iter().max().copied());
+        let downlink = best.unwrap_or(world.downlink_bps).max(1_000);
         let rtt = 2 * (access + micros(world.origin_latency_ms / 1e3));
         let seed = self.rng.u64(..);
         self.viewers.push(Some(Box::new(Viewer {
             engine: E::new(config, seed),
             element: Element::new(self.now, world.quota_bytes),
             uplink: Uplink::new(uplink.max(1_000)),
-            downlink: Downlink::new(world.downlink_bps.max(1_000)),
+            downlink: Downlink::new(downlink, world.downlink_trace.clone()),
             access,
             traits,
             connections: std::collections::BTreeMap::new(),
-            http: HttpLine::new(world.downlink_bps, rtt),
+            http: HttpLine::new(downlink, rtt),
             trackers: 0,
             tick_at: None,
             joined: self.now,
             counted: Counted::default(),
             latencies: Vec::new(),
+            samples: Vec::new(),
             playheads: 0,
             last_request: None,
             errors: Vec::new(),

@@ -4,7 +4,7 @@ use player_core::io::{FetchRequest, RequestId};
 use std::collections::{BTreeMap, VecDeque};
 
 use super::event::LinkId;
-use super::media::Element;
+use super::media::{Element, Sample};
 use super::net::{Downlink, Uplink};
 use super::origin::Response;
 
@@ -87,6 +87,8 @@ pub(super) struct Viewer<E> {
     pub(super) counted: Counted,
     /// Seconds behind the live edge, once a second.
     pub(super) latencies: Vec<f32>,
+    /// What was seen, if the world says to note it.
+    pub(super) samples: Vec<Sample>,
     pub(super) playheads: u32,
     /// Highest request and connection ids used so far.
     pub(super) last_request: Option<u64>,

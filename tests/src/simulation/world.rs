@@ -3,6 +3,7 @@
 use player_core::Config;
 use player_core::config::P2pMode;
 use serde::Serialize;
+use std::sync::Arc;
 
 use super::engine::Engine;
 use super::origin::Fault;
@@ -38,6 +39,8 @@ pub struct World {
     pub uplink_bps: u64,
     /// Downlink of each viewer.
     pub downlink_bps: u64,
+    /// Downlink of each viewer in each second, over and over, in place of `downlink_bps`.
+    pub downlink_trace: Option<Arc<[u64]>>,
     /// Mean latency between two viewers, one way, in ms.
     pub latency_ms: f64,
     /// Share of packets lost.
@@ -76,6 +79,8 @@ pub struct World {
     pub script: Vec<Step>,
     /// Pass each message through the codec.
     pub wire: bool,
+    /// Note four times a second what each viewer sees.
+    pub record: bool,
     /// Write what this viewer's core is told and says to standard error.
     pub log: Option<u32>,
 }
@@ -173,6 +178,7 @@ impl World {
             leave_at_end: false,
             uplink_bps,
             downlink_bps: 50_000_000,
+            downlink_trace: None,
             latency_ms: 20.0,
             loss: 0.0,
             channel_window: 256 << 10,
@@ -195,6 +201,7 @@ impl World {
             },
             script: Vec::new(),
             wire: false,
+            record: false,
             log: None,
         }
     }
