@@ -61,6 +61,18 @@ pub enum Input {
     SetP2p(P2pMode),
     /// Upload limit in bit/s from now on, `None` for no limit.
     SetUploadLimit(Option<u64>),
+    /// How much of a picture there is use for; sent when it changes.
+    Display(Display),
+    /// How well this machine decodes each variant of [`Event::Variants`], in its order: 0 not smoothly, 1 smoothly or
+    /// not known, 2 smoothly and at little power.
+    DecodingLevels(Vec<u8>),
+    /// Frames since the media was opened, shown or dropped, and those dropped (`getVideoPlaybackQuality`).
+    Frames {
+        /// All.
+        total: u32,
+        /// Not shown in time.
+        dropped: u32,
+    },
     /// The browser went offline or came back (`navigator.onLine`).
     Online(bool),
 
@@ -179,6 +191,19 @@ pub enum Input {
 
     /// Nothing happened but time: [`Player::poll_timeout`](crate::Player::poll_timeout) has come.
     Tick,
+}
+
+/// How much of a picture there is use for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Display {
+    /// The element's width in device pixels; 0 sets no limit.
+    pub width: u32,
+    /// Its height in device pixels; 0 sets no limit.
+    pub height: u32,
+    /// The screen shows a high dynamic range.
+    pub hdr: bool,
+    /// The viewer wants to save data.
+    pub save_data: bool,
 }
 
 /// How segments are encrypted.

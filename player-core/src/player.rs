@@ -3,6 +3,7 @@
 mod append;
 mod choose;
 mod latency;
+mod fitness;
 mod load;
 mod low_latency;
 mod pathway;
@@ -149,6 +150,7 @@ pub struct Player {
     /// When it changed last.
     quota_at: Instant,
     manual_variant: Option<usize>,
+    fitness: fitness::Fitness,
     /// When a lower variant was last chosen.
     fell_at: Option<Instant>,
     timeline: Option<TimelineInfo>,
@@ -219,6 +221,7 @@ impl Player {
             quota_factor: 1.0,
             quota_at: Instant::default(),
             manual_variant: None,
+            fitness: fitness::Fitness::default(),
             fell_at: None,
             timeline: None,
             text: text::Text::default(),
@@ -269,6 +272,9 @@ impl Player {
                     swarm.set_upload_limit(bps);
                 }
             }
+            Input::Display(display) => self.fitness.display = display,
+            Input::DecodingLevels(levels) => self.fitness.levels = levels,
+            Input::Frames { total, dropped } => self.count_frames(now, total, dropped),
             Input::Online(online) => self.set_online(now, online),
             Input::FetchHead {
                 id,

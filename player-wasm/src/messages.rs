@@ -6,7 +6,7 @@ use player_core::Config;
 use player_core::config::P2pMode;
 use player_core::hls::{AttributeList, Key};
 use player_core::io::{
-    AudioInfo, Cipher, DateRangeInfo, Event, Input, JobId, MediaCommand, MediaFailure, Playhead,
+    AudioInfo, Cipher, DateRangeInfo, Display, Event, Input, JobId, MediaCommand, MediaFailure, Playhead,
     TextKind, TextSegment, TextSource, TimelineInfo, Track, Transmuxed, TransmuxedInit,
     VariantInfo, WaitingReason,
 };
@@ -136,6 +136,22 @@ pub(crate) fn task_from_js(message: &JsValue) -> Option<Task> {
         }
         "p2p" => Input::SetP2p(p2p_mode(&fields.text("mode")?)?).into(),
         "upload-limit" => Input::SetUploadLimit(bits(fields.number("bps"))).into(),
+        "display" => Input::Display(Display {
+            width: fields.index("width")?,
+            height: fields.index("height")?,
+            hdr: fields.flag("hdr")?,
+            save_data: fields.flag("saveData")?,
+        })
+        .into(),
+        "decoding-levels" => {
+            let levels: Array = fields.value("levels").dyn_into().ok()?;
+            let level = |value: JsValue| value.as_f64().unwrap_or(1.0) as u8;
+            Input::DecodingLevels(levels.iter().map(level).collect()).into()
+        }
+        "frames" => {
+            let (total, dropped) = (fields.index("total")?, fields.index("dropped")?);
+            Input::Frames { total, dropped }.into()
+        }
         "online" => Input::Online(fields.flag("online")?).into(),
         "playhead" => Input::Playhead(playhead(&fields)?).into(),
         "webrtc-unavailable" => Input::WebRtcUnavailable.into(),

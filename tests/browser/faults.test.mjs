@@ -117,7 +117,7 @@ describe('an origin that breaks', () => {
 
   test('a viewer whose browser goes offline waits, says so, and goes on by itself', { timeout: 90_000 }, async () => {
     await withDemo(async (demo) => {
-      const viewer = await openViewer(browser, demo, { src: demo.vod, trackers: '', tuning: { forwardBuffer: 4 } });
+      const viewer = await openViewer(browser, demo, { src: demo.vod, trackers: '', tuning: { forwardBuffer: 4, peerBuffer: 4 } });
       await viewer.plays(2, { seconds: 30 });
       // The worker's requests go elsewhere than the page's, so they are made to fail at the origin.
       await demo.break('/media/', 'close');

@@ -10,7 +10,7 @@ import { openViewer } from './lib/viewer.mjs';
 const LENGTH = 64;
 const FRAMES_PER_SECOND = 24;
 /** Little enough ahead that another rendition is on the screen soon. */
-const SHORT_BUFFER = { forwardBuffer: 8 };
+const SHORT_BUFFER = { forwardBuffer: 8, peerBuffer: 8 };
 
 for (const [name, launch] of [['Chromium', chromium], ['Firefox', firefox]]) {
   describe(`one viewer in ${name}`, () => {
@@ -154,7 +154,9 @@ describe('one viewer whose line changes', () => {
       const demo = await startDemo({ faults: true });
       try {
         await demo.break('.m4s', from);
-        const viewer = await openViewer(browser, demo, { src: demo.vod, tuning: { forwardBuffer, initialBandwidthBps } });
+        const viewer = await openViewer(browser, demo, {
+          src: demo.vod, attributes: { 'size-cap': 'off' }, tuning: { forwardBuffer, peerBuffer: forwardBuffer, initialBandwidthBps },
+        });
         const start = await viewer.plays(2, { seconds: 40 });
         assert.equal(start.height, starts, inWords(start));
         await demo.mend();

@@ -10,6 +10,8 @@ const FAST_HALF_LIFE: f64 = 3.0;
 const SLOW_HALF_LIFE: f64 = 9.0;
 /// Transfers shorter than this are latency, not throughput.
 const MIN_SAMPLE_BYTES: u64 = 16 << 10;
+/// Seconds within which only a cache, or a neighbour, answers.
+const CACHE_LATENCY: f64 = 0.005;
 /// A transfer is sampled this often while it is under way.
 const SAMPLE_TIME: Duration = Duration::from_millis(500);
 /// No line is believed to be faster: a response out of the browser's cache has no duration.
@@ -59,6 +61,8 @@ pub(crate) struct BandwidthEstimator {
     bytes: u64,
     /// Smoothed time to first byte, in seconds.
     latency: f64,
+    /// The same without a guess at its beginning, and slow to believe in what a cache may have given.
+    usual: f64,
 }
 
 impl BandwidthEstimator {
@@ -73,6 +77,7 @@ impl BandwidthEstimator {
             busy: Duration::ZERO,
             bytes: 0,
             latency: 0.1,
+            usual: 0.0,
         }
     }
 
@@ -96,13 +101,26 @@ impl BandwidthEstimator {
         self.latency
     }
 
-    /// A response's head came this long after its request.
-    pub(crate) fn head(&mut self, now: Instant, after: Duration) {
-        self.latency += (after.as_secs_f64() - self.latency) * 0.3;
+    /// A response's head came this long after its request. False when it came out of the browser's own cache, by how
+    /// soon that was: then its bytes say nothing of the line. Where all come so soon, the line has become so good.
+    pub(crate) fn head(&mut self, now: Instant, after: Duration) -> bool {
+        let after = after.as_secs_f64();
+        let cached = self.is_measured() && after < CACHE_LATENCY && after < self.usual / 4.0;
+        let weight = match (self.is_measured(), cached) {
+            (false, _) => 1.0,
+            (true, false) => 0.3,
+            (true, true) => 0.05,
+        };
+        self.usual += (after - self.usual) * weight;
+        if cached {
+            return false;
+        }
+        self.latency += (after - self.latency) * 0.3;
         if self.active == 0 {
             self.since = now;
         }
         self.active += 1;
+        true
     }
 
     /// Body bytes came. What a long transfer brings counts while it is under way.
@@ -190,5 +208,15 @@ mod tests {
         assert!(dropped < 6e6, "{dropped}");
         transfer(&mut estimator, 23_000, 2_000_000, 2000);
         assert!(estimator.bps() < 8e6, "{}", estimator.bps());
+    }
+
+    #[test]
+    fn what_the_browser_had_already_says_nothing_of_the_line() {
+        let mut estimator = BandwidthEstimator::new(1e6);
+        transfer(&mut estimator, 0, 500_000, 1000);
+        assert!(!estimator.head(Instant::from_micros(2_000_000), Duration::from_millis(1)));
+        // But where each answer comes so soon, it is the line.
+        let soon = |_| estimator.head(Instant::default(), Duration::from_millis(1));
+        assert!((0..100).any(soon));
     }
 }

@@ -9,6 +9,8 @@ pub(crate) struct Rung {
     pub(crate) bitrate_bps: f64,
     /// How good it is: the server's word (`SCORE`), else its bit rate.
     pub(crate) quality: f64,
+    /// Peers that watch it.
+    pub(crate) peers: usize,
 }
 
 /// What the choice depends on.
@@ -32,6 +34,10 @@ pub(crate) struct Situation {
     pub(crate) current: Option<usize>,
 }
 
+/// Qualities this close are the same: what the swarm has decides.
+const SAME: f64 = 0.95;
+/// How near a border is where what most of the swarm watches is held, as a factor.
+const BORDER: f64 = 1.15;
 /// Part that the first variant may take, when only a guess is there.
 const START: f64 = 0.8;
 /// Part of the measured throughput that a variant in use may take with an empty buffer, and what a full one adds:
@@ -51,7 +57,14 @@ pub(crate) fn select(rungs: &[Rung], situation: &Situation) -> Option<usize> {
     let fits = |limit: f64| {
         let fitting = rungs.iter().filter(|rung| rung.bitrate_bps <= limit);
         let lowest = || rungs.iter().min_by(|a, b| a.bitrate_bps.total_cmp(&b.bitrate_bps));
-        fitting.max_by(|a, b| a.quality.total_cmp(&b.quality)).or_else(lowest)
+        let best = fitting.max_by(|a, b| a.quality.total_cmp(&b.quality)).or_else(lowest)?;
+        // Of what is as good, that which more peers have; and rather what is in use than something new.
+        let alike = rungs.iter().filter(|rung| {
+            rung.quality >= best.quality * SAME && rung.bitrate_bps <= best.bitrate_bps.max(limit)
+        });
+        alike.max_by_key(|rung| {
+            (rung.peers, Some(rung.index) == situation.current, rung.index == best.index)
+        })
     };
     let bps = situation.bandwidth_bps;
     let current = rungs.iter().find(|rung| Some(rung.index) == situation.current);
@@ -66,7 +79,10 @@ pub(crate) fn select(rungs: &[Rung], situation: &Situation) -> Option<usize> {
     // Beyond its reach it is twice full at most.
     let full = (buffer / situation.reach.max(1.0)).min(2.0);
     let calm_bps = if full > 0.5 { situation.slow_bps } else { bps };
-    let up = fits(calm_bps * UP)?;
+    // What most of the swarm watches is held a step longer, and left a step later.
+    let others: usize = rungs.iter().map(|rung| rung.peers).sum();
+    let hold = if current.peers * 2 > others { BORDER } else { 1.0 };
+    let up = fits(calm_bps * UP / hold)?;
     if up.quality > current.quality {
         // A rise needs a buffer to fall back on while the larger segment is on its way: the more, the less is to spare.
         // Until it is there nothing less is taken, which would be one switch more.
@@ -75,7 +91,7 @@ pub(crate) fn select(rungs: &[Rung], situation: &Situation) -> Option<usize> {
             && (situation.settled || full >= CALM);
         return Some(if ready { up.index } else { current.index });
     }
-    if current.bitrate_bps > calm_bps * (KEEP.0 + KEEP.1 * full) {
+    if current.bitrate_bps > calm_bps * hold * (KEEP.0 + KEEP.1 * full) {
         return fits(bps * (DOWN.0 + DOWN.1 * full.min(1.0))).map(|rung| rung.index);
     }
     Some(current.index)
@@ -86,7 +102,12 @@ mod tests {
     use super::*;
 
     fn rungs() -> Vec<Rung> {
-        let rung = |(index, bps): (usize, &f64)| Rung { index, bitrate_bps: *bps, quality: *bps };
+        let rung = |(index, bps): (usize, &f64)| Rung {
+            index,
+            bitrate_bps: *bps,
+            quality: *bps,
+            peers: 0,
+        };
         [300_000.0, 800_000.0, 2_000_000.0].iter().enumerate().map(rung).collect()
     }
 
@@ -155,5 +176,24 @@ mod tests {
         assert_eq!(select(&rungs(), &late(1e6)), Some(1));
         assert_eq!(select(&rungs(), &late(1e5)), Some(0));
         assert_eq!(select(&rungs(), &Situation { current: Some(0), ..late(1e6) }), Some(0));
+    }
+
+    #[test]
+    fn what_the_swarm_watches_is_taken_of_what_is_as_good_and_held_near_a_border() {
+        let mut all = rungs();
+        all.push(Rung { index: 3, bitrate_bps: 1_950_000.0, quality: 1_950_000.0, peers: 4 });
+        assert_eq!(select(&all, &situation(5e6, 20.0, Some(0))), Some(3));
+        let mut all = rungs();
+        assert_eq!(select(&all, &situation(2.4e6, 20.0, Some(1))), Some(2));
+        all[1].peers = 3;
+        assert_eq!(select(&all, &situation(2.4e6, 20.0, Some(1))), Some(1), "near the border");
+        assert_eq!(select(&all, &situation(5e6, 20.0, Some(1))), Some(2), "far from it");
+    }
+
+    #[test]
+    fn the_servers_scores_say_what_is_better() {
+        let mut all = rungs();
+        (all[0].quality, all[1].quality, all[2].quality) = (1.0, 3.0, 2.0);
+        assert_eq!(select(&all, &situation(9e6, 20.0, Some(0))), Some(1));
     }
 }

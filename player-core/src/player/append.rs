@@ -344,6 +344,7 @@ impl Player {
             || ahead < 0.1
                 && self.transfers.values().any(|transfer| {
                     transfer.segment == id
+                        && !transfer.hint
                         && self.seconds_to_come(now, transfer) * MARGIN > segment.duration
                 });
         if available <= cursor.offset || !whole && cursor.offset == 0 && waits {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::Player;
 use super::load::Load;
 use super::track::{Switch, TrackState};
-use crate::abr::{Rung, Situation, select};
+use crate::abr::{Situation, select};
 use crate::hls::parts::part_of;
 use crate::hls::{MediaPlaylist, PlaylistKind};
 use crate::io::{Event, MediaCommand, Output, RequestId, TimelineInfo, Track};
@@ -323,25 +323,16 @@ impl Player {
         current: Option<usize>,
         unfit: &dyn Fn(usize) -> bool,
     ) -> Option<usize> {
-        let variants = self.title.variants.iter().enumerate();
-        let listed = self.title.multivariant.as_ref();
-        let rungs: Vec<Rung> = variants
-            .filter(|(index, variant)| variant.playable && !unfit(*index))
-            .map(|(index, variant)| {
-                let listed = listed.and_then(|listed| listed.variants.get(index));
-                let peak = variant.bitrate_bps as f64;
-                let average = listed.and_then(|listed| listed.average_bandwidth);
-                let bitrate_bps = average.map_or(peak, |bps| (bps as f64).min(peak));
-                Rung { index, bitrate_bps, quality: bitrate_bps }
-            })
-            .collect();
+        let rungs = self.rungs(unfit);
         let list = self.tracks.first().map(|track| &self.title.lists[track.list]);
         let playlist = list.and_then(|list| list.playlist.as_ref());
-        let edge = playlist.filter(|playlist| !playlist.end_list).map(MediaPlaylist::end);
+        let edge = playlist.filter(|playlist| !playlist.end_list).map(MediaPlaylist::edge);
         let reach = self.config.forward_buffer * self.quota_factor;
+        // Who wants to save data is given what half of the line carries.
+        let thrift = if self.fitness.display.save_data { 0.5 } else { 1.0 };
         let situation = Situation {
-            bandwidth_bps: self.bandwidth.bps(),
-            slow_bps: self.bandwidth.slow_bps(),
+            bandwidth_bps: self.bandwidth.bps() * thrift,
+            slow_bps: self.bandwidth.slow_bps() * thrift,
             buffer_ahead: if current.is_some() { self.buffer_ahead(now) } else { 0.0 },
             reach: edge.map_or(reach, |edge| reach.min(edge - self.position(now))),
             target_duration: playlist.map_or(4.0, |playlist| playlist.target_duration),
@@ -358,7 +349,8 @@ impl Player {
         let track = self.tracks.first()?;
         let (_, segment) = self.cursor_segment(track)?;
         let id = self.title.lists[track.list].segment_id(segment.sequence);
-        let transfer = self.transfers.values().find(|transfer| transfer.segment == id)?;
+        let mut transfers = self.transfers.values();
+        let transfer = transfers.find(|transfer| transfer.segment == id && !transfer.hint)?;
         if now.since(transfer.started_at) < JUDGED_AFTER {
             return None;
         }
@@ -467,8 +459,9 @@ impl Player {
             at
         });
         if late {
-            let old = old.id;
-            let given_up = self.transfers.iter().filter(|(_, one)| one.segment.rendition == old);
+            let old = [old.id, old.parts_id];
+            let given_up =
+                self.transfers.iter().filter(|(_, one)| old.contains(&one.segment.rendition));
             let given_up: Vec<RequestId> = given_up.map(|(id, _)| *id).collect();
             for id in given_up {
                 self.cancel_transfer(now, id);

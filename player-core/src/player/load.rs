@@ -70,6 +70,8 @@ impl Player {
         self.text = super::text::Text::default();
         self.quota_factor = 1.0;
         self.manual_variant = None;
+        self.fell_at = None;
+        self.fitness = super::fitness::Fitness::of(self.fitness.display);
         self.stall = crate::buffer::StallWatch::default();
         self.trace = crate::trace::Trace::default();
         (self.broken, self.last_broken, self.reopens) = (0, None, 0);

@@ -185,8 +185,7 @@ impl Player {
         }
         if !transfer.hint {
             // A hint's answer comes as fast as the media is made: that says nothing of the line.
-            transfer.head_at = Some(now);
-            self.bandwidth.head(now, waited);
+            transfer.head_at = self.bandwidth.head(now, waited).then_some(now);
         }
         let wanted = transfer.file_start + u64::from(transfer.from);
         let first =
@@ -221,7 +220,7 @@ impl Player {
         }
         let Some(transfer) = self.transfers.get_mut(&id) else { return };
         transfer.progress_at = now;
-        if !transfer.hint {
+        if transfer.head_at.is_some() {
             self.bandwidth.received(now, data.len());
         }
         self.stats.http_bytes += data.len() as u64;

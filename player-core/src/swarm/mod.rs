@@ -191,6 +191,11 @@ impl Swarm {
         self.peers.values().filter(|peer| peer.ready).count()
     }
 
+    /// Peers that watch a rendition.
+    pub(crate) fn watchers(&self, rendition: RenditionId) -> usize {
+        self.peers.values().filter(|peer| peer.interest(rendition).is_some()).count()
+    }
+
     /// When the first of the present peers said hello.
     pub(crate) const fn ready_since(&self) -> Option<Instant> {
         self.ready_since

@@ -5,8 +5,9 @@ import type { Drm } from './drm.js';
 import type { DrmConfiguration } from './drm-options.js';
 import { MediaSink, isMediaCommand, needsManagedSource } from './media-sink.js';
 import { PlayheadReporter } from './playhead.js';
-import type { EngineConfig, MediaCommand, ToPage, ToWorker, VariantInfo } from './protocol.js';
+import type { EngineConfig, EngineStats, MediaCommand, ToPage, ToWorker, VariantInfo } from './protocol.js';
 import { RtcBridge } from './rtc-bridge.js';
+import { Viewing, saveBandwidth, savedBandwidth } from './viewing.js';
 import type { StartMessage } from './worker.js';
 
 /** What the element is told; the rest is answered here. */
@@ -25,6 +26,9 @@ export interface EngineClientOptions {
   onEvent: (event: EngineEvent) => void;
 }
 
+/** What the line carries is remembered this often, in ms, once so many bytes have measured it. */
+const REMEMBER_MS = 10_000;
+const MEASURED_BYTES = 500_000;
 /** Time for the worker to say goodbye to peers and trackers, in ms. */
 const GOODBYE_MS = 250;
 
@@ -55,6 +59,9 @@ export class EngineClient {
   #worker: Worker | null = null;
   #workerBlobUrl: string | null = null;
   #reporter: PlayheadReporter | null = null;
+  #viewing: Viewing | null = null;
+  #sizeCap = true;
+  #remembered = 0;
   #objectUrl: string | null = null;
   #drm: Promise<Drm> | null = null;
   #variants: VariantInfo[] = [];
@@ -86,7 +93,9 @@ export class EngineClient {
       return;
     }
     void module.then((compiledModule) => {
-      const start: StartMessage = { type: 'start', wasmUrl: engineUrls.wasm, config: options.config };
+      const saved = savedBandwidth();
+      const tuning = saved === null ? options.config.tuning : { initialBandwidthBps: saved, ...options.config.tuning };
+      const start: StartMessage = { type: 'start', wasmUrl: engineUrls.wasm, config: { ...options.config, ...(tuning && { tuning }) } };
       if (compiledModule) start.module = compiledModule;
       this.#worker?.postMessage(start);
     });
@@ -97,8 +106,16 @@ export class EngineClient {
     this.#detach();
     if (!RtcBridge.available) this.#post({ type: 'webrtc-unavailable' });
     if (!navigator.onLine) this.#post({ type: 'online', online: false });
+    this.#viewing ??= new Viewing(this.#video, this.#post);
+    this.#viewing.capped = this.#sizeCap;
     this.#post({ type: 'load', url, startPosition });
     this.#reporter ??= new PlayheadReporter(this.#video, this.#post);
+  }
+
+  /** Whether renditions with more pixels than the element are left alone. */
+  set sizeCap(on: boolean) {
+    this.#sizeCap = on;
+    if (this.#viewing) this.#viewing.capped = on;
   }
 
   unload(): void {
@@ -120,6 +137,7 @@ export class EngineClient {
     removeEventListener('pagehide', this.#onPageHide);
     this.#video.removeEventListener('encrypted', this.#onEncrypted);
     this.#reporter?.stop();
+    this.#viewing?.stop();
     this.#sink.close();
     this.#detach();
     const end = (): void => {
@@ -176,6 +194,8 @@ export class EngineClient {
     } else {
       if (message.type === 'variants') this.#variants = message.variants;
       else if (message.type === 'variant-selected') this.#variant = message.index;
+      if (message.type === 'variants') void this.#viewing?.judge(message.variants);
+      if (message.type === 'stats') this.#remember(message.stats);
       this.#onEvent(message);
     }
   }
@@ -206,6 +226,12 @@ export class EngineClient {
     }, (cause: unknown) => {
       if (this.#drm === drm) fatal('key-system', `the script that decrypts this stream could not be loaded: ${describe(cause)}`);
     });
+  }
+
+  #remember({ bandwidth, httpBytes }: EngineStats): void {
+    if (httpBytes < MEASURED_BYTES || performance.now() - this.#remembered < REMEMBER_MS) return;
+    this.#remembered = performance.now();
+    saveBandwidth(bandwidth);
   }
 
   #attachOnPage(source: MediaSource): void {

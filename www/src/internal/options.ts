@@ -17,11 +17,13 @@ export interface Options {
   hashes: string | null;
   publisherKey: string | null;
   iceServers: RTCIceServer[];
+  /** Renditions larger than the element's pixels are not chosen by themselves. */
+  sizeCap: boolean;
   warnings: PotluckWarning[];
 }
 
 /** Names of the attributes that `readOptions` reads. */
-export const OPTION_ATTRIBUTES = ['trackers', 'swarm', 'ice-servers', 'p2p', 'upload-limit', 'consent', 'hashes', 'publisher-key'] as const;
+export const OPTION_ATTRIBUTES = ['trackers', 'swarm', 'ice-servers', 'p2p', 'upload-limit', 'consent', 'hashes', 'publisher-key', 'size-cap'] as const;
 
 export type OptionAttribute = (typeof OPTION_ATTRIBUTES)[number];
 
@@ -59,6 +61,7 @@ export function readOptions(attribute: (name: OptionAttribute) => string | null)
     hashes: readUrl(attribute('hashes'), warn),
     publisherKey: wrongKey ? null : publisherKey,
     iceServers,
+    sizeCap: attribute('size-cap')?.trim().toLowerCase() !== 'off',
     warnings,
   };
 }

@@ -46,6 +46,12 @@ export type ToWorker =
   | { type: 'p2p'; mode: P2pMode }
   | { type: 'upload-limit'; bps: number | null }
   | { type: 'online'; online: boolean }
+  /** What there is use for: the element's size in device pixels (0: no limit), a screen with a high dynamic range, few bytes. Sent when it changes. */
+  | { type: 'display'; width: number; height: number; hdr: boolean; saveData: boolean }
+  /** How well each of `variants` is decoded: 0 not smoothly, 1 smoothly or not known, 2 smoothly and at little power. */
+  | { type: 'decoding-levels'; levels: number[] }
+  /** `getVideoPlaybackQuality`. */
+  | { type: 'frames'; total: number; dropped: number }
   /** At least four times a second while playing, and at once on play, pause, seeking, seeked, ratechange, waiting. */
   | { type: 'playhead'; position: number; rate: number; paused: boolean; seeking: boolean; readyState: number }
   | { type: 'webrtc-unavailable' }

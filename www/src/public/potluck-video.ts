@@ -250,6 +250,15 @@ export class PotluckVideo extends Base {
     this.#drm = configuration;
   }
 
+  /** Whether renditions larger than the element are never chosen by themselves (`size-cap`, on unless it is `off`). */
+  get sizeCap(): boolean {
+    return this.#readOptions().sizeCap;
+  }
+
+  set sizeCap(on: boolean) {
+    this.#setOrRemove('size-cap', on ? null : 'off');
+  }
+
   /** The engine's own options by their names, for tests and tuning; not a promise. */
   get tuning(): Record<string, number> {
     return this.#tuning;
@@ -278,7 +287,7 @@ export class PotluckVideo extends Base {
 
   override connectedCallback(): void {
     super.connectedCallback();
-    for (const name of ['trackers', 'swarm', 'hashes', 'publisherKey', 'iceServers', 'p2p', 'uploadLimit', 'consent', 'drm', 'tuning'] as const) this.#upgrade(name);
+    for (const name of ['trackers', 'swarm', 'hashes', 'publisherKey', 'iceServers', 'p2p', 'uploadLimit', 'consent', 'drm', 'sizeCap', 'tuning'] as const) this.#upgrade(name);
     this.#schedule();
   }
 
@@ -393,6 +402,7 @@ export class PotluckVideo extends Base {
     this.#renditions ??= new Renditions(this, (message) => {
       this.#session?.client.send(message);
     });
+    client.sizeCap = options.sizeCap;
     return { client, key, url: null };
   }
 
@@ -549,6 +559,7 @@ export class PotluckVideo extends Base {
     this.#options = options;
     const { client } = this.#session;
     if (before.p2p !== options.p2p) client.send({ type: 'p2p', mode: options.p2p });
+    client.sizeCap = options.sizeCap;
     if (before.uploadLimitBps !== options.uploadLimitBps) client.send({ type: 'upload-limit', bps: options.uploadLimitBps });
     const known = new Set(before.warnings.map(({ message }) => message));
     this.#warn(...options.warnings.filter(({ message }) => !known.has(message)));
@@ -595,7 +606,7 @@ export class PotluckVideo extends Base {
   }
 
   /** A property that was set before the element was defined hides the accessor. */
-  #upgrade(name: 'trackers' | 'swarm' | 'hashes' | 'publisherKey' | 'iceServers' | 'p2p' | 'uploadLimit' | 'consent' | 'drm' | 'tuning'): void {
+  #upgrade(name: 'trackers' | 'swarm' | 'hashes' | 'publisherKey' | 'iceServers' | 'p2p' | 'uploadLimit' | 'consent' | 'drm' | 'sizeCap' | 'tuning'): void {
     const own = Object.getOwnPropertyDescriptor(this, name);
     if (!own) return;
     Reflect.deleteProperty(this, name);
