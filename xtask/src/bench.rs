@@ -1,4 +1,5 @@
-//! `cargo xtask bench first-frame | swarm | transmux`: Potluck beside other players, in real browsers and in Node.
+//! `cargo xtask bench first-frame | swarm | transmux | abr | playlists`: Potluck beside other players, in real
+//! browsers and in Node.
 //!
 //! The measuring is done by the package in `tests/bench`; this sets it up and hands it the options.
 
@@ -9,7 +10,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use crate::build;
-use crate::step::step;
+use crate::step::{cargo, run, step};
 use crate::{demo, system};
 
 /// Options of `cargo xtask bench first-frame`.
@@ -112,12 +113,71 @@ pub(crate) fn swarm(root: &Path, options: &Swarm) -> Result<(), String> {
     )
 }
 
-/// The packages, and the player as it is built: what is measured is what is there.
-fn set_up(root: &Path) -> Result<(), String> {
+/// Options of `cargo xtask bench abr`.
+#[derive(Args)]
+pub(crate) struct Abr {
+    /// Draw what both players showed into this file.
+    #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "docs/bench-abr.svg")]
+    plot: Option<PathBuf>,
+    /// Keep hls.js's figures for the test that ours are no worse.
+    #[arg(long)]
+    record: bool,
+}
+
+/// Options of `cargo xtask bench playlists`.
+#[derive(Args)]
+pub(crate) struct Playlists {
+    /// Segments of the playlist.
+    #[arg(long, default_value_t = 10_000)]
+    segments: u32,
+    /// Times that each reader reads it.
+    #[arg(long, default_value_t = 30)]
+    runs: u32,
+}
+
+/// Adaptive bitrate on lines that change, in virtual time: the core in the simulator, and hls.js whole.
+pub(crate) fn abr(root: &Path, options: &Abr) -> Result<(), String> {
+    packages(root)?;
+    step("compile the simulator", || {
+        let mut cargo = cargo(root);
+        cargo.args(["build", "--quiet", "-p", "tests", "--bin", "abr"]);
+        run(&mut cargo, "the compiler's messages above say why")
+    })?;
+    let program = format!("abr{}", std::env::consts::EXE_SUFFIX);
+    let record = options.record.then(|| root.join("tests/traces/figures/hlsjs.json"));
+    measure(
+        root,
+        "abr.mjs",
+        &json!({
+            "program": build::target_folder(root).join("debug").join(program),
+            "plot": options.plot.as_ref().map(|file| root.join(file)),
+            "record": record,
+        }),
+    )
+}
+
+/// Reading a long playlist: the reader as it is shipped, hls.js and m3u8-parser.
+pub(crate) fn playlists(root: &Path, options: &Playlists) -> Result<(), String> {
+    packages(root)?;
+    step("set up", || build::set_up(root))?;
+    let wasm = step("compile the reader to WebAssembly", || build::bare(root, "parse-bench"))?;
+    measure(
+        root,
+        "playlists.mjs",
+        &json!({ "wasm": wasm, "segments": options.segments.max(1), "runs": options.runs.max(1) }),
+    )
+}
+
+fn packages(root: &Path) -> Result<(), String> {
     step("set up", || {
         system::node()?;
         build::npm_ci(&folder(root))
-    })?;
+    })
+}
+
+/// The packages, and the player as it is built: what is measured is what is there.
+fn set_up(root: &Path) -> Result<(), String> {
+    packages(root)?;
     let kept = std::env::var_os("POTLUCK_WWW").map(PathBuf::from);
     let built = kept.clone().unwrap_or_else(|| root.join("www/dist"));
     if built.join("potluck.wasm").is_file() {

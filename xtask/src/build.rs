@@ -66,6 +66,20 @@ struct Module {
     parts: &'static [Part],
 }
 
+/// The modules' packages, and what makes WebAssembly modules of them.
+const PACKAGES: [&str; 10] = [
+    "-p",
+    "player-wasm",
+    "-p",
+    "player-transmux",
+    "-p",
+    "player-text",
+    "-p",
+    "player-crypto",
+    "--features",
+    "player-transmux/wasm,player-text/wasm,player-crypto/wasm",
+];
+
 /// The engine, and what only some streams load beside it.
 const MODULES: [Module; 4] = [
     Module { what: "the engine", library: "player_wasm", name: "potluck", parts: &parts::ENGINE },
@@ -77,7 +91,9 @@ const MODULES: [Module; 4] = [
 /// Builds everything a page needs into `www/dist`.
 pub(crate) fn player(root: &Path) -> Result<(), String> {
     step("set up", || set_up(root))?;
-    step("compile the engine to WebAssembly", || compile(root))?;
+    step("compile the engine to WebAssembly", || {
+        compile(root, &PACKAGES)
+    })?;
     step("bind and shrink the engine", || {
         MODULES.iter().try_for_each(|module| bind(root, module))
     })?;
@@ -135,21 +151,20 @@ pub(crate) fn target_folder(root: &Path) -> PathBuf {
     found.map_or_else(|| root.join("target"), Path::to_owned)
 }
 
-fn compile(root: &Path) -> Result<(), String> {
+/// Compiles a package without bindings as the engine is compiled; its module.
+pub(crate) fn bare(root: &Path, package: &str) -> Result<PathBuf, String> {
+    compile(root, &["-p", package])?;
+    let library = package.replace('-', "_");
+    let compiled =
+        target_folder(root).join(TARGET).join("wasm").join(&library).with_extension("wasm");
+    let output = target_folder(root).join("xtask").join(library).with_extension("wasm");
+    shrink(root, &compiled, &output)?;
+    Ok(output)
+}
+
+fn compile(root: &Path, packages: &[&str]) -> Result<(), String> {
     let mut command = cargo(root);
-    command.args([
-        "build",
-        "-p",
-        "player-wasm",
-        "-p",
-        "player-transmux",
-        "-p",
-        "player-text",
-        "-p",
-        "player-crypto",
-        "--features",
-        "player-transmux/wasm,player-text/wasm,player-crypto/wasm",
-    ]);
+    command.arg("build").args(packages);
     command.args(["--target", TARGET, "--profile", "wasm"]);
     let mut flags: Vec<String> = Vec::new();
     // Panic messages name source files: without the builder's home in them the module is

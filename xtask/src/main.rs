@@ -60,6 +60,10 @@ enum Bench {
     Size,
     /// Time to the first picture, and the main thread's time while playing, beside hls.js.
     FirstFrame(bench::FirstFrame),
+    /// Adaptive bitrate on lines that change, beside hls.js, in virtual time.
+    Abr(bench::Abr),
+    /// Reading a long playlist, beside hls.js and m3u8-parser.
+    Playlists(bench::Playlists),
     /// What the origin sends to a swarm of real browsers, beside hls.js and p2p-media-loader (Linux, as root).
     Swarm(bench::Swarm),
     /// How fast MPEG-TS becomes fragmented MP4, beside hls.js and mux.js (needs ffmpeg).
@@ -78,6 +82,8 @@ fn main() -> ExitCode {
         Command::Bench { what: Bench::FirstFrame(options) } => bench::first_frame(&root, &options),
         Command::Bench { what: Bench::Swarm(options) } => bench::swarm(&root, &options),
         Command::Bench { what: Bench::Transmux(options) } => bench::transmux(&root, &options),
+        Command::Bench { what: Bench::Abr(options) } => bench::abr(&root, &options),
+        Command::Bench { what: Bench::Playlists(options) } => bench::playlists(&root, &options),
         Command::Sample => sample::generate(&root),
     };
     match outcome {

@@ -47,7 +47,6 @@ pub fn world(trace: &Trace) -> World {
     world.origin_latency_ms = 20.0;
     world.leave_at_end = true;
     world.record = true;
-    world.log = std::env::var("SIMULATION_LOG").ok().and_then(|viewer| viewer.parse().ok());
     world
 }
 

@@ -33,8 +33,10 @@ pub fn folder() -> PathBuf {
 pub fn recorded() -> Vec<Trace> {
     let files = std::fs::read_dir(folder()).expect("tests/traces can be listed");
     let mut traces: Vec<Trace> = files
-        .map(|file| {
-            let text = std::fs::read_to_string(file.expect("a file").path()).expect("a trace");
+        .map(|file| file.expect("a file").path())
+        .filter(|path| path.is_file())
+        .map(|path| {
+            let text = std::fs::read_to_string(path).expect("a trace");
             serde_json::from_str(&text).expect("a trace is JSON")
         })
         .collect();

@@ -1,11 +1,20 @@
 //! Adaptive bitrate on lines that change, in virtual time: `cargo xtask bench abr` runs it beside hls.js.
 //!
-//! `traces` writes the bandwidth traces, `spec` prints film and lines for another player, and `run` what a viewer of
-//! ours sees, as JSON.
+//! `traces` writes the bandwidth traces, `spec` prints film and lines for another player, and `compare` reads what that
+//! one showed and prints the figures of both, as JSON.
 #![allow(clippy::print_stdout, reason = "a command-line program talks on standard output")]
 
+use serde::Deserialize;
 use serde_json::json;
 use tests::abr::{self, Figures};
+use tests::simulation::Sample;
+
+/// What another player showed on a trace.
+#[derive(Deserialize)]
+struct Other {
+    trace: String,
+    samples: Vec<Sample>,
+}
 
 fn main() -> Result<(), String> {
     let command = std::env::args().nth(1).unwrap_or_default();
@@ -19,15 +28,19 @@ fn main() -> Result<(), String> {
             }
         }
         "spec" => println!("{}", abr::spec()),
-        "run" => {
-            let runs = abr::recorded().into_iter().map(|trace| {
+        "compare" => {
+            let others: Vec<Other> = serde_json::from_reader(std::io::stdin())
+                .map_err(|error| format!("what the other player showed: {error}"))?;
+            let pairs = abr::recorded().into_iter().map(|trace| {
                 let samples = abr::watch(&trace);
-                let figures = Figures::of(&samples, abr::ladder());
-                json!({ "trace": trace.name, "figures": figures, "samples": samples })
+                let ours = Figures::of(&samples, abr::ladder());
+                let other = others.iter().find(|other| other.trace == trace.name);
+                let hlsjs = other.map(|other| Figures::of(&other.samples, abr::ladder()));
+                json!({ "trace": trace.name, "ours": ours, "hlsjs": hlsjs, "samples": samples })
             });
-            println!("{}", serde_json::Value::Array(runs.collect()));
+            println!("{}", serde_json::Value::Array(pairs.collect()));
         }
-        _ => return Err("say traces, spec or run".to_owned()),
+        _ => return Err("say traces, spec or compare".to_owned()),
     }
     Ok(())
 }

@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use player_core::io::{MediaCommand, MediaFailure, Playhead, Track};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
 use super::fmp4::{HEAD_BYTES, SegmentHead, TIMESCALE};
@@ -62,7 +62,7 @@ pub(super) struct Watched {
 }
 
 /// What a viewer sees at one moment.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Sample {
     /// Virtual second.
     pub at: f64,
