@@ -2,8 +2,8 @@
 
 mod append;
 mod choose;
-mod latency;
 mod fitness;
+mod latency;
 mod load;
 mod low_latency;
 mod pathway;
