@@ -6,8 +6,8 @@ use player_core::Config;
 use player_core::config::P2pMode;
 use player_core::hls::{AttributeList, Key};
 use player_core::io::{
-    AudioInfo, Cipher, DateRangeInfo, Display, Event, Input, JobId, MediaCommand, MediaFailure, Playhead,
-    TextKind, TextSegment, TextSource, TimelineInfo, Track, Transmuxed, TransmuxedInit,
+    AudioInfo, Cipher, DateRangeInfo, Display, Event, Input, JobId, MediaCommand, MediaFailure,
+    Playhead, TextKind, TextSegment, TextSource, TimelineInfo, Track, Transmuxed, TransmuxedInit,
     VariantInfo, WaitingReason,
 };
 use player_core::proof::hexadecimal;

@@ -91,9 +91,7 @@ const MODULES: [Module; 4] = [
 /// Builds everything a page needs into `www/dist`.
 pub(crate) fn player(root: &Path) -> Result<(), String> {
     step("set up", || set_up(root))?;
-    step("compile the engine to WebAssembly", || {
-        compile(root, &PACKAGES)
-    })?;
+    step("compile the engine to WebAssembly", || compile(root, &PACKAGES))?;
     step("bind and shrink the engine", || {
         MODULES.iter().try_for_each(|module| bind(root, module))
     })?;
