@@ -106,6 +106,68 @@ fn playlists_from_the_field_are_read_as_other_players_do() {
     assert!(agreed > 0, "the corpus has no case that has to agree");
 }
 
+/// Where other readers differ, what ours does is written down, with the clause that says so.
+#[test]
+fn each_case_in_which_readers_differ_is_decided() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/corpus/playlists.jsonl");
+    let Ok(corpus) = fs::read_to_string(&path) else {
+        eprintln!("skipped: no corpus at {}", path.display());
+        return;
+    };
+    let decisions = include_str!("../playlists/DECISIONS.md");
+    let (_, table) = decisions.split_once("readers differ\n\nThe corpus").expect("the table");
+    // Field, and whether ours differs from hls.js in it.
+    let rows: BTreeMap<&str, bool> = table
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split_once('`'))
+        .map(|(field, rest)| (field, rest.starts_with(" (own)")))
+        .collect();
+    let plain = |path: &str| {
+        let mut out = String::new();
+        let mut inside = false;
+        for character in path.trim_start_matches('.').chars() {
+            match character {
+                '[' => inside = true,
+                ']' => inside = false,
+                _ if !inside => out.push(character),
+                _ => {}
+            }
+        }
+        out.replace("segmentsHead", "segments").replace("segmentsTail", "segments")
+    };
+    let mut open = Vec::new();
+    let mut decided = 0;
+    for line in corpus.lines() {
+        let case: Value = serde_json::from_str(line).expect("a case is JSON");
+        if case["tier"] != "C" {
+            continue;
+        }
+        let before = open.len();
+        for difference in case["disagree"].as_array().into_iter().flatten() {
+            let field = plain(difference["field"].as_str().unwrap_or_default());
+            if !rows.contains_key(field.as_str()) {
+                open.push(format!("{}: no row for {field}", case["name"]));
+            }
+        }
+        let mut differences = Vec::new();
+        compare(&case["expect"], &inspect::inspect(&case), "", &mut differences);
+        for difference in differences {
+            let field = plain(difference.split(':').next().unwrap_or_default());
+            let own = |(row, own): (&&str, &bool)| {
+                *own && field
+                    .strip_prefix(row)
+                    .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+            };
+            if !rows.iter().any(own) {
+                open.push(format!("{}: {difference}", case["name"]));
+            }
+        }
+        decided += usize::from(open.len() == before);
+    }
+    assert!(open.is_empty(), "{decided} are decided, these are not:\n{}", open.join("\n"));
+    assert!(decided > 0, "the corpus has no case in which readers differ");
+}
+
 /// Lists where two JSON values differ. Numbers may differ in the last digits, as sums do.
 fn compare(expected: &Value, read: &Value, path: &str, out: &mut Vec<String>) {
     match (expected, read) {
