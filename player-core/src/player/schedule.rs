@@ -354,10 +354,12 @@ impl Player {
         if !want.near {
             return;
         }
-        // A switch that waits for its playlist will say what to fetch; it is not waited for long.
+        // A switch that waits for its playlist will say what to fetch; it is not waited for long, and not where the edge
+        // is near.
         let undecided = self.tracks.iter().any(|track| {
             let pending = track.switch.filter(|switch| switch.at.is_none());
             track.list == want.list
+                && !want.live
                 && pending.is_some_and(|switch| {
                     let list = &self.title.lists[switch.list];
                     list.request.is_some() && now.since(list.requested_at) < SWITCH_PATIENCE
