@@ -80,7 +80,7 @@ pub fn spec() -> Value {
     json!({
         "url": title.url(),
         "multivariant": title.multivariant(),
-        "playlist": title.playlist(0.0),
+        "playlist": title.playlist(0, 0.0),
         "ladder": LADDER,
         "segmentSeconds": SEGMENT_SECONDS,
         "filmSeconds": FILM_SECONDS,
