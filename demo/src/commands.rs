@@ -85,7 +85,7 @@ impl Hash {
         }
         let Some(playlist) = self.follow else { return Ok(()) };
         let form = self.output.map_or_else(|| form(&playlist), Form::Copy);
-        let root = playlist.parent().unwrap_or(Path::new("")).to_owned();
+        let root = playlist.parent().unwrap_or_else(|| Path::new("")).to_owned();
         let mut hasher = Hasher::new(root, signer, &self.name);
         let mut failing = false;
         loop {

@@ -57,7 +57,7 @@ async fn main() -> ExitCode {
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(stderr).init();
     let mut arguments = Arguments::parse();
     let done = match arguments.command.take() {
-        Some(command) => command.run().map_err(Into::into),
+        Some(command) => command.run(),
         None => run(arguments).await,
     };
     match done {

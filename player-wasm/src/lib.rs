@@ -10,7 +10,7 @@ mod fetch;
 mod messages;
 #[cfg(debug_assertions)]
 mod panics;
-mod parts;
+pub mod parts;
 mod shell;
 mod socket;
 mod table;

@@ -126,8 +126,8 @@ impl Hasher {
         if segments.is_empty() {
             return Err(HashError::NoSegments(playlist.to_owned()));
         }
-        let folder = playlist.parent().unwrap_or(Path::new(""));
-        let below = folder.strip_prefix(&self.root).unwrap_or(Path::new(""));
+        let folder = playlist.parent().unwrap_or_else(|| Path::new(""));
+        let below = folder.strip_prefix(&self.root).unwrap_or_else(|_| Path::new(""));
         let below = below.to_string_lossy().replace('\\', "/");
         let mut summary =
             Summary { written: playlist.to_owned(), segments: 0, hashed: 0, bytes: 0, left_out: 0 };

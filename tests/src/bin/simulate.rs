@@ -13,6 +13,9 @@ use tests::simulation::{
     Bar, Fault, FaultKind, Hashes, Pollution, Report, Spread, Title, World, cases,
 };
 
+/// A figure of a report.
+type Figure<'a> = &'a dyn Fn(&Report) -> f64;
+
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum Scenario {
     Live,
@@ -279,7 +282,7 @@ fn table(options: &Options, most: u32) {
             sign * reports.iter().map(|r| sign * of(r)).fold(f64::NEG_INFINITY, f64::max)
         };
         let settled = |r: &Report| r.late_origin_copies.unwrap_or(r.origin_copies);
-        let (bar, of, sign): (String, &dyn Fn(&Report) -> f64, f64) = match case.bar {
+        let (bar, of, sign): (String, Figure<'_>, f64) = match case.bar {
             Bar::Copies(most) => (format!("K ≤ {most:.2}"), &settled, 1.0),
             Bar::Offload(least) => (format!("offload ≥ {least:.2}"), &|r| r.offload, -1.0),
             Bar::FirstFrame(most) => {

@@ -32,7 +32,7 @@ impl Commons {
     /// Drops what nobody else holds, now and then.
     pub(super) fn swept(&mut self) {
         self.sweeps += 1;
-        if self.sweeps % CLEAR_EVERY == 0 {
+        if self.sweeps.is_multiple_of(CLEAR_EVERY) {
             self.blocks.retain(|_, kept| {
                 kept.retain(|data| !data.is_unique());
                 !kept.is_empty()
