@@ -189,18 +189,22 @@ impl Player {
                     return;
                 };
                 let Some(part) = state.preparing(job) else { return };
+                let failed = data.is_none();
                 state.prepared =
                     data.map(|data| Prepared { segment, part, stage: Stage::Plain(data) });
-                if state.prepared.is_none() {
+                let state = self.tracks.iter().find(|state| state.track == track);
+                let keys = state.and_then(|state| self.cursor_segment(state));
+                let keys = keys.map(|(playlist, found)| playlist.keys_of(found));
+                let key = keys.and_then(|keys| keys.iter().find(|key| key.cipher().is_some()));
+                let url = key.map(|key| key.uri.clone());
+                if failed {
                     // Damaged bytes, or another key: both are fetched again.
-                    let state = self.tracks.iter().find(|state| state.track == track);
-                    let keys = state.and_then(|state| self.cursor_segment(state));
-                    let keys = keys.map(|(playlist, found)| playlist.keys_of(found));
-                    let key = keys.and_then(|keys| keys.iter().find(|key| key.cipher().is_some()));
-                    if let Some(url) = key.map(|key| key.uri.clone()) {
+                    if let Some(url) = url {
                         self.key_failed(now, url, KeyFault::Other);
                     }
                     self.segment_unusable(now, segment, Container::Unknown);
+                } else if let Some(url) = url {
+                    self.title.key_failures.remove(&url);
                 }
             }
             // One that does not decrypt is left out.
@@ -297,7 +301,10 @@ impl Player {
         if !matches!(body.len(), 16 | 32) {
             return self.key_failed(now, url, KeyFault::Length);
         }
-        self.title.key_failures.remove(&url);
+        // It may be as useless as the one before: its failures count until something is decrypted with it.
+        if let Some(failure) = self.title.key_failures.get_mut(&url) {
+            failure.came();
+        }
         if self.title.keys.len() >= MAX_KEYS {
             // Those still in use are asked for once more.
             self.title.keys.clear();

@@ -51,6 +51,11 @@ impl Failure {
     pub(super) fn is_missing(&self, now: Instant) -> bool {
         self.missing_until > now
     }
+
+    /// It is there after all. What is wrong with it otherwise is not forgotten by that.
+    pub(super) fn came(&mut self) {
+        self.missing_until = Instant::default();
+    }
 }
 
 /// Whether the origin says that it will not serve this, rather than that it cannot now.
