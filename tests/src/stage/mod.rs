@@ -3,6 +3,7 @@
 
 mod element;
 mod media;
+mod origins;
 
 use player_core::io::{Event, FetchRequest, Input, MediaFailure, Output, RequestId, Track};
 use player_core::time::Instant;
@@ -11,6 +12,7 @@ use player_core::{Config, P2pMode, Player};
 
 pub use element::Element;
 pub use media::{init, init_baseline, playlist, segment, transport_stream};
+pub use origins::{LIVE, Live, MASTER, TARGET, film, master, number};
 
 /// What the origin answers.
 #[derive(Debug, Clone)]
@@ -138,6 +140,11 @@ impl Stage {
             assert!(self.seconds() < end, "{what} did not happen\n{}", self.story());
             self.run(0.25);
         }
+    }
+
+    /// Runs to the end of what is played, for at most so many seconds; panics when it does not get there.
+    pub fn run_to_end(&mut self, seconds: f64) {
+        self.until("the end", seconds, |stage| stage.element.at_end());
     }
 
     /// The machine sleeps: time passes, and nothing else does.
