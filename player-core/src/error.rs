@@ -132,6 +132,7 @@ pub enum KeyFault {
 impl PlayerError {
     /// What is wrong, in words for a human.
     #[must_use]
+    #[inline(never)]
     pub fn message(&self) -> String {
         let mut number = String::new();
         let parts: [&str; 5] = match self {

@@ -344,17 +344,25 @@ impl Player {
         }
         self.wake_at(now + HEARTBEAT);
         self.expire_requests(now);
-        self.run_pathways(now);
-        self.run_low_latency(now);
+        if self.title.pathways.is_choice() {
+            self.run_pathways(now);
+        }
+        if self.title.lists.iter().any(|list| !list.parts.is_empty()) {
+            self.run_low_latency(now);
+        }
         self.run_playlists(now);
         self.run_choice(now);
         self.run_media(now);
-        self.run_text(now);
+        if self.text.is_fetched() {
+            self.run_text(now);
+        }
         self.run_transfers(now);
         if self.signaling.is_some() {
             self.run_sharing(now);
         }
-        self.run_latency(now);
+        if self.timeline.is_some_and(|timeline| timeline.live) {
+            self.run_latency(now);
+        }
         self.run_waiting(now);
     }
 
@@ -366,6 +374,7 @@ impl Player {
         self.outputs.push_back(Output::Event(event));
     }
 
+    #[inline(never)]
     fn fail(&mut self, now: Instant, error: PlayerError) {
         tracing::warn!(code = error.code(), "playback failed");
         self.stop_everything(now);

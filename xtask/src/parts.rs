@@ -15,7 +15,7 @@ pub(crate) struct Part {
 }
 
 /// In the order of their numbers, which `www/src/internal/engine-parts.ts` knows too.
-pub(crate) const ENGINE: [Part; 1] = [SHARING];
+pub(crate) const ENGINE: [Part; 2] = [SHARING, MORE];
 
 /// What only viewers who share need. The worker loads it as soon as the page names trackers.
 const SHARING: Part = Part {
@@ -57,7 +57,53 @@ const SHARING: Part = Part {
         "player_core::swarm::identity::path",
         "player_core::swarm::identity::hash32",
         "player_core::proof::hexadecimal",
+        "player_core::proof::Proof",
     ],
+};
+
+/// What a film in the clear that plays without trouble does not need: live and low-latency playlists, steering, keys,
+/// texts, and whatever is done about failures.
+const MORE: Part = Part {
+    name: "more",
+    cut: &[
+        "player_core::hls::media::MediaPlaylist>::refresh",
+        "player_core::hls::date_range::DateRange>::from_list",
+        "player_core::hls::reader::read_key",
+        "player_core::error::PlayerError>::message",
+        "player_core::player::Player>::leave_pathway",
+        "player_core::player::Player>::run_pathways",
+        "player_core::player::Player>::steering_done",
+        "player_core::player::Player>::set_online",
+        "player_core::player::Player>::note_segment_failure",
+        "player_core::player::Player>::segment_empty",
+        "player_core::player::Player>::segment_broken",
+        "player_core::player::Player>::init_failed",
+        "player_core::player::Player>::key_failed",
+        "player_core::player::Player>::reopen",
+        "player_core::player::Player>::leave_codecs",
+        "player_core::player::Player>::run_low_latency",
+        "player_core::player::Player>::hold_open",
+        "player_core::player::Player>::reload_interval",
+        "player_core::player::Player>::parts_loaded",
+        "player_core::player::Player>::carve",
+        "player_core::player::Player>::edge_loaded",
+        "player_core::player::Player>::live_latency",
+        "player_core::player::Player>::run_latency",
+        "player_core::player::Player>::tell_text_sources",
+        "player_core::player::Player>::select_text",
+        "player_core::player::Player>::run_text",
+        "player_core::player::Player>::text_done",
+        "player_core::player::Player>::text_failed",
+        "player_core::player::Player>::tell_date_ranges",
+        "player_core::player::Player>::document_failed",
+        "player_core::player::Player>::list_failed",
+        "player_core::player::Player>::playlist_reset",
+        "player_core::player::Player>::usable_key",
+        "player_core::player::Player>::key_done",
+        "player_core::player::Player>::document_too_large",
+        "player_core::player::Player>::fail",
+    ],
+    keep: &[],
 };
 
 impl Part {

@@ -56,6 +56,7 @@ pub(crate) fn split(
         .iter_local()
         .filter(|(id, _)| !moved.contains(id))
         .flat_map(|(_, function)| Used::of(function).functions)
+        .chain(exported(&first))
         .filter(|id| moved.contains(id))
         .collect();
 
@@ -87,6 +88,14 @@ pub(crate) fn split(
     grown.maximum = grown.maximum.map(|maximum| maximum.max(next));
     let stubs = stubs(&mut first, table, &places, (loader, number))?;
     vacate(&mut first, table, &stubs);
+    // What a part that was cut off before calls of this one, it calls by the stub.
+    for export in first.exports.iter_mut() {
+        if let ExportItem::Function(id) = &mut export.item
+            && let Some(place) = place_of.get(id)
+        {
+            *id = stubs[place];
+        }
+    }
     let mut exports = Exports::new(&first);
     let shared: Vec<FunctionId> =
         used.functions.iter().copied().filter(|id| !moved.contains(id)).collect();
@@ -128,7 +137,8 @@ pub(crate) fn split(
         let imported = second.tables.get_mut(id);
         imported.import = Some(import);
         imported.elem_segments.clear();
-        (imported.initial, imported.maximum) = (original.initial, original.maximum);
+        // Another part may let it grow further.
+        (imported.initial, imported.maximum) = (original.initial, None);
     }
     let memory = second.memories.iter().next().ok_or("the module has no memory")?.id();
     let import = second.imports.add(FIRST, &memory_name, ImportKind::Memory(memory));
@@ -206,6 +216,13 @@ impl<'instr> Visitor<'instr> for Used {
     }
 }
 
+fn exported(module: &Module) -> impl Iterator<Item = FunctionId> + '_ {
+    module.exports.iter().filter_map(|export| match export.item {
+        ExportItem::Function(id) => Some(id),
+        _ => None,
+    })
+}
+
 /// The functions to move: all that cannot be reached without going through one that `is_cut` names.
 fn moved(module: &Module, is_cut: &impl Fn(&str) -> bool) -> BTreeSet<FunctionId> {
     let cut: BTreeSet<FunctionId> = module
@@ -214,10 +231,6 @@ fn moved(module: &Module, is_cut: &impl Fn(&str) -> bool) -> BTreeSet<FunctionId
         .map(|(id, _)| id)
         .filter(|id| is_cut(&name_of(module, *id)))
         .collect();
-    let exported = module.exports.iter().filter_map(|export| match export.item {
-        ExportItem::Function(id) => Some(id),
-        _ => None,
-    });
     let in_tables = module.elements.iter().flat_map(|element| match &element.items {
         ElementItems::Functions(ids) => ids.clone(),
         ElementItems::Expressions(_, items) => items
@@ -229,7 +242,8 @@ fn moved(module: &Module, is_cut: &impl Fn(&str) -> bool) -> BTreeSet<FunctionId
             .collect(),
     });
     let mut stay: BTreeSet<FunctionId> = BTreeSet::new();
-    let mut ahead: Vec<FunctionId> = exported.chain(in_tables).chain(module.start).collect();
+    let mut ahead: Vec<FunctionId> =
+        exported(module).chain(in_tables).chain(module.start).collect();
     while let Some(id) = ahead.pop() {
         if cut.contains(&id) || !stay.insert(id) {
             continue;

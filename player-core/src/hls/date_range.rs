@@ -68,6 +68,7 @@ impl DateRange {
         self.valid &= same;
     }
 
+    #[inline(never)]
     fn from_list(id: String, attributes: AttributeList) -> Self {
         let start_date = attributes.value("START-DATE").and_then(parse_date);
         let stated_end = attributes.value("END-DATE").and_then(parse_date);

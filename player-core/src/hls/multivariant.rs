@@ -42,6 +42,17 @@ pub struct MultivariantPlaylist {
     pub warnings: Vec<Warning>,
 }
 
+impl MultivariantPlaylist {
+    /// Whether there are subtitles, captions, chapters or thumbnails in it.
+    pub(crate) fn has_text(&self) -> bool {
+        let text = |kind| matches!(kind, RenditionKind::Subtitles | RenditionKind::ClosedCaptions);
+        self.renditions.iter().any(|rendition| text(rendition.kind))
+            || !self.session_data.is_empty()
+            || !self.image_variants.is_empty()
+            || !self.iframe_variants.is_empty()
+    }
+}
+
 /// A variant stream, or an I-frame one (RFC 8216 §4.3.4.2, §4.3.4.3).
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Variant {

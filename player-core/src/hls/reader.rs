@@ -55,6 +55,7 @@ pub(super) fn read_start(value: &str, variables: &mut Variables) -> Option<Start
 }
 
 /// `EXT-X-KEY` and `EXT-X-SESSION-KEY`; `None` for the method `NONE`.
+#[inline(never)]
 pub(super) fn read_key(
     attributes: &Attributes<'_>,
     base: &str,

@@ -25,6 +25,7 @@ impl MediaPlaylist {
     ///
     /// # Errors
     /// When the text is no playlist.
+    #[inline(never)]
     pub fn refresh_text(
         &mut self,
         text: &str,
@@ -51,6 +52,7 @@ impl MediaPlaylist {
     /// segments are taken from `self`; when they are not there, [`skipped_segments`](Self::skipped_segments) stays
     /// above 0. A media sequence that goes back without the same content is a reset; with the same content it is a
     /// server that lags behind, and `self` stays as it is.
+    #[inline(never)]
     pub fn refresh(&mut self, mut newer: Self) -> Refresh {
         if self.segments.is_empty() {
             let changed = *self != newer;

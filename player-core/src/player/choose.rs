@@ -7,7 +7,7 @@ use super::load::Load;
 use super::track::{Switch, TrackState};
 use crate::abr::{Situation, select};
 use crate::hls::parts::part_of;
-use crate::hls::{MediaPlaylist, PlaylistKind};
+use crate::hls::{MediaPlaylist, MultivariantPlaylist, PlaylistKind};
 use crate::io::{Event, MediaCommand, Output, RequestId, TimelineInfo, Track};
 use crate::media::{mime_type, track_codecs};
 use crate::time::Instant;
@@ -81,7 +81,9 @@ impl Player {
         }
         let automatic = self.manual_variant.is_none();
         self.event(Event::VariantSelected { index: variant, automatic });
-        self.tell_text_sources();
+        if self.title.multivariant.as_ref().is_some_and(MultivariantPlaylist::has_text) {
+            self.tell_text_sources();
+        }
         self.run_playlists(now);
     }
 
@@ -158,7 +160,9 @@ impl Player {
         if let Some(track) = self.tracks.iter().position(|track| track.track == Track::Audio) {
             self.begin_switch(track, list);
             self.event(Event::AudioSelected(index));
-            self.tell_text_sources();
+            if self.title.multivariant.as_ref().is_some_and(MultivariantPlaylist::has_text) {
+                self.tell_text_sources();
+            }
         }
     }
 
@@ -200,6 +204,7 @@ impl Player {
     }
 
     /// A list that cannot be had is replaced by another variant's (or audio's); false when there is none.
+    #[inline(never)]
     pub(super) fn replace_list(&mut self, now: Instant, list: usize) -> bool {
         for index in 0..self.tracks.len() {
             let switching = self.tracks[index].switch.is_some_and(|switch| switch.list == list);

@@ -126,6 +126,7 @@ impl Player {
     }
 
     /// A document could not be had; `status` 0 when there was no answer.
+    #[inline(never)]
     pub(super) fn document_failed(
         &mut self,
         now: Instant,
@@ -447,16 +448,19 @@ impl Player {
         if changed {
             list.changed_at = now;
         }
-        if changed {
+        let live = list.playlist.as_ref().is_some_and(|playlist| !playlist.end_list);
+        if changed && (live || !list.parts.is_empty()) {
             self.parts_loaded(now, index);
         }
-        if self.tracks.first().is_some_and(|track| track.list == index) {
-            self.edge_loaded(now, index, changed, reset);
+        if live {
+            if self.tracks.first().is_some_and(|track| track.list == index) {
+                self.edge_loaded(now, index, changed, reset);
+            }
         }
-        let wait = self.reload_interval(index, changed);
+        let wait = live.then(|| self.reload_interval(index, changed));
         let list = &mut self.title.lists[index];
         let Some(playlist) = &list.playlist else { return };
-        list.reload_at = (!playlist.end_list).then(|| (list.requested_at + wait).max(now));
+        list.reload_at = wait.map(|wait| (list.requested_at + wait).max(now));
         let newest = playlist.segments.last().map(|segment| segment.sequence);
         let module = |keys: &&Vec<Key>| Key::are_for_module(keys);
         let told = playlist.key_sets().iter().rfind(module).and_then(|keys| keys.first());
@@ -477,13 +481,15 @@ impl Player {
         }
         if self.tracks.iter().any(|track| track.list == index) {
             self.update_timeline(now);
-            if changed {
+            let list = &self.title.lists[index];
+            if changed && list.playlist.as_ref().is_some_and(|list| !list.date_ranges.is_empty()) {
                 self.tell_date_ranges(index);
             }
         }
     }
 
     /// A live playlist began anew: its numbers name other segments from now on.
+    #[inline(never)]
     fn playlist_reset(&mut self, now: Instant, index: usize) {
         self.record(now, Cause::PlaylistReset, Remedy::Restart);
         self.title.offsets.clear();
@@ -506,6 +512,7 @@ impl Player {
         }
     }
 
+    #[inline(never)]
     pub(super) fn list_failed(
         &mut self,
         now: Instant,
@@ -569,6 +576,7 @@ fn parse(
     hls::parse(text, url, variables).map_err(|error| playlist_error(error, url))
 }
 
+#[inline(never)]
 fn playlist_error(error: ParseError, url: &str) -> PlayerError {
     let url = url.to_owned();
     match error {

@@ -134,6 +134,7 @@ impl List {
 
 impl Player {
     /// Decides where parts are fetched, and makes whole segments of those that are there.
+    #[inline(never)]
     pub(super) fn run_low_latency(&mut self, now: Instant) {
         let position = self.position(now);
         for index in 0..self.title.lists.len() {
@@ -228,6 +229,7 @@ impl Player {
     }
 
     /// A request whose answer the server holds back is waited for a target duration longer.
+    #[inline(never)]
     pub(super) fn hold_open(&mut self, now: Instant, index: usize, request: RequestId) {
         let target =
             self.title.lists[index].playlist.as_ref().map_or(0.0, |list| list.target_duration);
@@ -237,6 +239,7 @@ impl Player {
     }
 
     /// When to load a live playlist again, counted from its last request (bis §6.3.4).
+    #[inline(never)]
     pub(super) fn reload_interval(&self, index: usize, changed: bool) -> Duration {
         let list = &self.title.lists[index];
         let Some(playlist) = &list.playlist else { return Duration::ZERO };
@@ -260,6 +263,7 @@ impl Player {
     }
 
     /// Takes over the parts of a playlist that has been read.
+    #[inline(never)]
     pub(super) fn parts_loaded(&mut self, now: Instant, index: usize) {
         let list = &mut self.title.lists[index];
         let Some(playlist) = &mut list.playlist else { return };
@@ -310,6 +314,7 @@ impl Player {
 
     /// One response to an open-ended hint brings part after part (bis §4.4.5.3): where one ends is known when it is
     /// listed, and what follows belongs to the next.
+    #[inline(never)]
     pub(super) fn carve(&mut self, now: Instant, id: RequestId) {
         while let Some(transfer) = self.transfers.get(&id)
             && let Some((index, segment)) = self.title.find(transfer.segment)

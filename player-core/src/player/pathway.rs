@@ -50,6 +50,11 @@ struct Steering {
 pub(super) type Alternatives = OrderedMap<String, Vec<(usize, String)>>;
 
 impl Pathways {
+    /// Whether there is more than one way, now or perhaps soon.
+    pub(super) fn is_choice(&self) -> bool {
+        self.steering.is_some() || self.all.len() > 1
+    }
+
     /// Finds the pathways of a playlist, and leaves of each set of variants and renditions that differ in nothing
     /// else the first.
     pub(super) fn of(playlist: &mut MultivariantPlaylist, now: Instant) -> (Self, Alternatives) {
@@ -216,6 +221,7 @@ fn is_redundant(a: &Variant, b: &Variant) -> bool {
 
 impl Player {
     /// The current pathway fails: another one, or false when there is none.
+    #[inline(never)]
     pub(super) fn leave_pathway(&mut self, now: Instant, cause: Cause) -> bool {
         let pathways = &mut self.title.pathways;
         if pathways.all.len() < 2 || !self.online {
@@ -242,6 +248,7 @@ impl Player {
     }
 
     /// Loads the steering manifest when it is due, and goes to the best pathway.
+    #[inline(never)]
     pub(super) fn run_pathways(&mut self, now: Instant) {
         if let Some(steering) = &mut self.title.pathways.steering
             && let Some(at) = steering.reload_at
@@ -283,6 +290,7 @@ impl Player {
     }
 
     /// The steering manifest has come, or not: `status` is that of its failure.
+    #[inline(never)]
     pub(super) fn steering_done(&mut self, now: Instant, url: &str, answer: Result<&[u8], u16>) {
         let manifest = answer.ok().and_then(steering::read);
         let pathways = &mut self.title.pathways;
@@ -327,6 +335,7 @@ impl Player {
         }
     }
 
+    #[inline(never)]
     fn take_pathway(&mut self, now: Instant, place: usize) {
         self.title.pathways.current = place;
         self.segment_failures.clear();

@@ -296,6 +296,7 @@ impl Player {
     }
 
     /// A key has come.
+    #[inline(never)]
     pub(super) fn key_done(&mut self, now: Instant, url: String, body: Vec<u8>) {
         self.title.key_requests.retain(|known| *known != url);
         if !matches!(body.len(), 16 | 32) {
@@ -398,6 +399,7 @@ impl Player {
     }
 
     /// The first key that this player can use, once its bytes are there.
+    #[inline(never)]
     pub(super) fn usable_key(
         &mut self,
         now: Instant,

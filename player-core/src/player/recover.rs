@@ -100,6 +100,7 @@ impl Player {
     }
 
     /// The browser went offline or came back: what was asked for in vain is asked for again at once.
+    #[inline(never)]
     pub(super) fn set_online(&mut self, now: Instant, online: bool) {
         if std::mem::replace(&mut self.online, online) == online {
             return;
@@ -131,6 +132,7 @@ impl Player {
     }
 
     /// A segment could not be had, or is no media; `status` 0 when there was no answer.
+    #[inline(never)]
     pub(super) fn note_segment_failure(&mut self, now: Instant, segment: SegmentId, status: u16) {
         let lists = self.title.lists.iter().enumerate();
         let known = lists.filter_map(|(index, list)| Some((index, list.number(segment)?))).next();
@@ -175,6 +177,7 @@ impl Player {
         }
     }
 
+    #[inline(never)]
     pub(super) fn keep_failure(&mut self, segment: SegmentId) {
         if let Some(failure) = self.segment_failures.get_mut(&segment) {
             failure.broken = true;
@@ -182,6 +185,7 @@ impl Player {
     }
 
     /// A segment has no bytes at all: there is nothing to play in it.
+    #[inline(never)]
     pub(super) fn segment_empty(&mut self, now: Instant, segment: SegmentId, url: String) {
         note(&mut self.segment_failures, segment, now, now, 1);
         self.warn(PlayerError::SegmentEmpty { url });
@@ -189,6 +193,7 @@ impl Player {
 
     /// A segment came whole and cannot be turned into something to append: after a second try it is left out. When
     /// that is so of several in a row, the stream cannot be played.
+    #[inline(never)]
     pub(super) fn segment_broken(&mut self, now: Instant, segment: SegmentId, error: PlayerError) {
         self.store.remove(segment);
         let failure = note(&mut self.segment_failures, segment, now, self.answered_at_origin, 2);
@@ -210,6 +215,7 @@ impl Player {
         self.wake_at(failure.retry_at);
     }
 
+    #[inline(never)]
     pub(super) fn init_failed(&mut self, now: Instant, key: InitKey, status: u16) {
         self.title.init_requests.remove(&key);
         let tries = if refuses(status) { 1 } else { u32::MAX };
@@ -221,6 +227,7 @@ impl Player {
     }
 
     /// A key could not be had, or used.
+    #[inline(never)]
     pub(super) fn key_failed(&mut self, now: Instant, url: String, fault: KeyFault) {
         self.title.keys.remove(&url);
         self.title.key_requests.retain(|known| *known != url);
@@ -261,6 +268,7 @@ impl Player {
     }
 
     /// Whether a list has nothing to play for this time.
+    #[inline(never)]
     pub(super) fn lacks_at(&self, now: Instant, list: usize, time: f64) -> bool {
         let segment = self.title.lists[list].segment_for(time).map(|segment| segment.sequence);
         segment.is_some_and(|sequence| self.lack(now, list, sequence).is_some())
@@ -338,6 +346,7 @@ impl Player {
     /// The browser could not decode, or stands still for good: the media source is opened again at the playhead; if
     /// that does not help, behind the segment there, then with another variant. After that, what cannot be decoded is
     /// the end, and what only stands still is left to the viewer.
+    #[inline(never)]
     pub(super) fn reopen(&mut self, now: Instant, cause: Cause, reason: &str) {
         if self.load != Load::Playing {
             return self.fail(now, PlayerError::Decode { reason: reason.to_owned() });
@@ -397,6 +406,7 @@ impl Player {
 
     /// The browser does not take the codecs that come next: another variant, or on behind them. False when there is
     /// neither.
+    #[inline(never)]
     pub(super) fn leave_codecs(&mut self, now: Instant, track: Track) -> bool {
         let Some(index) = self.tracks.iter().position(|state| state.track == track) else {
             return false;

@@ -22,7 +22,9 @@ impl Player {
             .map_or(0, |track| track.switch.map_or(track.list, |switch| switch.list));
         stats.buffer_ahead = if self.tracks.is_empty() { 0.0 } else { self.buffer_ahead(now) };
         stats.store_bytes = self.store.bytes();
-        stats.live_latency = self.live_latency(now).unwrap_or(f64::NAN);
+        let live = self.timeline.is_some_and(|timeline| timeline.live);
+        stats.live_latency =
+            if live { self.live_latency(now).unwrap_or(f64::NAN) } else { f64::NAN };
         if let Some(since) = self.rebuffering_since {
             stats.rebuffer_seconds += now.since(since).as_secs_f64();
         }

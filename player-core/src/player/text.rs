@@ -47,9 +47,17 @@ struct Feed {
     given: Vec<u64>,
 }
 
+impl Text {
+    /// Whether any subtitles are fetched.
+    pub(super) fn is_fetched(&self) -> bool {
+        !self.feeds.is_empty()
+    }
+}
+
 impl Player {
     /// Tells the page what text there is, and which is to be shown (bis §4.4.6.1): in the best of the viewer's languages
     /// if the stream has a default, or sound in a language that is none of the viewer's; else the default.
+    #[inline(never)]
     pub(super) fn tell_text_sources(&mut self) {
         let Some(multivariant) = &self.title.multivariant else { return };
         let heard = self.heard_language().unwrap_or_default();
@@ -113,6 +121,7 @@ impl Player {
         }
     }
 
+    #[inline(never)]
     pub(super) fn select_text(&mut self, sources: &[usize]) {
         self.text.feeds.retain(|feed| sources.contains(&feed.source));
         for source in sources {
@@ -148,6 +157,7 @@ impl Player {
     }
 
     /// Fetches what is wanted next of each subtitles.
+    #[inline(never)]
     pub(super) fn run_text(&mut self, now: Instant) {
         for index in 0..self.text.feeds.len() {
             self.run_feed(now, index);
@@ -217,6 +227,7 @@ impl Player {
     }
 
     /// A segment or an init section has come.
+    #[inline(never)]
     pub(super) fn text_done(
         &mut self,
         now: Instant,
@@ -255,6 +266,7 @@ impl Player {
     }
 
     /// A segment or an init section could not be had: later, or not at all.
+    #[inline(never)]
     pub(super) fn text_failed(&mut self, now: Instant, source: usize, sequence: Option<u64>) {
         let Some(feed) = self.text.feeds.iter_mut().find(|feed| feed.source == source) else {
             return;
@@ -269,6 +281,7 @@ impl Player {
     }
 
     /// Tells the page the date ranges of a playlist that has changed (bis §4.4.5.1).
+    #[inline(never)]
     pub(super) fn tell_date_ranges(&mut self, list: usize) {
         let Some(playlist) = &self.title.lists[list].playlist else { return };
         let anchors = playlist.date_anchors();

@@ -441,6 +441,7 @@ impl Player {
         }
     }
 
+    #[inline(never)]
     fn document_too_large(&mut self, now: Instant, id: RequestId) {
         let Some(document) = self.documents.remove(&id) else { return };
         self.outputs.push_back(Output::CancelFetch(id));

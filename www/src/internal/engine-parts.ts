@@ -4,9 +4,10 @@
 import { compileWasm } from './compile-wasm.js';
 
 /** By their numbers in `xtask/src/parts.rs`. */
-const FILES = ['potluck-sharing.wasm'] as const;
+const FILES = ['potluck-sharing.wasm', 'potluck-more.wasm'] as const;
 
 export const SHARING_PART = 0;
+export const MORE_PART = 1;
 
 interface Part {
   there: boolean;

@@ -3,7 +3,7 @@
 
 import init, { Engine, type EngineMessage } from 'potluck-wasm';
 import { compileWasm, describe } from './compile-wasm.js';
-import { EngineParts } from './engine-parts.js';
+import { EngineParts, MORE_PART } from './engine-parts.js';
 import { MediaSink, isMediaCommand, mediaSourceClass } from './media-sink.js';
 import { SharingModule } from './sharing-module.js';
 import { TextTap } from './text-tap.js';
@@ -79,6 +79,8 @@ function toEngine(message: ToWorker): void {
 }
 
 function fromEngine(message: EngineMessage, transfer: Transferable[]): void {
+  // Soon needed, and better had before. Where it cannot be had now, it is asked for again when it is called.
+  if (message.type === 'timeline' && message.live) parts.load(MORE_PART).catch(() => undefined);
   if (tap.fromEngine(message)) return;
   if (isJob(message)) workshop.handle(message);
   else if (sink && isMediaCommand(message)) sink.handle(owned(message, transfer));
