@@ -213,9 +213,13 @@ describe('encrypted streams', () => {
         const first = await open('cenc.m3u8', { trackers: demo.tracker });
         await first.until('it has all', (state) => state.stats.complete >= 3, { seconds: 30 });
         // The origin is only asked for what is needed at once.
-        const second = await open('cenc.m3u8', { trackers: demo.tracker, tuning: { forwardBuffer: 1 } });
+        const second = await open('cenc.m3u8', { trackers: demo.tracker, tuning: { forwardBuffer: 1, peerBuffer: 1 } });
+        // A short stream: what follows the first seconds waits until they know each other.
+        await second.with((element) => { element.pause(); });
+        await second.until('they have met', ({ stats }) => stats.peers === 1, { seconds: 20 });
+        await second.with((element) => { void element.play(); });
         await plays(second);
-        const { stats } = await second.state();
+        const { stats } = await second.until('it has all', (state) => state.stats.complete >= 3, { seconds: 30 });
         assert.ok(stats.peerBytes > 0, inWords(stats));
         assert.equal(stats.rejectedBytes, 0);
         await Promise.all([first.close(), second.close()]);

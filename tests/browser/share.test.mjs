@@ -41,7 +41,8 @@ describe('viewers share', () => {
     try {
       await second.plays(2, { seconds: 30 });
       const to = await second.until('the second viewer holds all of the title', holdsAll, { seconds: 75 });
-      const from = await first.state();
+      // Statistics come each second.
+      const from = await first.until('what was given is counted', ({ stats }) => stats.uploadedBytes >= to.stats.peerBytes, { seconds: 10 });
       const origin = await demo.stats();
       const copies = originCopies(origin, '/media/sample/');
       t.diagnostic(`second viewer: ${percent(offload(to))} from the first; K ${copies.toFixed(3)}`);

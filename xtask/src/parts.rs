@@ -61,8 +61,8 @@ const SHARING: Part = Part {
     ],
 };
 
-/// What a film in the clear that plays without trouble does not need: live and low-latency playlists, steering, keys,
-/// texts, and whatever is done about failures.
+/// What the first picture of a film does not need: live and low-latency playlists, steering, keys, texts, and whatever
+/// is done about failures. The worker loads it behind the start.
 const MORE: Part = Part {
     name: "more",
     cut: &[

@@ -313,9 +313,13 @@ impl Player {
             && self.config.hashes.is_none()
     }
 
-    /// Whether the origin has to bring a segment, whoever has it: some peer sent it wrong, and it cannot be told which.
+    /// Whether the origin has to bring a segment, whoever has it: some peer sent it wrong, and it cannot be told which;
+    /// or a publisher's key is asked for, and its list is not signed with that.
     pub(super) fn is_for_origin(&self, id: SegmentId) -> bool {
-        self.store.segment(id).is_some_and(|stored| !stored.suspects.is_empty())
+        let unsigned = self.warned_unsigned;
+        self.store.segment(id).map_or(unsigned, |stored| {
+            !stored.suspects.is_empty() || unsigned && stored.proof == Proof::Awaited
+        })
     }
 
     /// The segment of the origin is not what it should be.

@@ -79,8 +79,9 @@ function toEngine(message: ToWorker): void {
 }
 
 function fromEngine(message: EngineMessage, transfer: Transferable[]): void {
-  // Soon needed, and better had before. Where it cannot be had now, it is asked for again when it is called.
-  if (message.type === 'timeline' && message.live) parts.load(MORE_PART).catch(() => undefined);
+  // Behind the start, and ahead of its first call: what is done when the network fails cannot be loaded then. Where it cannot be had
+  // now, it is asked for again.
+  if (message.type === 'timeline') parts.load(MORE_PART).catch(() => undefined);
   if (tap.fromEngine(message)) return;
   if (isJob(message)) workshop.handle(message);
   else if (sink && isMediaCommand(message)) sink.handle(owned(message, transfer));
