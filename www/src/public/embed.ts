@@ -98,8 +98,9 @@ export class PotluckEmbed extends EventTarget {
       this.#onReady = resolve;
     });
     addEventListener('message', this.#receive);
-    // The page may have said that it is ready before anybody listened.
-    this.#send({ get: 'paused' }).then(() => {
+    // The page may have said that it is ready before anybody listened. While the iframe is on its way to the page, it is not of its
+    // origin yet, and whoever is there may hear this.
+    this.#send({ get: 'paused' }, '*').then(() => {
       this.#onReady();
     }).catch(() => undefined);
   }
@@ -158,12 +159,12 @@ export class PotluckEmbed extends EventTarget {
     this.#waiting.clear();
   }
 
-  #send(request: { get: string } | { set: string; value: unknown } | { call: string; args: unknown[] } | { listen: string }): Promise<unknown> {
+  #send(request: { get: string } | { set: string; value: unknown } | { call: string; args: unknown[] } | { listen: string }, target = this.#origin === 'null' ? '*' : this.#origin): Promise<unknown> {
     const id = this.#next++;
     return new Promise((resolve, reject) => {
       this.#waiting.set(id, { resolve, reject });
       const message: EmbedRequest = { potluck: 1, id, ...request };
-      this.iframe.contentWindow?.postMessage(message, this.#origin === 'null' ? '*' : this.#origin);
+      this.iframe.contentWindow?.postMessage(message, target);
     });
   }
 
