@@ -452,10 +452,8 @@ impl Player {
         if changed && (live || !list.parts.is_empty()) {
             self.parts_loaded(now, index);
         }
-        if live {
-            if self.tracks.first().is_some_and(|track| track.list == index) {
-                self.edge_loaded(now, index, changed, reset);
-            }
+        if live && self.tracks.first().is_some_and(|track| track.list == index) {
+            self.edge_loaded(now, index, changed, reset);
         }
         let wait = live.then(|| self.reload_interval(index, changed));
         let list = &mut self.title.lists[index];
