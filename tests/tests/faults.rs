@@ -4,8 +4,8 @@
 use player_core::io::{Event, Input, WaitingReason};
 use player_core::trace::{Cause, Remedy};
 use tests::stage::{
-    MASTER, Reply, Stage, TARGET, film, init, init_baseline, master, number, playlist, segment,
-    transport_stream,
+    MASTER, Reply, Stage, TARGET, film, film_without, init, init_baseline, master, number,
+    playlist, segment, transport_stream,
 };
 
 fn has_lost(stage: &Stage, at: f64) -> bool {
@@ -18,14 +18,7 @@ fn has_lost(stage: &Stage, at: f64) -> bool {
 
 #[test]
 fn a_segment_that_only_another_variant_has_is_taken_from_there() {
-    let serve = film(10, 2);
-    let mut stage =
-        Stage::new(
-            MASTER,
-            move |_, url| {
-                if url.contains("v1/s4.") { Reply::Status(404) } else { serve(url) }
-            },
-        );
+    let mut stage = Stage::new(MASTER, film_without(10, 2, "v1/s4.", 404));
     stage.run_to_end(60.0);
     assert!(
         stage.trace().contains(&(Cause::SegmentMissing, Remedy::SwitchVariant)),
@@ -40,14 +33,7 @@ fn a_segment_that_only_another_variant_has_is_taken_from_there() {
 
 #[test]
 fn a_segment_that_nobody_has_is_left_out_and_named() {
-    let serve = film(10, 2);
-    let mut stage =
-        Stage::new(
-            MASTER,
-            move |_, url| {
-                if url.contains("/s4.") { Reply::Status(404) } else { serve(url) }
-            },
-        );
+    let mut stage = Stage::new(MASTER, film_without(10, 2, "/s4.", 404));
     stage.run_to_end(60.0);
     assert!(has_lost(&stage, 16.0), "{}", stage.story());
     assert!((stage.element.played - 36.0).abs() < 0.5, "{}", stage.story());
@@ -58,14 +44,7 @@ fn a_segment_that_nobody_has_is_left_out_and_named() {
 
 #[test]
 fn a_segment_that_fails_while_others_come_is_left_out_in_the_end() {
-    let serve = film(10, 1);
-    let mut stage =
-        Stage::new(
-            MASTER,
-            move |_, url| {
-                if url.contains("/s4.") { Reply::Status(500) } else { serve(url) }
-            },
-        );
+    let mut stage = Stage::new(MASTER, film_without(10, 1, "/s4.", 500));
     stage.run_to_end(90.0);
     assert!(has_lost(&stage, 16.0), "{}", stage.story());
     assert!(stage.asked("/s4.") >= 4, "it is tried several times: {}", stage.story());

@@ -12,7 +12,7 @@ use player_core::{Config, P2pMode, Player};
 
 pub use element::Element;
 pub use media::{init, init_baseline, playlist, segment, transport_stream};
-pub use origins::{LIVE, Live, MASTER, TARGET, film, master, number};
+pub use origins::{LIVE, Live, MASTER, TARGET, film, film_without, master, number};
 
 /// What the origin answers.
 #[derive(Debug, Clone)]

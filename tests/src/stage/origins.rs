@@ -30,6 +30,17 @@ pub fn film(segments: u64, variants: u32) -> impl Fn(&str) -> Reply {
     }
 }
 
+/// The same, but whatever is asked for whose URL has `missing` in it is answered with `status`.
+pub fn film_without(
+    segments: u64,
+    variants: u32,
+    missing: &'static str,
+    status: u16,
+) -> impl FnMut(f64, &str) -> Reply {
+    let serve = film(segments, variants);
+    move |_, url: &str| if url.contains(missing) { Reply::Status(status) } else { serve(url) }
+}
+
 /// A multivariant playlist of these variants, behind these tags.
 #[must_use]
 pub fn master(variants: u32, tags: &str) -> String {
