@@ -3,7 +3,7 @@
 
 import { execFileSync } from 'node:child_process';
 import { copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
+import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { build, transform } from 'esbuild';
@@ -42,8 +42,11 @@ const sharedBundles = {
   setup({ onResolve }) {
     const ours = ({ importer }) => importer.startsWith(join(root, 'src'));
     onResolve({ filter: /\/index\.js$/ }, (args) => (ours(args) ? { path: './potluck.js', external: true } : undefined));
+    onResolve({ filter: /\/package-files\.js$/ }, (args) => (ours(args) ? { path: './package-files.js', external: true } : undefined));
     onResolve({ filter: /\/panels\.js$/ }, (args) => (ours(args) ? { path: './potluck-panels.js', external: true } : undefined));
     onResolve({ filter: /\/dressing\.js$/ }, (args) => (ours(args) ? { path: './potluck-player.js', external: true } : undefined));
+    onResolve({ filter: /\/drm\.js$/ }, (args) => (ours(args) ? { path: './potluck-drm.js', external: true } : undefined));
+    onResolve({ filter: /\/text-tracks\.js$/ }, (args) => (ours(args) ? { path: './potluck-tracks.js', external: true } : undefined));
   },
 };
 
@@ -66,6 +69,8 @@ await Promise.all([
     'potluck-drm': 'src/internal/drm.ts',
     'embed': 'src/embed/embed-page.ts',
     'embed-client': 'src/public/embed.ts',
+    'package': 'src/public/package.ts',
+    'package-files': 'src/public/package-files.ts',
     'demo': 'src/demo/demo.ts',
   } }),
   build({ ...common, entryPoints: { 'potluck-worker': 'src/internal/worker.ts' }, alias: { 'potluck-wasm': join(pkg, 'potluck.js') } }),
@@ -88,3 +93,5 @@ copyFileSync(join(root, 'src/demo/index.html'), join(out, 'index.html'));
 
 execFileSync(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '--declaration', '--emitDeclarationOnly', '--outDir', join(out, 'types')], { cwd: root, stdio: 'inherit' });
 rmSync(join(out, 'types/demo'), { recursive: true, force: true });
+execFileSync(process.execPath, [join(root, 'node_modules/@custom-elements-manifest/analyzer/cem.js'), 'analyze', '--outdir', relative(root, out)], { cwd: root, stdio: 'inherit' });
+for (const name of ['LICENSE-MIT', 'LICENSE-APACHE']) copyFileSync(join(root, '..', name), join(out, name));

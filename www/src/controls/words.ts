@@ -1,6 +1,7 @@
 // What the controls say, in the viewer's language. English is part of the bundle; the others are JSON files beside it.
 
 import english from '../lang/en.json';
+import { fileUrl } from '../internal/files.js';
 
 /** Keys of `lang/en.json`. */
 export type Key = keyof typeof english;
@@ -63,7 +64,7 @@ export async function wordsFor(element: HTMLElement): Promise<Words> {
   const found = LANGUAGES.find((language) => language === asked.slice(0, 2).toLowerCase());
   if (!found || found === 'en') return new Words(found ? asked : 'en', english);
   try {
-    const response = await fetch(new URL(`lang/${found}.json`, import.meta.url));
+    const response = await fetch(fileUrl(`lang/${found}.json`));
     if (response.ok) return new Words(asked, (await response.json()) as Partial<Record<Key, string>>);
   } catch {
     // English serves.

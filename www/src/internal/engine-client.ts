@@ -3,6 +3,7 @@
 import { compileWasm, describe } from './compile-wasm.js';
 import type { Drm } from './drm.js';
 import type { DrmConfiguration } from './drm-options.js';
+import { fileUrl } from './files.js';
 import { MediaSink, isMediaCommand, needsManagedSource } from './media-sink.js';
 import { PlayheadReporter } from './playhead.js';
 import type { EngineConfig, EngineStats, MediaCommand, ToPage, ToWorker, VariantInfo } from './protocol.js';
@@ -34,8 +35,8 @@ const GOODBYE_MS = 250;
 
 /** Both may be set before the first element connects, where a bundler or a server puts the files elsewhere. */
 export const engineUrls = {
-  worker: new URL('./potluck-worker.js', import.meta.url).href,
-  wasm: new URL('./potluck.wasm', import.meta.url).href,
+  worker: fileUrl('potluck-worker.js'),
+  wasm: fileUrl('potluck.wasm'),
 };
 
 /** One compilation serves all elements of a page; null when the page may not compile (the worker then tries itself). */
@@ -96,6 +97,7 @@ export class EngineClient {
       const saved = savedBandwidth();
       const tuning = saved === null ? options.config.tuning : { initialBandwidthBps: saved, ...options.config.tuning };
       const start: StartMessage = { type: 'start', wasmUrl: engineUrls.wasm, config: { ...options.config, ...(tuning && { tuning }) } };
+      if (globalThis.potluckFiles) start.files = globalThis.potluckFiles;
       if (compiledModule) start.module = compiledModule;
       this.#worker?.postMessage(start);
     });
@@ -206,7 +208,7 @@ export class EngineClient {
       this.#post({ type: 'unload' });
       this.#onEvent({ type: 'error', code, message, fatal: true });
     };
-    this.#drm ??= import(new URL('./potluck-drm.js', import.meta.url).href).then((module: typeof import('./drm.js')) => new module.Drm({
+    this.#drm ??= import('./drm.js').then((module) => new module.Drm({
       video: this.#video,
       configuration: this.#configuration(),
       variants: () => this.#variants,

@@ -2,6 +2,7 @@
 // engine's memory. One that the engine calls before it is there is loaded on the spot, while the engine waits.
 
 import { compileWasm } from './compile-wasm.js';
+import { fileUrl } from './files.js';
 
 /** By their numbers in `xtask/src/parts.rs`. */
 const FILES = ['potluck-sharing.wasm', 'potluck-more.wasm'] as const;
@@ -73,5 +74,5 @@ export class EngineParts {
 }
 
 function url(number: number): string {
-  return new URL(FILES[number] ?? '', import.meta.url).href;
+  return fileUrl(FILES[number] ?? '');
 }

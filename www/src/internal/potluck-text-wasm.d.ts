@@ -17,4 +17,4 @@ export class TextReader {
 }
 
 // eslint-disable-next-line no-restricted-syntax -- generated so
-export default function init(input: { module_or_path: URL }): Promise<unknown>;
+export default function init(input: { module_or_path: URL | string }): Promise<unknown>;

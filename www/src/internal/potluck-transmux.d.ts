@@ -19,5 +19,5 @@ declare module 'potluck-transmux' {
     free(): void;
   }
   // eslint-disable-next-line no-restricted-syntax -- generated so
-  export default function init(input: { module_or_path: URL }): Promise<unknown>;
+  export default function init(input: { module_or_path: URL | string }): Promise<unknown>;
 }

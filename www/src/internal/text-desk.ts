@@ -1,6 +1,7 @@
 // Reads a stream's text in the worker, with the wasm module of player-text. Loaded only by streams that have some.
 
 import init, { TextReader } from 'potluck-text-wasm';
+import { fileUrl } from './files.js';
 import type { Track } from './protocol.js';
 import type { TextCue, TextEvent, TextSegment, Thumbnail } from './text-protocol.js';
 
@@ -25,7 +26,7 @@ export class TextDesk {
   }
 
   static async open(post: (event: TextEvent) => void): Promise<TextDesk> {
-    await init({ module_or_path: new URL('potluck-text.wasm', import.meta.url) });
+    await init({ module_or_path: fileUrl('potluck-text.wasm') });
     return new TextDesk(post);
   }
 
@@ -147,8 +148,8 @@ async function fetchBytes(url: string, [from, length]: [number, number]): Promis
 }
 
 async function transmux(data: Uint8Array): Promise<[Uint8Array<ArrayBuffer>, Uint8Array<ArrayBuffer>]> {
-  const module = (await import(new URL('potluck-transmux.js', import.meta.url).href)) as typeof import('potluck-transmux');
-  await module.default({ module_or_path: new URL('potluck-transmux.wasm', import.meta.url) });
+  const module = (await import(fileUrl('potluck-transmux.js'))) as typeof import('potluck-transmux');
+  await module.default({ module_or_path: fileUrl('potluck-transmux.wasm') });
   const transmuxer = new module.Transmuxer(false);
   try {
     transmuxer.transmux(data, true, true, true, true);

@@ -1,6 +1,7 @@
 // Watches what passes through the worker for text, and loads what reads it (text-desk.ts) when a stream turns out to have some.
 
 import type { EngineMessage } from 'potluck-wasm';
+import { fileUrl } from './files.js';
 import type { MediaCommand, ToWorker, Track } from './protocol.js';
 import type { TextDesk } from './text-desk.js';
 import type { TextEvent, TextSegment } from './text-protocol.js';
@@ -107,7 +108,7 @@ export class TextTap {
 
   #load(): { loaded: TextDesk | null; waiting: Work[] } {
     const desk: { loaded: TextDesk | null; waiting: Work[] } = { loaded: null, waiting: [] };
-    void (import(new URL('potluck-text.js', import.meta.url).href) as Promise<typeof import('./text-desk.js')>)
+    void (import(fileUrl('potluck-text.js')) as Promise<typeof import('./text-desk.js')>)
       .then(async (module) => await module.TextDesk.open((event) => {
         if (this.#desk === desk) this.#post(event);
       }))

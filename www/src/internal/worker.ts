@@ -11,7 +11,7 @@ import { Workshop, isJob } from './workshop.js';
 import type { EngineConfig, MediaAnswer, MediaCommand, ToPage, ToWorker } from './protocol.js';
 
 /** `start`, with the wasm compiled by the page already where that worked. */
-export type StartMessage = Extract<ToWorker, { type: 'start' }> & { module?: WebAssembly.Module };
+export type StartMessage = Extract<ToWorker, { type: 'start' }> & { module?: WebAssembly.Module; files?: NonNullable<typeof globalThis.potluckFiles> };
 
 interface WorkerScope {
   postMessage(message: ToPage, transfer: Transferable[]): void;
@@ -54,6 +54,7 @@ scope.addEventListener('unhandledrejection', (event) => {
 
 async function start(message: StartMessage): Promise<void> {
   const { config } = message;
+  globalThis.potluckFiles = message.files;
   sharing = new SharingModule(config, parts, (mode) => engine?.handle({ type: 'p2p', mode }), (why) => {
     post({ type: 'error', code: 'sharing-unavailable', message: why, fatal: false });
   });

@@ -4,6 +4,7 @@
 import type { Transmuxer } from 'potluck-transmux';
 import type { decrypt } from 'potluck-crypto';
 import { describe } from './compile-wasm.js';
+import { fileUrl } from './files.js';
 import type { Job, JobAnswer, Track } from './protocol.js';
 
 type DecryptJob = Extract<Job, { type: 'decrypt' }>;
@@ -61,7 +62,7 @@ export class Workshop {
   async #verify({ job, key, signature, message }: VerifyJob): Promise<void> {
     let valid = false;
     try {
-      const module = (await import(new URL('potluck-signatures.js', import.meta.url).href)) as SignatureModule;
+      const module = (await import(fileUrl('potluck-signatures.js'))) as SignatureModule;
       valid = await module.verify(key, signature, message);
     } catch {
       // Neither the browser nor the module can tell: then nothing vouches for the segment.
@@ -112,8 +113,8 @@ function takesBareMp3(): boolean {
 }
 
 async function load<M extends TransmuxModule | CryptoModule>(name: string): Promise<M> {
-  const module = (await import(new URL(`${name}.js`, import.meta.url).href)) as M;
-  await module.default({ module_or_path: new URL(`${name}.wasm`, import.meta.url) });
+  const module = (await import(fileUrl(`${name}.js`))) as M;
+  await module.default({ module_or_path: fileUrl(`${name}.wasm`) });
   return module;
 }
 

@@ -7,8 +7,9 @@ export * from './potluck-video.js';
 export { PotluckPlayer } from './potluck-player.js';
 
 // A page that includes the script twice, from two places, keeps the first.
-if (!customElements.get('potluck-video')) customElements.define('potluck-video', PotluckVideo);
-if (!customElements.get('potluck-player')) {
+const registry = globalThis.customElements as CustomElementRegistry | undefined;
+if (registry && !registry.get('potluck-video')) registry.define('potluck-video', PotluckVideo);
+if (registry && !registry.get('potluck-player')) {
   delegateToVideo();
-  customElements.define('potluck-player', PotluckPlayer);
+  registry.define('potluck-player', PotluckPlayer);
 }

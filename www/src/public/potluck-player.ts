@@ -19,9 +19,42 @@ const STYLE = `
   potluck-video { display: block; width: 100%; height: 100%; }
 `;
 
-/** The element: the video's attributes, properties, methods and events, and `heading`. */
+/** Servers import this without having elements. */
+const Base = (globalThis.HTMLElement as typeof HTMLElement | undefined) ?? (Object as unknown as typeof HTMLElement);
+
+/**
+ * `<potluck-video>` with controls: its attributes, properties, methods and events, and these.
+ *
+ * @tag potluck-player
+ * @attr {string} heading - shown over the picture's top edge, and to the browser's media keys
+ * @attr {"dark"|"light"|"auto"} scheme - colours of menus and panels; `auto`: as the system
+ * @cssprop --potluck-accent - progress and the main buttons
+ * @cssprop --potluck-on-accent - text on them
+ * @cssprop --potluck-surface - menus and panels
+ * @cssprop --potluck-ink - text on them
+ * @cssprop --potluck-people - what came from viewers
+ * @cssprop --potluck-server - what came from the server
+ * @cssprop --potluck-buffered - the buffered part of the time line
+ * @cssprop --potluck-font - font of the controls
+ * @csspart controls - the layer of controls
+ * @csspart bar - the lower edge: time line and buttons
+ * @csspart heading - the upper edge
+ * @csspart button - each button; also by its name, as `play-button`
+ * @csspart seek-bar - the time line
+ * @csspart seek-preview - thumbnail, chapter and time over it
+ * @csspart volume-range - the volume
+ * @csspart time - position and duration
+ * @csspart people - the number of people on the sharing button
+ * @csspart menu - settings
+ * @csspart menu-item - an entry of a menu
+ * @csspart context-menu - the menu of the right mouse button
+ * @csspart sheet - a panel: sharing, statistics, keys
+ * @csspart spinner - while nothing plays
+ * @csspart status - why nothing plays
+ * @csspart error - what went wrong, with the way out
+ */
 // eslint-disable-next-line @typescript-eslint/no-unsafe-declaration-merging -- delegateToVideo() defines what the interface declares
-export class PotluckPlayer extends HTMLElement {
+export class PotluckPlayer extends Base {
   static get observedAttributes(): string[] {
     return [...VIDEO_ATTRIBUTES, 'heading'];
   }

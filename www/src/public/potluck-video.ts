@@ -41,7 +41,37 @@ interface Session {
   url: string | null;
 }
 
-/** The element. `API.md` lists its attributes, properties, events and errors. */
+/**
+ * A media element that plays HLS, from other viewers first. `API.md` says more of its attributes, properties, events and errors. What is
+ * listed here goes into the package's custom elements manifest.
+ *
+ * @tag potluck-video
+ * @attr {string} src - URL of an HLS playlist, multivariant or media
+ * @attr {string} trackers - WebSocket URLs of WebTorrent trackers, separated by spaces; none: nobody is shared with
+ * @attr {string} swarm - names the swarm; default: the playlist's URL without query and hash
+ * @attr {string} hashes - URL of a file with the segments' hashes, for playlists that do not name one
+ * @attr {string} publisher-key - 64 hexadecimal digits: only hashes signed with this key count
+ * @attr {string} ice-servers - STUN and TURN servers: JSON, a list of RTCIceServer
+ * @attr {"on"|"off"|"download-only"|"relay"} p2p - whether to share; `relay` only through TURN servers
+ * @attr {number} upload-limit - kbit/s given to others at most
+ * @attr {"granted"|"download-only"|"off"|"ask"} consent - what the viewer has agreed to
+ * @attr {"off"} size-cap - `off`: also renditions with more pixels than the element are chosen automatically
+ * @attr {"none"|"metadata"|"auto"} preload - `none`: nothing is loaded before `play()`
+ * @attr {string} poster - picture to show before the first frame
+ * @attr {boolean} autoplay - plays as soon as it can
+ * @attr {boolean} muted - without sound at first
+ * @attr {boolean} loop - begins again at the end
+ * @attr {boolean} playsinline - stays in the page on phones
+ * @attr {boolean} controls - shows the browser's own controls
+ * @attr {string} waitingreason - read only: why nothing plays while the player keeps trying
+ * @fires {Event} statschange - `stats` has been refreshed, each second
+ * @fires {CustomEvent<PotluckWarning>} potluckwarning - playback goes on without something: `detail` is `{ code, message }`
+ * @fires {Event} waitingreasonchange - `waitingReason` has changed
+ * @fires {Event} streamtypechange - `streamType` has changed
+ * @fires {Event} targetlivewindowchange - `targetLiveWindow` has changed
+ * @fires {Event} seekablechange - `seekable` has changed
+ * @fires {CustomEvent<PotluckError>} error - playback has ended with `error`
+ */
 // eslint-disable-next-line @typescript-eslint/no-unsafe-declaration-merging -- adds types to addEventListener, nothing else
 export class PotluckVideo extends Base {
   static override get observedAttributes(): string[] {
@@ -476,7 +506,7 @@ export class PotluckVideo extends Base {
 
   /** Text tracks are made by a script of their own, which only streams that have text load. */
   #onText(event: TextEvent): void {
-    this.#text ??= import(new URL('potluck-tracks.js', import.meta.url).href).then(({ TextTracks: Tracks }: typeof import('../internal/text-tracks.js')) => (
+    this.#text ??= import('../internal/text-tracks.js').then(({ TextTracks: Tracks }) => (
       new Tracks(this.nativeEl, (message) => {
         this.#session?.client.send(message);
       })
