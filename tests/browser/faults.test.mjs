@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { chromium } from './lib/browsers.mjs';
+import { chromium, firefox } from './lib/browsers.mjs';
 import { startDemo } from './lib/demo.mjs';
 import { inWords } from './lib/figures.mjs';
 import { openViewer } from './lib/viewer.mjs';
@@ -17,6 +17,16 @@ const FAULT_SECONDS = 5;
 /** The browser says on the console which requests failed. */
 const isNetwork = (problem) => problem.includes('Failed to load resource') || problem.includes('net::ERR_');
 
+/** A server of its own for each test: faults count for all of its viewers. */
+async function withDemo(use) {
+  const demo = await startDemo({ faults: true });
+  try {
+    await use(demo);
+  } finally {
+    await demo.stop();
+  }
+}
+
 describe('an origin that breaks', () => {
   let browser;
   before(async () => {
@@ -25,16 +35,6 @@ describe('an origin that breaks', () => {
   after(async () => {
     await browser?.close();
   });
-
-  /** A server of its own for each test: faults count for all of its viewers. */
-  async function withDemo(use) {
-    const demo = await startDemo({ faults: true });
-    try {
-      await use(demo);
-    } finally {
-      await demo.stop();
-    }
-  }
 
   const ends = (state) => state.buffered.at(-1)?.[1] ?? 0;
 
@@ -114,21 +114,28 @@ describe('an origin that breaks', () => {
       await second.close();
     });
   });
-
-  test('a viewer whose browser goes offline waits, says so, and goes on by itself', { timeout: 90_000 }, async () => {
-    await withDemo(async (demo) => {
-      const viewer = await openViewer(browser, demo, { src: demo.vod, trackers: '', tuning: { forwardBuffer: 4, peerBuffer: 4 } });
-      await viewer.plays(2, { seconds: 30 });
-      // The worker's requests go elsewhere than the page's, so they are made to fail at the origin.
-      await demo.break('/media/', 'close');
-      await viewer.page.setOfflineMode(true);
-      const waiting = await viewer.until('it waits', (state) => state.readyState < 3 && state.waitingReason !== null, { seconds: 30 });
-      assert.equal(waiting.waitingReason, 'offline', inWords(waiting));
-      await demo.mend();
-      await viewer.page.setOfflineMode(false);
-      const state = await viewer.plays(2, { seconds: 30 });
-      assert.equal(state.waitingReason, null, inWords(state));
-      await viewer.close();
-    });
-  });
 });
+
+for (const [name, launch] of [['Chromium', chromium], ['Firefox', firefox]]) {
+  test(`a viewer whose browser goes offline waits, says so, and goes on by itself, in ${name}`, { timeout: 90_000 }, async () => {
+    const browser = await launch();
+    try {
+      await withDemo(async (demo) => {
+        const viewer = await openViewer(browser, demo, { src: demo.vod, trackers: '', tuning: { forwardBuffer: 4, peerBuffer: 4 } });
+        await viewer.plays(2, { seconds: 30 });
+        // The worker's requests go elsewhere than the page's, so they are made to fail at the origin.
+        await demo.break('/media/', 'close');
+        await viewer.page.setOfflineMode(true);
+        const waiting = await viewer.until('it waits', (state) => state.readyState < 3 && state.waitingReason !== null, { seconds: 30 });
+        assert.equal(waiting.waitingReason, 'offline', inWords(waiting));
+        await demo.mend();
+        await viewer.page.setOfflineMode(false);
+        const state = await viewer.plays(2, { seconds: 30 });
+        assert.equal(state.waitingReason, null, inWords(state));
+        await viewer.close();
+      });
+    } finally {
+      await browser.close();
+    }
+  });
+}
