@@ -76,6 +76,23 @@ fn a_second_viewer_takes_most_from_the_first() {
 }
 
 #[test]
+fn a_peer_that_falls_silent_costs_nobody_a_standstill() {
+    // What became of it is not known for the time it takes a browser to call the connection lost, or ever.
+    for dead_after in [14.0, 1e4] {
+        for (muxed, vanishes) in (0..24).map(|step| (step % 2 == 0, 16.0 + f64::from(step) * 0.37))
+        {
+            let mut world = World { seconds: 70.0, join_spacing: 6.0, dead_after, ..World::vod(2) };
+            world.title.muxed = muxed;
+            world.config.forward_buffer = 8.0;
+            world.config.peer_buffer = 10.0;
+            world.script = vec![Step { at: vanishes, action: Action::Vanish(0) }];
+            let report = run(&world);
+            assert_eq!(report.rebuffers, 0, "{dead_after} {muxed} {vanishes}\n{}", text(&report));
+        }
+    }
+}
+
+#[test]
 fn live_with_peers_is_no_later_than_without() {
     let world = World { seconds: 60.0, ..World::live(3) };
     let with = run(&world);

@@ -127,6 +127,20 @@ pub(crate) fn presentation_start(init: &InitSection, data: &[u8]) -> Option<f64>
     best.map(|(_, seconds)| seconds)
 }
 
+/// Where the first fragment of a segment ends: behind its first `mdat`, which need not be there in whole.
+pub(crate) fn fragment_end(data: &[u8]) -> Option<u64> {
+    let mut end = 0;
+    loop {
+        let at = usize::try_from(end).ok()?;
+        let size = u32_at(data, at)?;
+        // A box as long as a file, or of more than 4 GiB, is no fragment that plays while it comes.
+        end += u64::from((size >= 8).then_some(size)?);
+        if data.get(at + 4..at + 8)? == b"mdat" {
+            return Some(end);
+        }
+    }
+}
+
 fn read_track(trak: &[u8]) -> Option<InitTrack> {
     let header = child(trak, b"tkhd")?;
     let id = match header.first()? {
@@ -336,6 +350,18 @@ mod tests {
     }
 
     #[test]
+    fn a_fragment_ends_behind_its_media_data() {
+        let head = [boxed(b"styp", &[0; 16]), fragment(90_000, &[0])].concat();
+        let whole = [head.clone(), boxed(b"mdat", &[1; 100]), boxed(b"moof", &[])].concat();
+        let end = head.len() as u64 + 108;
+        assert_eq!(fragment_end(&whole), Some(end));
+        assert_eq!(fragment_end(&whole[..head.len() + 20]), Some(end));
+        assert_eq!(fragment_end(&whole[..head.len() + 4]), None);
+        assert_eq!(fragment_end(&[0, 0, 0, 1, b'm', b'd', b'a', b't']), None);
+        assert_eq!(fragment_end(&[]), None);
+    }
+
+    #[test]
     fn an_edit_list_moves_the_start() {
         let entry = |version: u8, time: i64| {
             let mut elst = vec![version, 0, 0, 0, 0, 0, 0, 1];
@@ -394,6 +420,7 @@ mod tests {
             }
             let _ = read_init(&data);
             let _ = presentation_start(&init(), &data);
+            let _ = fragment_end(&data);
             let _ = presentation_start(&init(), data.get(at..).unwrap_or_default());
             let _ = sniff(&data);
         }

@@ -7,6 +7,7 @@ use super::load::Load;
 use super::share::Discovery;
 use super::transfer::{blocks_to_come, transfer_end};
 use crate::hls::parts::part_number;
+use crate::media::fragment_end;
 use crate::proof::Proof;
 use crate::swarm::{Blocks, LAG, fallback_time};
 use crate::time::Instant;
@@ -198,7 +199,7 @@ impl Player {
                 if !segment.gap {
                     let begun = sharing
                         && id.rendition == lists[list].id
-                        && self.plays_as_it_comes(list, sequence);
+                        && self.plays_as_it_comes(list, sequence, &track.mime);
                     let mut due = ahead;
                     if begun && let Some(stored) = self.store.segment(id) {
                         let here = f64::from(stored.first_missing()) / f64::from(stored.held.len());
@@ -241,11 +242,25 @@ impl Player {
         self.transfers.values().filter(|transfer| !transfer.hint).map(weight).sum()
     }
 
-    /// Whether a segment can be appended while it arrives.
-    fn plays_as_it_comes(&self, list: usize, sequence: u64) -> bool {
+    /// Whether a segment plays while it arrives. Where sound lies behind the picture, nothing does before its fragment is
+    /// whole; how long fragments are is seen in the segment itself, or in the one before.
+    #[inline(never)]
+    fn plays_as_it_comes(&self, list: usize, sequence: u64, mime: &str) -> bool {
         let list = &self.title.lists[list];
-        list.playlist.as_ref().zip(list.segment(sequence)).is_some_and(|(playlist, segment)| {
-            playlist.keys_of(segment).is_empty() && playlist.init_of(segment).is_some()
+        let plain = list.playlist.as_ref().zip(list.segment(sequence)).is_some_and(
+            |(playlist, segment)| {
+                playlist.keys_of(segment).is_empty() && playlist.init_of(segment).is_some()
+            },
+        );
+        if !plain || mime.contains("codecs") && !mime.contains(',') {
+            return plain;
+        }
+        [sequence, sequence.wrapping_sub(1)].into_iter().any(|sequence| {
+            let id = list.segment_id(sequence);
+            let head = self.store.read(id, 0, BLOCK_BYTES);
+            let end = head.first().and_then(|head| fragment_end(head));
+            let size = self.store.segment(id).map_or(0, |stored| stored.size);
+            end.is_some_and(|end| 2 * end <= u64::from(size))
         })
     }
 

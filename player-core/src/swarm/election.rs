@@ -29,7 +29,8 @@ impl Swarm {
         self.peers
             .values()
             .filter(|peer| {
-                peer.ready && peer.capabilities.contains(both) && !peer.holds_any(segment)
+                let able = peer.ready && !peer.silent && peer.capabilities.contains(both);
+                able && !peer.holds_any(segment)
             })
             .filter_map(|peer| {
                 let interest = peer.interest(segment.rendition)?;

@@ -33,9 +33,10 @@ use crate::wire::{
 
 /// A peer that has not said hello by then is closed.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
-/// A peer that sends nothing at all for a request this long is asked nothing for [`SLOW_PENALTY`].
+/// A peer that sends nothing at all for a request this long is asked nothing for [`SLOW_PENALTY`], and after that until it
+/// has said something.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(4);
-/// How long a slow peer is left alone.
+/// How long a slow peer is left alone. One that is silent is then asked whether it is still there.
 const SLOW_PENALTY: Duration = Duration::from_secs(8);
 /// News of blocks is gathered this long, so that one message carries several.
 const HAVE_INTERVAL: Duration = Duration::from_millis(60);
@@ -230,6 +231,7 @@ impl Swarm {
             self.control_bytes += message.encode().len() as u64;
         }
         let Some(peer) = self.peers.get_mut(&connection) else { return Vec::new() };
+        peer.silent = false;
         match message {
             Message::Hello(hello) => return self.hello(now, connection, &hello, store),
             _ if !peer.ready => return vec![SwarmEvent::Close],
@@ -392,8 +394,13 @@ impl Swarm {
             if !peer.ready && now.since(peer.opened_at) > HELLO_TIMEOUT {
                 close.push(*connection);
             }
+            if peer.silent && peer.slow_until <= now {
+                peer.slow_until = now + SLOW_PENALTY;
+                self.outbox.push_back((*connection, peer.probe()));
+            }
             if peer.stalled(now, REQUEST_TIMEOUT) {
                 peer.slow_until = now + SLOW_PENALTY;
+                peer.silent = true;
                 for (id, asked) in peer.cancel_all() {
                     self.requested.remove(&asked);
                     self.outbox.push_back((*connection, Message::Cancel { id }));
@@ -601,3 +608,7 @@ fn have_entry(id: SegmentId, segment: Option<&StoredSegment>) -> HaveEntry {
         },
     )
 }
+
+#[cfg(test)]
+#[path = "silence_tests.rs"]
+mod silence_tests;

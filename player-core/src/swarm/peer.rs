@@ -7,8 +7,8 @@ use bytes::Bytes;
 
 use crate::time::Instant;
 use crate::wire::{
-    BLOCK_BYTES, Bitfield, Capabilities, HaveEntry, Interest, PIECE_BYTES, PeerId, RejectReason,
-    RenditionId, SegmentId, block_len,
+    BLOCK_BYTES, Bitfield, Capabilities, HaveEntry, Interest, Message, PIECE_BYTES, PeerId,
+    RejectReason, RenditionId, SegmentId, block_len,
 };
 
 /// Most segments remembered of one peer; the lowest sequences go first.
@@ -72,6 +72,8 @@ pub(crate) struct Peer {
     pub(crate) capabilities: Capabilities,
     /// Nothing is asked of it until then.
     pub(crate) slow_until: Instant,
+    /// It has said nothing since it let a request stand for too long: it may be gone.
+    pub(super) silent: bool,
     /// Bytes of pieces believed to be in the send buffer.
     pub(crate) queued: usize,
     /// Bytes of hash lists that it was given in the second since then.
@@ -108,6 +110,7 @@ impl Peer {
             opened_at: now,
             capabilities: Capabilities::default(),
             slow_until: Instant::default(),
+            silent: false,
             queued: 0,
             lists: (0, now),
             checks_passed: 0,
@@ -216,6 +219,7 @@ impl Peer {
         self.ready
             && self.capabilities.contains(Capabilities::UPLOAD)
             && now >= self.slow_until
+            && !self.silent
             && !self.on_trial
             && self.asked.len() < pipeline.clamp(1, MAX_PIPELINE)
     }
@@ -334,6 +338,13 @@ impl Peer {
     pub(super) fn stalled(&self, now: Instant, timeout: Duration) -> bool {
         let oldest = self.asked.values().map(|asked| asked.sent_at).min();
         oldest.is_some_and(|sent_at| now.since(sent_at.max(self.last_progress)) > timeout)
+    }
+
+    /// A request that can only be refused, to hear whether it is still there.
+    pub(super) fn probe(&mut self) -> Message {
+        let id = self.next_request;
+        self.next_request = self.next_request.wrapping_add(1);
+        Message::Request { id, segment: SegmentId::default(), block: u16::MAX, due_ms: 0 }
     }
 
     /// Forgets all requests: their ids and what they were for.

@@ -193,7 +193,8 @@ impl Swarm {
         self.peers
             .values()
             .filter(|peer| {
-                peer.ready && peer.capabilities.contains(crate::wire::Capabilities::UPLOAD)
+                let gives = peer.capabilities.contains(crate::wire::Capabilities::UPLOAD);
+                peer.ready && gives && !peer.silent
             })
             .filter_map(move |peer| peer.segment(segment, tag).map(|of| (peer, of)))
             .filter(move |(_, of)| size.is_none_or(|size| size == of.size))

@@ -460,7 +460,12 @@ impl Element {
                     if from + take == head.segment_bytes() {
                         self.demuxer = Demuxer::Head(Vec::new());
                     }
-                    self.buffer(&head, sequence, from, from + take);
+                    let end = from + take;
+                    if !title.muxed {
+                        self.buffer(&head, sequence, from, end);
+                    } else if end == head.segment_bytes() {
+                        self.buffer(&head, sequence, HEAD_BYTES, end);
+                    }
                 }
             }
         }

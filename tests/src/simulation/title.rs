@@ -38,6 +38,9 @@ pub struct Title {
     pub part_hold_back: f64,
     /// Seconds from stream time to media timestamps.
     pub timestamp_origin: f64,
+    /// Sound and picture in one file, the sound behind the picture, as ffmpeg writes it: nothing of a segment can be
+    /// played before all of it is there.
+    pub muxed: bool,
     /// How the playlists vouch for segments.
     pub hashes: Hashes,
     filler: Bytes,
@@ -89,6 +92,7 @@ impl Title {
             parts: 1,
             part_hold_back: 0.0,
             timestamp_origin: if seconds.is_some() { 10.0 } else { 0.0 },
+            muxed: false,
             hashes: Hashes::None,
             filler: filler.into(),
         }
@@ -258,13 +262,14 @@ impl Title {
     #[must_use]
     pub fn multivariant(&self) -> String {
         let mut out = String::from("#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-INDEPENDENT-SEGMENTS\n");
+        let sound = if self.muxed { ",mp4a.40.2" } else { "" };
         for (variant, bitrate) in self.bitrates.iter().enumerate() {
             let height = 360 + 180 * variant;
             let peak = (*bitrate as f64 * (1.0 + self.vbr)).ceil() as u64;
             let _ = write!(
                 out,
                 "#EXT-X-STREAM-INF:BANDWIDTH={peak},AVERAGE-BANDWIDTH={bitrate},\
-                 CODECS=\"avc1.64001f\",RESOLUTION={}x{height},FRAME-RATE=25.000\nv{variant}/index.m3u8\n",
+                 CODECS=\"avc1.64001f{sound}\",RESOLUTION={}x{height},FRAME-RATE=25.000\nv{variant}/index.m3u8\n",
                 height / 9 * 16
             );
         }
