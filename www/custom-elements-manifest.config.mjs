@@ -1,6 +1,6 @@
 // What custom-elements.json says of the elements: what pages may use, and nothing else.
 
-const INTERNAL = new Set(['getTemplateHTML', 'handleEvent', 'tuning', 'textContent', 'attributeChangedCallback', 'connectedCallback', 'disconnectedCallback']);
+const INTERNAL = new Set(['getTemplateHTML', 'handleEvent', 'tuning', 'fail', 'textContent', 'attributeChangedCallback', 'connectedCallback', 'disconnectedCallback']);
 
 /** Leaves out private members and what embedders have no use for; a setter's documentation is its getter's. */
 const promised = {

@@ -44,6 +44,7 @@ function mediaErrorCode(name: string): number {
   switch (name) {
     case 'playlist-status':
     case 'playlist-unreachable':
+    case 'peertube-unreachable':
       return PotluckError.MEDIA_ERR_NETWORK;
     case 'decode':
     case 'engine-stopped':

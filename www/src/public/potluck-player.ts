@@ -3,6 +3,7 @@
 import { CustomVideoElement } from 'custom-media-element';
 import { consentFor } from '../controls/sharing-choice.js';
 import { OPTION_ATTRIBUTES } from '../internal/options.js';
+import { PEERTUBE_PAGE } from '../internal/peertube-page.js';
 import { POTLUCK_EVENTS, PotluckVideo, type PotluckVideoEventMap } from './potluck-video.js';
 
 /** Attributes that go through to the video as they are. */
@@ -28,6 +29,9 @@ const Base = (globalThis.HTMLElement as typeof HTMLElement | undefined) ?? (Obje
  * @tag potluck-player
  * @attr {string} heading - shown over the picture's top edge, and to the browser's media keys
  * @attr {"dark"|"light"|"auto"} scheme - colours of menus and panels; `auto`: as the system
+ * @attr {string} src - URL of an HLS playlist, or of a page of a PeerTube instance that shows one video
+ * @attr {string} instance - a PeerTube instance, with `video`: in the place of `src`
+ * @attr {string} video - id of a video there (UUID or short UUID)
  * @cssprop --potluck-accent - progress and the main buttons
  * @cssprop --potluck-on-accent - text on them
  * @cssprop --potluck-surface - menus and panels
@@ -56,12 +60,13 @@ const Base = (globalThis.HTMLElement as typeof HTMLElement | undefined) ?? (Obje
 // eslint-disable-next-line @typescript-eslint/no-unsafe-declaration-merging -- delegateToVideo() defines what the interface declares
 export class PotluckPlayer extends Base {
   static get observedAttributes(): string[] {
-    return [...VIDEO_ATTRIBUTES, 'heading'];
+    return [...VIDEO_ATTRIBUTES, 'heading', 'instance', 'video'];
   }
 
   /** The element inside that plays. */
   readonly video: PotluckVideo;
   #dressed = false;
+  #peertube: Promise<typeof import('../internal/peertube.js')> | null = null;
 
   constructor() {
     super();
@@ -80,6 +85,15 @@ export class PotluckPlayer extends Base {
     }
   }
 
+  /** As the page has it: `currentSrc` is what plays. */
+  get src(): string {
+    return this.getAttribute('src') ?? '';
+  }
+
+  set src(url: string) {
+    this.setAttribute('src', url);
+  }
+
   /** Shown over the picture's top edge. */
   get heading(): string {
     return this.getAttribute('heading') ?? '';
@@ -94,6 +108,19 @@ export class PotluckPlayer extends Base {
       const heading = this.shadowRoot?.querySelector('[part~="heading"]');
       if (heading) heading.textContent = after;
       return;
+    }
+    if (name === 'src' || name === 'instance' || name === 'video') {
+      // A page of PeerTube's is no playlist: a script of its own asks the instance for that.
+      if (this.#peertube ?? (PEERTUBE_PAGE.test(this.src) || this.hasAttribute('video'))) {
+        (this.#peertube ??= import('../internal/peertube.js')).then(({ follow }) => {
+          follow(this);
+        }).catch((cause: unknown) => {
+          this.#peertube = null;
+          this.video.fail('peertube-unreachable', String(cause));
+        });
+        return;
+      }
+      if (name !== 'src') return;
     }
     // The viewer's own choice comes before the page's wish, from the first moment on.
     const value = name === 'consent' ? consentFor(after) : after;
@@ -162,7 +189,7 @@ function delegated(name: string, descriptor: PropertyDescriptor): PropertyDescri
   return accessor;
 }
 
-type Delegated = Omit<PotluckVideo, keyof HTMLElement>;
+type Delegated = Omit<PotluckVideo, keyof HTMLElement | 'src'>;
 
 // eslint-disable-next-line @typescript-eslint/no-unsafe-declaration-merging -- as above
 export interface PotluckPlayer extends Delegated {

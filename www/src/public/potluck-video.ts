@@ -363,7 +363,7 @@ export class PotluckVideo extends Base {
     if (url === null) {
       this.#reload = false;
       this.#stop();
-      this.#fatal('src-url', `src="${src}" is not a URL that can be played: it has to lead to http:, https:, blob: or data:`);
+      this.fail('src-url', `src="${src}" is not a URL that can be played: it has to lead to http:, https:, blob: or data:`);
       return;
     }
     if (!mediaSourceClass()) {
@@ -489,7 +489,7 @@ export class PotluckVideo extends Base {
         this.#setWaiting(event.reason);
         return;
       case 'error':
-        if (event.fatal) this.#fatal(event.code, event.message);
+        if (event.fatal) this.fail(event.code, event.message);
         else this.#warn({ code: event.code, message: event.message });
         return;
       case 'stats':
@@ -523,11 +523,11 @@ export class PotluckVideo extends Base {
   #onStopped(started: boolean, message: string): void {
     this.#session = null;
     if (!started) {
-      this.#fatal('engine-unavailable', message);
+      this.fail('engine-unavailable', message);
     } else if (this.#mayRecover()) {
       this.#recover('engine-stopped', message);
     } else {
-      this.#fatal('engine-stopped', message);
+      this.fail('engine-stopped', message);
     }
   }
 
@@ -541,7 +541,7 @@ export class PotluckVideo extends Base {
     setTimeout(() => {
       if (!session || this.#session !== session || this.#error || this.nativeEl.error !== error) return;
       if (this.#mayRecover()) this.#recover('decode', message);
-      else this.#fatal('decode', `the stream could not be decoded: ${message}`);
+      else this.fail('decode', `the stream could not be decoded: ${message}`);
     }, DECODE_GRACE_MS);
   }
 
@@ -563,7 +563,7 @@ export class PotluckVideo extends Base {
   #playNatively(url: string, reload: boolean): void {
     if (this.#nativeUrl === url && !reload) return;
     if (this.nativeEl.canPlayType(HLS_TYPE) === '') {
-      this.#fatal('unsupported-browser', 'this browser has neither Media Source Extensions nor HLS of its own');
+      this.fail('unsupported-browser', 'this browser has neither Media Source Extensions nor HLS of its own');
       return;
     }
     this.#reset();
@@ -616,7 +616,8 @@ export class PotluckVideo extends Base {
     this.dispatchEvent(new Event('waitingreasonchange'));
   }
 
-  #fatal(name: string, message: string): void {
+  /** Ends with an error: for scripts that find out what `src` is to be, and cannot. */
+  fail(name: string, message: string): void {
     if (this.#error?.name === name && this.#error.message === message) return;
     this.#error = new PotluckError(name, message);
     this.#setWaiting(null);
