@@ -45,6 +45,8 @@ await runMain(async ({ wasm, segments, runs }) => {
   const rows = [['ns a segment', 'median', 'least', 'most']];
   for (const [name, all] of times) rows.push([name, fixed(median(all)), fixed(Math.min(...all)), fixed(Math.max(...all))]);
   console.log(table(rows));
+  exports.parse(1);
+  console.log(`    Potluck, heap a segment beyond its text: ${fixed(exports.heap() / segments, 1)} bytes`);
 
   // A live list of the same length that lost its first segment and got another.
   const reloads = [];

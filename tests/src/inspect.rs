@@ -306,13 +306,17 @@ fn key(key: &Key) -> Object {
     out.put("method", key.method.as_str());
     out.text("uri", &key.uri);
     out.put("keyFormat", key.format.as_str());
-    if let Some(digits) =
-        key.iv_text.as_deref().filter(|_| key.iv.is_some()).and_then(|text| text.get(2..))
-    {
+    if let Some(iv) = key.iv {
+        let written = key.iv_text.as_deref().and_then(|text| text.get(2..));
+        let digits = written.map_or_else(|| hex(&iv), str::to_ascii_lowercase);
         let pad = if digits.len() % 2 == 1 { "0" } else { "" };
-        out.put("iv", format!("{pad}{}", digits.to_ascii_lowercase()));
+        out.put("iv", format!("{pad}{digits}"));
     }
     out
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn date_range(range: &DateRange) -> Value {

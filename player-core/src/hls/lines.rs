@@ -57,7 +57,7 @@ impl<'a> Iterator for Lines<'a> {
 }
 
 /// Index of the first CR or LF, or the length. Eight bytes at a time: most of a playlist's bytes are passed here.
-fn find_terminator(bytes: &[u8]) -> usize {
+pub(super) fn find_terminator(bytes: &[u8]) -> usize {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const HIGHS: u64 = 0x8080_8080_8080_8080;
     let (words, tail) = bytes.as_chunks::<8>();

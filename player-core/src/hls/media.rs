@@ -1,6 +1,7 @@
 //! Media playlists (RFC 8216 §4.3.2, §4.3.3, §4.3.5; bis §4.4.3 to §4.4.5): what was read, and how to ask for it.
 //!
-//! The text is kept once. A [`Segment`] is 88 bytes: numbers, and ranges of that text.
+//! The text is kept once. A [`Segment`] is 64 bytes: numbers, and where its URI is in that text. Its tags are the lines
+//! above, and what few ask for is looked up there.
 
 use crate::io::Cipher;
 use crate::ordered::OrderedMap;
@@ -8,6 +9,7 @@ use std::ops::Range;
 
 use super::attributes::AttributeList;
 use super::date_range::DateRange;
+use super::lines::find_terminator;
 use super::parts::part_of;
 use super::url::resolve;
 use super::{Start, Warning};
@@ -68,6 +70,7 @@ pub struct MediaPlaylist {
     pub(super) loaded: usize,
     pub(super) inits: Vec<InitSection>,
     pub(super) key_sets: Vec<Vec<Key>>,
+    pub(super) applied: Vec<Applied>,
     pub(super) dates: Vec<DateAnchor>,
     /// What an incremental refresh needs to know of this text.
     pub(super) marks: super::resume::Marks,
@@ -114,17 +117,28 @@ pub struct Segment {
     pub discontinuity: bool,
     /// `EXT-X-GAP`: it is absent, and not to be loaded.
     pub gap: bool,
+    /// It has an `EXTINF` with a duration.
+    pub(super) timed: bool,
+    /// It has an `EXT-X-POTLUCK-HASH`.
+    pub(super) hashed: bool,
     pub(super) range_start: u64,
     /// [`u64::MAX`] in `range_start` means: no byte range.
     pub(super) range_end: u64,
-    pub(super) uri: (u32, u32),
-    /// Behind the comma of `EXTINF`, or behind its duration; (0, 0) without the tag.
-    pub(super) title: (u32, u32),
-    /// Attributes of `EXT-X-POTLUCK-HASH`; (0, 0) without the tag.
-    pub(super) hash: (u32, u32),
-    /// Number of its init section from 1; 0 for none.
+    /// Where its URI begins in the text; it goes to the line's end, and its tags are above it.
+    pub(super) uri: u32,
+    /// Index of what it is applied to it in the playlist's [`Applied`]; 0 for nothing.
+    pub(super) applied: u32,
+}
+
+/// Ten thousand of them are kept for a channel that can be rewound by half a day.
+const _: () = assert!(size_of::<Segment>() == 64);
+
+/// What `EXT-X-MAP` and `EXT-X-KEY` say of a run of segments.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Applied {
+    /// Number of the init section from 1; 0 for none.
     pub(super) init: u32,
-    /// Number of its key set from 1; 0 when no key tag was read.
+    /// Number of the key set from 1; 0 when no key tag was read.
     pub(super) keys: u32,
 }
 
@@ -156,7 +170,7 @@ pub struct Key {
     pub uri: String,
     /// `IV`, padded on the left. `None`: see [`Key::iv_of`].
     pub iv: Option<[u8; 16]>,
-    /// `IV` as written.
+    /// `IV` as written, where it has not the 32 digits that it should have.
     pub iv_text: Option<String>,
     /// `KEYFORMAT`; `identity` if absent.
     pub format: String,
@@ -282,8 +296,7 @@ pub struct OpenSegment {
     pub duration: f64,
     /// Discontinuities before it.
     pub discontinuity_sequence: u64,
-    pub(super) init: u32,
-    pub(super) keys: u32,
+    pub(super) applied: u32,
 }
 
 /// `EXT-X-PRELOAD-HINT` (bis §4.4.5.3).
@@ -330,11 +343,8 @@ pub struct RenditionReport {
 pub struct DateAnchor {
     /// The segment's media sequence number.
     pub sequence: u64,
-    /// Its start on the media timeline in seconds.
-    pub start: f64,
     /// Milliseconds since the epoch.
     pub date: f64,
-    pub(super) text: (u32, u32),
 }
 
 impl MediaPlaylist {
@@ -353,26 +363,35 @@ impl MediaPlaylist {
     /// A segment's URI as written, variables replaced.
     #[must_use]
     pub fn segment_uri<'a>(&'a self, segment: &Segment) -> &'a str {
-        self.slice(segment.uri)
+        self.text.get(segment.uri as usize..).map_or("", first_line)
+    }
+
+    /// Where the line of its URI ends in the text.
+    pub(super) fn uri_end(&self, segment: &Segment) -> u32 {
+        segment.uri + self.segment_uri(segment).len() as u32
     }
 
     /// Attributes of a segment's `EXT-X-POTLUCK-HASH` (docs/hash-lists.md), as written; empty without the tag.
     #[must_use]
     pub fn hash_text<'a>(&'a self, segment: &Segment) -> &'a str {
-        self.slice(segment.hash)
+        if segment.hashed { self.tag_of(segment, HASH_TAG).unwrap_or_default() } else { "" }
     }
 
     /// The title behind `EXTINF`'s comma, as written; mostly empty. `None` without a comma.
     #[must_use]
     pub fn title<'a>(&'a self, segment: &Segment) -> Option<&'a str> {
-        let before = (segment.title.0 as usize).checked_sub(1)?;
-        (self.text.as_bytes().get(before) == Some(&b',')).then(|| self.slice(segment.title))
+        let tag = if segment.timed { self.tag_of(segment, DURATION_TAG) } else { None };
+        tag?.split_once(',').map(|(_, title)| title)
     }
 
-    /// Whether the segment has an `EXTINF` tag at all.
+    /// Whether the segment has an `EXTINF` tag with a duration.
     #[must_use]
     pub const fn is_timed(&self, segment: &Segment) -> bool {
-        segment.title.0 > 0
+        segment.timed
+    }
+
+    fn tag_of(&self, segment: &Segment, name: &str) -> Option<&str> {
+        tag_above(&self.text, segment.uri, name)
     }
 
     /// Whether the playlist has an `EXT-X-TARGETDURATION` tag.
@@ -390,13 +409,13 @@ impl MediaPlaylist {
     /// What the segment needs in front of it.
     #[must_use]
     pub fn init_of(&self, segment: &Segment) -> Option<&InitSection> {
-        self.init_number(segment.init)
+        self.init_number(self.applied(segment.applied).init)
     }
 
     /// The keys that the segment is encrypted with, one per key format; empty when it is clear.
     #[must_use]
     pub fn keys_of(&self, segment: &Segment) -> &[Key] {
-        self.key_set(segment.keys)
+        self.key_set(self.applied(segment.applied).keys)
     }
 
     /// The keys of all segments, listed and past.
@@ -408,13 +427,14 @@ impl MediaPlaylist {
     /// What the segment that is still being made needs in front of it.
     #[must_use]
     pub fn open_init(&self) -> Option<&InitSection> {
-        self.init_number(self.open_segment?.init)
+        self.init_number(self.applied(self.open_segment?.applied).init)
     }
 
     /// The keys that the segment that is still being made is encrypted with.
     #[must_use]
     pub fn open_keys(&self) -> &[Key] {
-        self.key_set(self.open_segment.map_or(0, |open| open.keys))
+        let applied = self.open_segment.map_or(0, |open| open.applied);
+        self.key_set(self.applied(applied).keys)
     }
 
     /// Each init section in the playlist's order.
@@ -429,21 +449,28 @@ impl MediaPlaylist {
     pub fn program_date_time(&self, segment: &Segment) -> Option<f64> {
         let after = self.dates.partition_point(|anchor| anchor.sequence <= segment.sequence);
         let anchor = self.dates.get(after.saturating_sub(1))?;
-        Some(anchor.date + (segment.start - anchor.start) * 1000.0)
+        Some(anchor.date + (segment.start - self.start_of(anchor)?) * 1000.0)
     }
 
     /// The segment's own `EXT-X-PROGRAM-DATE-TIME` as written.
     #[must_use]
     pub fn date_text(&self, segment: &Segment) -> Option<&str> {
-        let index =
-            self.dates.binary_search_by_key(&segment.sequence, |anchor| anchor.sequence).ok()?;
-        Some(self.slice(self.dates[index].text))
+        self.dates.binary_search_by_key(&segment.sequence, |anchor| anchor.sequence).ok()?;
+        self.tag_of(segment, DATE_TAG)
     }
 
-    /// The dates that the playlist states, ascending in sequence.
+    /// Where a date is on the media timeline in seconds, by the nearest stated one before it, or else after it.
     #[must_use]
-    pub fn date_anchors(&self) -> &[DateAnchor] {
-        &self.dates
+    pub fn time_of(&self, date: f64) -> Option<f64> {
+        let before = self.dates.iter().rfind(|anchor| anchor.date <= date);
+        let anchor = before.or_else(|| self.dates.first())?;
+        Some(self.start_of(anchor)? + (date - anchor.date) / 1000.0)
+    }
+
+    fn start_of(&self, anchor: &DateAnchor) -> Option<f64> {
+        let known = self.position_of(anchor.sequence).map(|segment| segment.start);
+        let open = || self.open_segment.filter(|open| open.sequence == anchor.sequence);
+        known.or_else(|| open().map(|open| open.start))
     }
 
     /// Where the last segment ends on the media timeline, in seconds; 0 without segments.
@@ -495,8 +522,35 @@ impl MediaPlaylist {
         self.segments.binary_search_by_key(&sequence, |segment| segment.sequence).ok()
     }
 
-    pub(super) fn slice(&self, range: (u32, u32)) -> &str {
-        self.text.get(range.0 as usize..range.1 as usize).unwrap_or_default()
+    /// What is applied by its index.
+    pub(super) fn applied(&self, index: u32) -> Applied {
+        self.applied.get(index as usize).copied().unwrap_or_default()
+    }
+
+    /// The index of what is applied from here on.
+    pub(super) fn apply(&mut self, applied: Applied) -> u32 {
+        if applied == Applied::default() {
+            return 0;
+        }
+        if self.applied.is_empty() {
+            self.applied.push(Applied::default());
+        }
+        if self.applied.last() != Some(&applied) {
+            self.applied.push(applied);
+        }
+        (self.applied.len() - 1) as u32
+    }
+
+    /// What tells the segment from others in `out`, as it is kept of segments whose text is left: their tags that are
+    /// asked for, and their URI. The place of the URI.
+    pub(super) fn copy_lines(text: &str, at: u32, uri: &str, out: &mut String) -> u32 {
+        for name in [DURATION_TAG, HASH_TAG, DATE_TAG] {
+            if let Some(value) = tag_above(text, at, name) {
+                out.push_str(name);
+                push_line(out, value);
+            }
+        }
+        push_line(out, uri)
     }
 
     pub(super) fn init_number(&self, number: u32) -> Option<&InitSection> {
@@ -510,10 +564,55 @@ impl MediaPlaylist {
             .map_or(&[], Vec::as_slice)
     }
 
-    /// Keeps a string that is not in the loaded text.
-    pub(super) fn intern(&mut self, text: &str) -> (u32, u32) {
-        let start = self.text.len() as u32;
-        self.text.push_str(text);
-        (start, self.text.len() as u32)
+    /// Keeps a URI that is not in the loaded text.
+    pub(super) fn intern(&mut self, uri: &str) -> u32 {
+        push_line(&mut self.text, uri)
+    }
+
+    /// Gives back the memory that the lists have to spare.
+    pub(super) fn shrink(&mut self) {
+        self.segments.shrink_to_fit();
+        self.dates.shrink_to_fit();
+        self.text.shrink_to_fit();
+        self.inits.shrink_to_fit();
+        self.key_sets.shrink_to_fit();
+        self.applied.shrink_to_fit();
+    }
+}
+
+/// Tags that are looked up above a segment's URI.
+const DURATION_TAG: &str = "#EXTINF:";
+const HASH_TAG: &str = "#EXT-X-POTLUCK-HASH:";
+const DATE_TAG: &str = "#EXT-X-PROGRAM-DATE-TIME:";
+
+/// Up to the end of the line.
+pub(super) fn first_line(text: &str) -> &str {
+    &text[..find_terminator(text.as_bytes())]
+}
+
+/// Appends a line, whatever line ends are inside of it; where it begins.
+fn push_line(out: &mut String, line: &str) -> u32 {
+    let start = out.len() as u32;
+    for piece in line.split(['\n', '\r']) {
+        out.push_str(piece);
+    }
+    out.push('\n');
+    start
+}
+
+/// The value of the last tag with this name between a URI and the one before it.
+fn tag_above<'a>(text: &'a str, uri: u32, name: &str) -> Option<&'a str> {
+    let mut above = text.get(..uri as usize)?;
+    loop {
+        // The white space in front of the URI itself is the first line.
+        let start = above.rfind(['\n', '\r']).map_or(0, |end| end + 1);
+        let line = above[start..].trim_ascii_start();
+        if let Some(value) = line.strip_prefix(name) {
+            return Some(value);
+        }
+        if start == 0 || !(line.is_empty() || line.starts_with('#')) {
+            return None;
+        }
+        above = &above[..start - 1];
     }
 }

@@ -5,6 +5,7 @@
 //! only what is no playlist at all. Nothing in a playlist's text can make it panic.
 
 mod attributes;
+mod carry;
 mod codecs;
 mod date;
 mod date_range;

@@ -130,19 +130,19 @@ impl MediaPlaylist {
             bitrate_kbps: before.map_or(0, |before| before.bitrate_kbps),
             discontinuity,
             gap: false,
+            timed: false,
+            hashed: false,
             range_start: u64::MAX,
             range_end: 0,
-            uri: (0, 0),
-            title: (0, 0),
-            hash: (0, 0),
-            init: open.init,
-            keys: open.keys,
+            uri: 0,
+            applied: open.applied,
         })
     }
 
     fn part_segment(&mut self, parent: &Segment, url: &str, range: Option<(u64, u64)>) -> Segment {
         let (range_start, range_end) = range.unwrap_or((u64::MAX, 0));
-        Segment { uri: self.intern(url), title: (0, 0), range_start, range_end, ..*parent }
+        let uri = self.intern(url);
+        Segment { uri, timed: false, hashed: false, range_start, range_end, ..*parent }
     }
 }
 

@@ -4,12 +4,13 @@ use crate::ordered::OrderedMap;
 use std::borrow::Cow;
 
 use super::attributes::Attributes;
+use super::carry::Carrier;
 use super::date::parse_date;
 use super::date_range::DateRange;
 use super::lines::{Line, Lines};
 use super::media::{
-    DateAnchor, InitSection, Key, KeyMethod, MediaPlaylist, OpenSegment, Part, PlaylistKind,
-    PreloadHint, PreloadKind, RenditionReport, Segment, ServerControl,
+    Applied, DateAnchor, InitSection, Key, KeyMethod, MediaPlaylist, OpenSegment, Part,
+    PlaylistKind, PreloadHint, PreloadKind, RenditionReport, Segment, ServerControl, first_line,
 };
 use super::number;
 use super::resume::Marks;
@@ -64,17 +65,20 @@ pub(super) fn read_key(
     if method == "NONE" {
         return Ok(None);
     }
-    let format_versions: Vec<u32> = attributes
+    let mut format_versions: Vec<u32> = attributes
         .filled("KEYFORMATVERSIONS")
         .unwrap_or("1")
         .split('/')
         .filter_map(|version| u32::try_from(number::integer(version)?).ok())
         .collect();
+    format_versions.shrink_to_fit();
+    let mut uri = attributes.filled("URI").map(|uri| resolve(base, uri)).unwrap_or_default();
+    uri.shrink_to_fit();
     Ok(Some(Key {
         method: KeyMethod::from_name(method),
-        uri: attributes.filled("URI").map(|uri| resolve(base, uri)).unwrap_or_default(),
+        uri,
         iv: attributes.text("IV").and_then(number::hexadecimal),
-        iv_text: attributes.string("IV"),
+        iv_text: attributes.string("IV").filter(|text| text.len() != 34),
         format: attributes.filled("KEYFORMAT").unwrap_or("identity").to_owned(),
         format_versions,
         key_id: attributes.string("KEYID"),
@@ -87,13 +91,13 @@ struct Pending {
     /// A tag of the next segment was read.
     begun: bool,
     duration: Option<f64>,
-    title: (u32, u32),
-    hash: (u32, u32),
+    timed: bool,
+    hashed: bool,
     /// Length and maybe offset.
     byte_range: Option<(u64, Option<u64>)>,
     discontinuity: bool,
     gap: bool,
-    date: Option<(f64, (u32, u32))>,
+    date: Option<f64>,
     /// Parts so far: count, seconds, end of the last byte range.
     parts: u32,
     parts_duration: f64,
@@ -113,8 +117,7 @@ pub(super) struct Reader<'a> {
     discontinuity_sequence: u64,
     /// End of the last segment's byte range.
     range_end: u64,
-    init: u32,
-    keys: u32,
+    applied: Applied,
     bitrate_kbps: u32,
     date_range_index: OrderedMap<String, usize>,
     line: u32,
@@ -142,8 +145,7 @@ impl<'a> Reader<'a> {
             time: 0.0,
             discontinuity_sequence: 0,
             range_end: 0,
-            init: 0,
-            keys: 0,
+            applied: Applied::default(),
             bitrate_kbps: 0,
             date_range_index: OrderedMap::new(),
             line: 0,
@@ -209,7 +211,7 @@ impl<'a> Reader<'a> {
             "PART" => self.read_part(value),
             "POTLUCK-HASH" => {
                 self.pending.begun = true;
-                self.pending.hash = self.range_of(value);
+                self.pending.hashed = true;
             }
             "DATERANGE" => {
                 if !self.playlist.segments.is_empty() {
@@ -329,15 +331,15 @@ impl<'a> Reader<'a> {
         self.warn("EXT-X-DISCONTINUITY-SEQUENCE behind the first segment");
     }
 
-    /// The range of a slice of the text.
-    fn range_of(&self, slice: &str) -> (u32, u32) {
+    /// Where a slice of the text is in it.
+    fn place_of(&self, slice: &str) -> u32 {
         // Both are in the same allocation; the subtraction is the slice's offset.
-        let start = (slice.as_ptr() as usize).wrapping_sub(self.text.as_ptr() as usize);
-        (start as u32, (start + slice.len()) as u32)
+        (slice.as_ptr() as usize).wrapping_sub(self.text.as_ptr() as usize) as u32
     }
 
-    pub(super) fn slice(&self, range: (u32, u32)) -> &str {
-        self.text.get(range.0 as usize..range.1 as usize).unwrap_or_default()
+    /// The URI at this place, as written.
+    pub(super) fn uri_at(&self, place: u32) -> &'a str {
+        self.text.get(place as usize..).map_or("", first_line)
     }
 
     /// Goes on behind segments of an older playlist that this text has too. `first` is the only segment so far and
@@ -351,46 +353,26 @@ impl<'a> Reader<'a> {
         moved: &impl Fn(u32) -> u32,
     ) {
         let time = first.start - known.start;
-        // Numbers of init sections and key sets: those of the old playlist, and here.
-        let mut inits = OrderedMap::from_iter([(known.init, first.init)]);
-        let mut key_sets = OrderedMap::from_iter([(known.keys, first.keys)]);
-        let (mut init, mut keys) = ((known.init, first.init), (known.keys, first.keys));
+        let (from, to) = (old.applied(known.applied), self.playlist.applied(first.applied));
+        let mut carrier = Carrier::new(old, &self.playlist);
+        carrier.inits.insert(from.init, to.init);
+        carrier.keys.insert(from.keys, to.keys);
         self.playlist.segments.reserve(segments.len());
         for segment in segments {
-            if segment.init != init.0 {
-                let number = *inits.get_or_insert_with(segment.init, || {
-                    self.playlist.inits.extend(old.init_number(segment.init).cloned());
-                    self.playlist.inits.len() as u32
-                });
-                init = (segment.init, number);
-            }
-            if segment.keys != keys.0 {
-                let number = *key_sets.get_or_insert_with(segment.keys, || {
-                    self.playlist.key_sets.push(old.key_set(segment.keys).to_vec());
-                    self.playlist.key_sets.len() as u32
-                });
-                keys = (segment.keys, number);
-            }
-            let moved_tag = |(from, to): (u32, u32)| {
-                if from > 0 { (moved(from), moved(to)) } else { (0, 0) }
-            };
+            let applied = carrier.carry(segment.applied, &mut self.playlist);
             self.playlist.segments.push(Segment {
                 start: segment.start + time,
                 discontinuity_sequence: segment
                     .discontinuity_sequence
                     .saturating_sub(known.discontinuity_sequence)
                     .saturating_add(first.discontinuity_sequence),
-                uri: (moved(segment.uri.0), moved(segment.uri.1)),
-                title: moved_tag(segment.title),
-                hash: moved_tag(segment.hash),
-                init: init.1,
-                keys: keys.1,
+                uri: moved(segment.uri),
+                applied,
                 ..*segment
             });
         }
         if let Some(last) = self.playlist.segments.last() {
-            self.init = last.init;
-            self.keys = last.keys;
+            self.applied = self.playlist.applied(last.applied);
             self.bitrate_kbps = last.bitrate_kbps;
             self.range_end = last.range_end;
             self.discontinuity_sequence = last.discontinuity_sequence;
@@ -399,23 +381,22 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn read_duration(&mut self, value: &'a str) {
+    fn read_duration(&mut self, value: &str) {
         self.pending.begun = true;
         let value = value.trim_ascii_start();
-        if let Some((duration, rest)) = number::decimal(value) {
+        if let Some((duration, _)) = number::decimal(value) {
             self.pending.duration = Some(duration.min(MAX_DURATION));
-            let title = position(rest, b',').map_or(&rest[..0], |comma| &rest[comma + 1..]);
-            self.pending.title = self.range_of(title);
+            self.pending.timed = true;
         } else {
             self.pending.duration = Some(0.0);
             self.warn("EXTINF without a duration");
         }
     }
 
-    fn read_date(&mut self, value: &'a str) {
+    fn read_date(&mut self, value: &str) {
         self.pending.begun = true;
         match parse_date(value) {
-            Some(date) => self.pending.date = Some((date, self.range_of(value))),
+            date @ Some(_) => self.pending.date = date,
             None => self.warn("EXT-X-PROGRAM-DATE-TIME is no date"),
         }
     }
@@ -452,22 +433,18 @@ impl<'a> Reader<'a> {
             None => (u64::MAX, 0),
         };
         self.range_end = range_end;
+        let place = self.place_of(uri);
         let uri = match self.variables.substitute(uri) {
-            Cow::Borrowed(uri) => self.range_of(uri),
+            Cow::Borrowed(_) => place,
             Cow::Owned(uri) => {
-                let start = self.text.len() + self.made.len();
-                self.made.push_str(&uri);
-                (start as u32, (start + uri.len()) as u32)
+                let made = MediaPlaylist::copy_lines(self.text, place, &uri, &mut self.made);
+                self.text.len() as u32 + 1 + made
             }
         };
-        if let Some((date, text)) = pending.date {
-            self.playlist.dates.push(DateAnchor {
-                sequence: self.sequence,
-                start: self.time,
-                date,
-                text,
-            });
+        if let Some(date) = pending.date {
+            self.playlist.dates.push(DateAnchor { sequence: self.sequence, date });
         }
+        let applied = self.playlist.apply(self.applied);
         self.playlist.segments.push(Segment {
             sequence: self.sequence,
             start: self.time,
@@ -476,13 +453,12 @@ impl<'a> Reader<'a> {
             bitrate_kbps: self.bitrate_kbps,
             discontinuity: pending.discontinuity,
             gap: pending.gap,
+            timed: pending.timed,
+            hashed: pending.hashed,
             range_start,
             range_end,
             uri,
-            title: pending.title,
-            hash: pending.hash,
-            init: self.init,
-            keys: self.keys,
+            applied,
         });
         self.time += duration;
         self.sequence = self.sequence.saturating_add(1);
@@ -497,7 +473,7 @@ impl<'a> Reader<'a> {
                 return;
             }
         };
-        let current = self.playlist.key_set(self.keys);
+        let current = self.playlist.key_set(self.applied.keys);
         let set = match key {
             None => Vec::new(),
             // A key holds until the next one of the same format (RFC 8216 §4.3.2.4).
@@ -508,12 +484,13 @@ impl<'a> Reader<'a> {
                 let mut set: Vec<Key> =
                     current.iter().filter(|other| other.format != key.format).cloned().collect();
                 set.push(key);
+                set.shrink_to_fit();
                 set
             }
         };
-        if self.keys == 0 || self.playlist.key_set(self.keys) != set {
+        if self.applied.keys == 0 || self.playlist.key_set(self.applied.keys) != set {
             self.playlist.key_sets.push(set);
-            self.keys = self.playlist.key_sets.len() as u32;
+            self.applied.keys = self.playlist.key_sets.len() as u32;
         }
     }
 
@@ -530,11 +507,11 @@ impl<'a> Reader<'a> {
         let init = InitSection {
             url: resolve(&self.playlist.url, uri),
             byte_range,
-            keys: self.playlist.key_set(self.keys).to_vec(),
+            keys: self.playlist.key_set(self.applied.keys).to_vec(),
         };
-        if self.playlist.init_number(self.init) != Some(&init) {
+        if self.playlist.init_number(self.applied.init) != Some(&init) {
             self.playlist.inits.push(init);
-            self.init = self.playlist.inits.len() as u32;
+            self.applied.init = self.playlist.inits.len() as u32;
         }
     }
 
@@ -654,16 +631,10 @@ impl<'a> Reader<'a> {
                 start: self.time,
                 duration: pending.duration.unwrap_or(0.0).max(pending.parts_duration),
                 discontinuity_sequence: self.discontinuity_sequence,
-                init: self.init,
-                keys: self.keys,
+                applied: self.playlist.apply(self.applied),
             });
-            if let Some((date, text)) = pending.date {
-                self.playlist.dates.push(DateAnchor {
-                    sequence: self.sequence,
-                    start: self.time,
-                    date,
-                    text,
-                });
+            if let Some(date) = pending.date {
+                self.playlist.dates.push(DateAnchor { sequence: self.sequence, date });
             }
         }
         let mut playlist = self.playlist;
@@ -673,16 +644,14 @@ impl<'a> Reader<'a> {
                 playlist.segments.iter().map(|segment| segment.duration).fold(1.0, f64::max);
             playlist.target_duration = longest.ceil();
         }
-        playlist.segments.shrink_to_fit();
         playlist.variables = self.variables.map;
         playlist.loaded = self.text.len();
-        let mut text = String::with_capacity(self.text.len() + self.made.len());
-        text.push_str(self.text);
-        text.push_str(&self.made);
-        playlist.text = text;
+        // The line end keeps what comes behind it from the last line.
+        playlist.text = [self.text, "\n", &self.made].concat();
         if playlist.i_frames_only {
             find_init_sections(&mut playlist);
         }
+        playlist.shrink();
         playlist
     }
 }
@@ -701,7 +670,8 @@ fn find_init_sections(playlist: &mut MediaPlaylist) {
         let Some(range) = playlist.byte_range(&segment) else {
             continue;
         };
-        if segment.init > 0 {
+        let applied = playlist.applied(segment.applied);
+        if applied.init > 0 {
             continue;
         }
         let uri = playlist.segment_uri(&segment);
@@ -722,6 +692,6 @@ fn find_init_sections(playlist: &mut MediaPlaylist) {
             known.insert(uri, init);
             init
         };
-        playlist.segments[index].init = init;
+        playlist.segments[index].applied = playlist.apply(Applied { init, ..applied });
     }
 }

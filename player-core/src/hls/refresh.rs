@@ -3,7 +3,8 @@
 
 use crate::ordered::OrderedMap;
 
-use super::media::{DateAnchor, MediaPlaylist, Segment};
+use super::carry::Carrier;
+use super::media::{Applied, DateAnchor, MediaPlaylist, Segment};
 use super::resume::{Marks, resume};
 use super::{ParseError, parse_media};
 
@@ -185,9 +186,6 @@ impl MediaPlaylist {
         for segment in self.segments.iter_mut().filter(|one| one.sequence >= sequence) {
             segment.start += seconds;
         }
-        for anchor in self.dates.iter_mut().filter(|one| one.sequence >= sequence) {
-            anchor.start += seconds;
-        }
         if let Some(open) = &mut self.open_segment {
             open.start += seconds;
         }
@@ -233,10 +231,7 @@ impl MediaPlaylist {
             && !dated
             && (trusted || newer.dates.is_empty())
         {
-            newer.dates.insert(
-                0,
-                DateAnchor { sequence: first.sequence, start: first.start, date, text: (0, 0) },
-            );
+            newer.dates.insert(0, DateAnchor { sequence: first.sequence, date });
         }
     }
 
@@ -258,28 +253,13 @@ impl MediaPlaylist {
         }
         let same_base = self.url == newer.url;
         let mut filled = Vec::with_capacity(kept.len() + newer.segments.len());
-        // The old playlist's init sections and key sets that are still used, by their old numbers.
-        let mut inits = OrderedMap::new();
-        let mut key_sets = OrderedMap::new();
+        let mut carrier = Carrier::new(self, newer);
         for segment in kept {
-            let uri = if same_base {
-                newer.intern(self.segment_uri(segment))
-            } else {
-                newer.intern(&self.segment_url(segment))
-            };
-            // With its comma: that is what tells a title from none.
-            newer.intern(if self.title(segment).is_some() { "," } else { " " });
-            let title = newer.intern(self.title(segment).unwrap_or_default());
-            let title = if self.is_timed(segment) { title } else { (0, 0) };
-            let init = *inits.get_or_insert_with(segment.init, || {
-                self.init_number(segment.init).map_or(0, |init| push_new(&mut newer.inits, init))
-            });
-            let keys = *key_sets.get_or_insert_with(segment.keys, || {
-                let index = (segment.keys as usize).checked_sub(1);
-                let set = index.and_then(|index| self.key_sets.get(index));
-                set.map_or(0, |set| push_new(&mut newer.key_sets, set))
-            });
-            filled.push(Segment { uri, title, init, keys, ..*segment });
+            let url = (!same_base).then(|| self.segment_url(segment));
+            let uri = url.as_deref().unwrap_or_else(|| self.segment_uri(segment));
+            let uri = Self::copy_lines(&self.text, segment.uri, uri, &mut newer.text);
+            let applied = carrier.carry(segment.applied, newer);
+            filled.push(Segment { uri, applied, ..*segment });
         }
         filled.append(&mut newer.segments);
         filled.sort_unstable_by_key(|segment| segment.sequence);
@@ -297,8 +277,7 @@ impl MediaPlaylist {
         for anchor in &self.dates {
             let filled = newer.position_of(anchor.sequence).is_some();
             if filled && !newer.dates.iter().any(|known| known.sequence == anchor.sequence) {
-                let text = newer.intern(self.slice(anchor.text));
-                dates.push(DateAnchor { text, ..*anchor });
+                dates.push(*anchor);
             }
         }
         newer.dates.append(&mut dates);
@@ -306,6 +285,7 @@ impl MediaPlaylist {
         newer.skipped_segments = 0;
         // Its text lacks the skipped segments: the next reload is read whole.
         newer.marks = Marks::default();
+        newer.shrink();
         if let Some(open) = &mut newer.open_segment {
             open.start = newer.segments.last().map_or(open.start, Segment::end);
         }
@@ -313,22 +293,25 @@ impl MediaPlaylist {
 
     /// What the tags of skipped segments said holds on, until a tag behind them says otherwise.
     fn inherit(&mut self) {
-        let (mut init, mut keys, mut bitrate) = (0, 0, 0);
-        for segment in &mut self.segments {
-            for (value, last) in [
-                (&mut segment.init, &mut init),
-                (&mut segment.keys, &mut keys),
-                (&mut segment.bitrate_kbps, &mut bitrate),
-            ] {
-                if *value == 0 {
-                    *value = *last;
-                }
-                *last = *value;
+        let (mut last, mut bitrate) = (Applied::default(), 0);
+        let mut inherit = |playlist: &mut Self, index: u32| {
+            let own = playlist.applied(index);
+            let or = |own: u32, last: u32| if own == 0 { last } else { own };
+            last = Applied { init: or(own.init, last.init), keys: or(own.keys, last.keys) };
+            if last == own { index } else { playlist.apply(last) }
+        };
+        let mut segments = std::mem::take(&mut self.segments);
+        for segment in &mut segments {
+            segment.applied = inherit(self, segment.applied);
+            if segment.bitrate_kbps == 0 {
+                segment.bitrate_kbps = bitrate;
             }
+            bitrate = segment.bitrate_kbps;
         }
-        if let Some(open) = &mut self.open_segment {
-            open.init = if open.init == 0 { init } else { open.init };
-            open.keys = if open.keys == 0 { keys } else { open.keys };
+        self.segments = segments;
+        if let Some(mut open) = self.open_segment {
+            open.applied = inherit(self, open.applied);
+            self.open_segment = Some(open);
         }
     }
 
@@ -354,15 +337,6 @@ impl MediaPlaylist {
         }
         newer.date_ranges = ranges;
     }
-}
-
-/// Appends unless it is there; its number from 1.
-fn push_new<T: Clone + PartialEq>(list: &mut Vec<T>, item: &T) -> u32 {
-    let index = list.iter().position(|other| other == item).unwrap_or_else(|| {
-        list.push(item.clone());
-        list.len() - 1
-    });
-    index as u32 + 1
 }
 
 /// How a newly loaded playlist stands to the one before.
@@ -509,6 +483,42 @@ mod tests {
             (1, 1, 3)
         );
         assert_eq!(playlist.end(), 120.0);
+    }
+
+    #[test]
+    fn skipped_segments_keep_title_hash_and_date() {
+        let mut playlist = read(
+            "#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXTINF:4,zero\n0.mp4\n\
+             #EXT-X-PROGRAM-DATE-TIME:2026-01-01T00:00:04Z\n#EXT-X-POTLUCK-HASH:ROOT=0x01\n# a remark\n\
+             #EXT-X-PART:DURATION=4,URI=\"1.0.mp4\"\n#EXTINF:4,one, still one \n1.mp4\n#EXTINF:4\n2.mp4\n",
+        );
+        let delta = |count: u64| {
+            format!(
+                "#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXT-X-SKIP:SKIPPED-SEGMENTS={count}\n\
+                 #EXT-X-POTLUCK-HASH:ROOT=0x{count}\n#EXTINF:4,last\n{count}.mp4\n#EXT-X-POTLUCK-HASH:ROOT=0x9"
+            )
+        };
+        for count in 3..6 {
+            playlist.refresh_text(&delta(count), URL, &OrderedMap::new()).expect("a playlist");
+            assert_eq!(playlist.segments.len() as u64, count + 1);
+            let of = |index: usize| {
+                let one = &playlist.segments[index];
+                (playlist.title(one), playlist.hash_text(one), playlist.date_text(one))
+            };
+            assert_eq!(of(0), (Some("zero"), "", None));
+            assert_eq!(of(1), (Some("one, still one "), "ROOT=0x01", Some("2026-01-01T00:00:04Z")));
+            assert_eq!(of(2), (None, "", None));
+            assert_eq!(of(count as usize), (Some("last"), &*format!("ROOT=0x{count}"), None));
+        }
+    }
+
+    #[test]
+    fn dates_move_with_their_segments() {
+        let mut playlist = read(FULL);
+        let date = playlist.program_date_time(&playlist.segments[1]);
+        playlist.shift(100.0);
+        assert_eq!(playlist.program_date_time(&playlist.segments[1]), date);
+        assert_eq!(date.and_then(|date| playlist.time_of(date)), Some(104.0));
     }
 
     #[test]

@@ -40,28 +40,22 @@ pub(super) fn resume(
         return None;
     }
     // Both offsets are right behind the URI of the same segment.
-    let (from, to) = (known.uri.1, first.uri.1);
+    let (from, to) = (old.uri_end(&known), first.uri + reader.uri_at(first.uri).len() as u32);
     let limit = (old.marks.barrier as usize).min(old.loaded);
     let before = old.text.as_bytes().get(from as usize..limit)?;
     let after = text.as_bytes().get(to as usize..)?;
     let common = from.checked_add(u32::try_from(common_prefix(before, after)).ok()?)?;
     // The line end behind the last URI has to be in the common part too, or the URI may go on.
     let tail = &old.segments[index + 1..];
-    let tail = &tail[..tail.partition_point(|segment| segment.uri.1 < common)];
+    let tail = &tail[..tail.partition_point(|segment| old.uri_end(segment) < common)];
     let last = tail.last()?;
-    let end = last.uri.1;
+    let end = old.uri_end(last);
     let moved = |offset: u32| offset.wrapping_sub(from).wrapping_add(to);
 
     reader.take_over(old, &first, &known, tail, &moved);
-    let dates = old.dates.iter().filter(|date| {
-        date.sequence > known.sequence && date.sequence <= last.sequence && date.text.1 > from
-    });
-    let time = first.start - known.start;
-    reader.playlist.dates.extend(dates.map(|date| DateAnchor {
-        start: date.start + time,
-        text: (moved(date.text.0), moved(date.text.1)),
-        ..*date
-    }));
+    let behind =
+        |date: &&DateAnchor| date.sequence > known.sequence && date.sequence <= last.sequence;
+    reader.playlist.dates.extend(old.dates.iter().filter(behind));
     for offset in old.marks.replay.iter().filter(|offset| (from..end).contains(*offset)) {
         reader.read_line(Lines::from(text, moved(*offset) as usize).next()?);
     }
@@ -75,14 +69,14 @@ pub(super) fn resume(
 /// Whether the first segment of the new text is the known one in all that the segments behind it build on.
 fn same(old: &MediaPlaylist, known: &Segment, reader: &Reader<'_>, first: &Segment) -> bool {
     let new = &reader.playlist;
-    known.uri.1 as usize <= old.loaded
-        && old.segment_uri(known) == reader.slice(first.uri)
+    (known.uri as usize) < old.loaded
+        && old.segment_uri(known) == reader.uri_at(first.uri)
         && known.duration == first.duration
         && known.range_end == first.range_end
         && known.bitrate_kbps == first.bitrate_kbps
-        && old.init_number(known.init) == new.init_number(first.init)
-        && (known.keys == 0) == (first.keys == 0)
-        && old.key_set(known.keys) == new.key_set(first.keys)
+        && old.init_of(known) == new.init_of(first)
+        && (old.applied(known.applied).keys == 0) == (new.applied(first.applied).keys == 0)
+        && old.keys_of(known) == new.keys_of(first)
         && new.skipped_segments == 0
         && new.variables.is_empty()
         && new.warnings.is_empty()

@@ -284,12 +284,7 @@ impl Player {
     #[inline(never)]
     pub(super) fn tell_date_ranges(&mut self, list: usize) {
         let Some(playlist) = &self.title.lists[list].playlist else { return };
-        let anchors = playlist.date_anchors();
-        let place = |date: f64| {
-            let anchor = anchors.iter().rfind(|anchor| anchor.date <= date);
-            let anchor = anchor.or_else(|| anchors.first())?;
-            Some(anchor.start + (date - anchor.date) / 1000.0)
-        };
+        let place = |date: f64| playlist.time_of(date);
         let ranges = &playlist.date_ranges;
         let mut told = Vec::new();
         for range in &ranges[ranges.len().saturating_sub(MAX_DATE_RANGES)..] {
