@@ -67,7 +67,9 @@ const SHARING: Part = Part {
 const MORE: Part = Part {
     name: "more",
     cut: &[
+        "player_core::hls::media::MediaPlaylist>::copy_lines",
         "player_core::hls::media::MediaPlaylist>::refresh",
+        "player_core::hls::media::tag_above",
         "player_core::hls::date_range::DateRange>::from_list",
         "player_core::hls::reader::read_key",
         "player_core::error::PlayerError>::message",

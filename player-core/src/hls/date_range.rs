@@ -92,8 +92,9 @@ impl DateRange {
             attributes.value("X-ASSET-URI").is_some() || attributes.value("X-ASSET-LIST").is_some();
         let valid = start_date.is_some()
             && duration.is_none_or(|duration| duration >= 0.0)
-            && (!end_on_next || class.is_some())
-            && !(cue.pre && cue.post)
+            && (!end_on_next || class.as_ref().is_some_and(|class| !class.is_empty()))
+            // `X-CUE` is the client's own: nothing says what may be in it.
+            && !(cue.pre && cue.post && attributes.value("CUE").is_some())
             && (class.as_deref() != Some(INTERSTITIAL) || asset);
         Self {
             id,

@@ -371,6 +371,11 @@ impl MediaPlaylist {
         segment.uri + self.segment_uri(segment).len() as u32
     }
 
+    /// Whether the segment has an `EXT-X-POTLUCK-HASH`.
+    pub(crate) const fn is_hashed(&self, segment: &Segment) -> bool {
+        segment.hashed
+    }
+
     /// Attributes of a segment's `EXT-X-POTLUCK-HASH` (docs/hash-lists.md), as written; empty without the tag.
     #[must_use]
     pub fn hash_text<'a>(&'a self, segment: &Segment) -> &'a str {
@@ -543,6 +548,7 @@ impl MediaPlaylist {
 
     /// What tells the segment from others in `out`, as it is kept of segments whose text is left: their tags that are
     /// asked for, and their URI. The place of the URI.
+    #[inline(never)]
     pub(super) fn copy_lines(text: &str, at: u32, uri: &str, out: &mut String) -> u32 {
         for name in [DURATION_TAG, HASH_TAG, DATE_TAG] {
             if let Some(value) = tag_above(text, at, name) {
@@ -569,14 +575,10 @@ impl MediaPlaylist {
         push_line(&mut self.text, uri)
     }
 
-    /// Gives back the memory that the lists have to spare.
+    /// Gives back the memory that the long lists have to spare.
     pub(super) fn shrink(&mut self) {
         self.segments.shrink_to_fit();
         self.dates.shrink_to_fit();
-        self.text.shrink_to_fit();
-        self.inits.shrink_to_fit();
-        self.key_sets.shrink_to_fit();
-        self.applied.shrink_to_fit();
     }
 }
 
@@ -593,22 +595,24 @@ pub(super) fn first_line(text: &str) -> &str {
 /// Appends a line, whatever line ends are inside of it; where it begins.
 fn push_line(out: &mut String, line: &str) -> u32 {
     let start = out.len() as u32;
-    for piece in line.split(['\n', '\r']) {
-        out.push_str(piece);
+    for character in line.chars().filter(|character| !matches!(character, '\n' | '\r')) {
+        out.push(character);
     }
     out.push('\n');
     start
 }
 
 /// The value of the last tag with this name between a URI and the one before it.
+#[inline(never)]
 fn tag_above<'a>(text: &'a str, uri: u32, name: &str) -> Option<&'a str> {
     let mut above = text.get(..uri as usize)?;
     loop {
         // The white space in front of the URI itself is the first line.
-        let start = above.rfind(['\n', '\r']).map_or(0, |end| end + 1);
+        let end = |byte: &u8| matches!(byte, b'\n' | b'\r');
+        let start = above.as_bytes().iter().rposition(end).map_or(0, |end| end + 1);
         let line = above[start..].trim_ascii_start();
-        if let Some(value) = line.strip_prefix(name) {
-            return Some(value);
+        if line.len() > name.len() && line.starts_with(name) {
+            return Some(&line[name.len()..]);
         }
         if start == 0 || !(line.is_empty() || line.starts_with('#')) {
             return None;

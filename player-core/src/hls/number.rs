@@ -121,7 +121,7 @@ pub(super) fn hexadecimal(text: &str) -> Option<[u8; 16]> {
 /// `WIDTHxHEIGHT` (RFC 8216 §4.2).
 pub(super) fn resolution(text: &str) -> Option<(u32, u32)> {
     let (width, rest) = integer_prefix(text)?;
-    let (height, rest) = integer_prefix(rest.strip_prefix(['x', 'X'])?)?;
+    let (height, rest) = integer_prefix(rest.strip_prefix('x')?)?;
     if !rest.is_empty() {
         return None;
     }

@@ -388,7 +388,7 @@ impl<'a> Reader<'a> {
             self.pending.duration = Some(duration.min(MAX_DURATION));
             self.pending.timed = true;
         } else {
-            self.pending.duration = Some(0.0);
+            self.pending.duration.get_or_insert(0.0);
             self.warn("EXTINF without a duration");
         }
     }
@@ -607,6 +607,9 @@ impl<'a> Reader<'a> {
 
     fn read_skip(&mut self, value: &str) {
         let attributes = Attributes::read(value, &mut self.variables);
+        if let Some(removed) = attributes.filled("RECENTLY-REMOVED-DATERANGES") {
+            self.playlist.removed_date_ranges.extend(removed.split('\t').map(str::to_owned));
+        }
         let Some(skipped) = attributes.integer("SKIPPED-SEGMENTS") else {
             self.warn("EXT-X-SKIP without SKIPPED-SEGMENTS");
             return;
@@ -618,9 +621,6 @@ impl<'a> Reader<'a> {
         let skipped = skipped.min(MAX_SKIPPED);
         self.playlist.skipped_segments = self.playlist.skipped_segments.saturating_add(skipped);
         self.sequence = self.sequence.saturating_add(skipped);
-        if let Some(removed) = attributes.filled("RECENTLY-REMOVED-DATERANGES") {
-            self.playlist.removed_date_ranges.extend(removed.split('\t').map(str::to_owned));
-        }
     }
 
     pub(super) fn finish(mut self) -> MediaPlaylist {

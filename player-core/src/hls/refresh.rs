@@ -285,6 +285,7 @@ impl MediaPlaylist {
         newer.skipped_segments = 0;
         // Its text lacks the skipped segments: the next reload is read whole.
         newer.marks = Marks::default();
+        newer.text.shrink_to_fit();
         newer.shrink();
         if let Some(open) = &mut newer.open_segment {
             open.start = newer.segments.last().map_or(open.start, Segment::end);

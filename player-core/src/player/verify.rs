@@ -308,7 +308,7 @@ impl Player {
         }
         let Some((list, segment)) = self.title.find(id) else { return true };
         let Some(playlist) = &self.title.lists[list].playlist else { return true };
-        playlist.hash_text(segment).is_empty()
+        !playlist.is_hashed(segment)
             && playlist.hashes_url.is_none()
             && self.config.hashes.is_none()
     }
