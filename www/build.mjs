@@ -74,6 +74,7 @@ await Promise.all([
     'package': 'src/public/package.ts',
     'package-files': 'src/public/package-files.ts',
     'demo': 'src/demo/demo.ts',
+    'generator': 'src/demo/generator.ts',
   } }),
   build({ ...common, entryPoints: { 'potluck-worker': 'src/internal/worker.ts' }, alias: { 'potluck-wasm': join(pkg, 'potluck.js') } }),
   build({ ...common, entryPoints: { 'potluck-signatures': 'src/internal/signatures.ts' } }),
@@ -91,7 +92,7 @@ cpSync(join(root, 'src/lang'), join(out, 'lang'), { recursive: true });
 copyFileSync(join(pkg, 'text_bg.wasm'), join(out, 'potluck-text.wasm'));
 copyFileSync(join(pkg, 'crypto_bg.wasm'), join(out, 'potluck-crypto.wasm'));
 copyFileSync(join(root, 'src/public/embed.html'), join(out, 'embed.html'));
-copyFileSync(join(root, 'src/demo/index.html'), join(out, 'index.html'));
+for (const page of ['index.html', 'generator.html']) copyFileSync(join(root, 'src/demo', page), join(out, page));
 
 execFileSync(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '--declaration', '--emitDeclarationOnly', '--outDir', join(out, 'types')], { cwd: root, stdio: 'inherit' });
 rmSync(join(out, 'types/demo'), { recursive: true, force: true });

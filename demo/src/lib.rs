@@ -5,6 +5,7 @@
 //! /                 front page, player, worker, wasm      pages
 //! /media/…          playlists and segments                origin
 //! /announce         WebSocket, WebTorrent                 tracker
+//! /services/oembed  how other sites show a title          cards
 //! /api/…            titles, statistics, switches          api
 //! ```
 //!
@@ -12,6 +13,7 @@
 //! told to stop.
 
 mod api;
+mod cards;
 mod clock;
 mod faults;
 pub mod hashes;
@@ -136,6 +138,7 @@ impl Server {
         let mut router = Router::new()
             .route("/media/{*path}", get(origin::serve))
             .route("/announce", any(tracker::announce))
+            .route("/services/oembed", get(cards::oembed))
             .route("/api/titles", get(api::titles))
             .route("/api/stats", get(api::stats))
             .route("/api/stats/reset", post(api::reset));

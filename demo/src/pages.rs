@@ -10,11 +10,13 @@ use axum::http::{Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 use crate::State;
+use crate::cards::with_cards;
 
 const NOT_BUILT: &str =
     "the pages are not built yet: run `cargo xtask build`, or `cargo xtask demo`";
 
-/// Serves a file of the folder, `/` being `index.html` and `/embed` being `embed.html`.
+/// Serves a file of the folder, `/` being `index.html`, and `/embed` and `/generator` pages without their `.html`. What other sites read
+/// of a page is put into it (see [`crate::cards`]).
 pub(crate) async fn serve(Shared(state): Shared<Arc<State>>, request: Request) -> Response {
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         return StatusCode::METHOD_NOT_ALLOWED.into_response();
@@ -22,6 +24,7 @@ pub(crate) async fn serve(Shared(state): Shared<Arc<State>>, request: Request) -
     let name = match request.uri().path() {
         "/" => "index.html",
         "/embed" => "embed.html",
+        "/generator" => "generator.html",
         other => other.trim_start_matches('/'),
     };
     let Some(path) = decode(name).and_then(|name| inside(&state.www, &name)) else {
@@ -50,8 +53,14 @@ pub(crate) async fn serve(Shared(state): Shared<Arc<State>>, request: Request) -
         return (StatusCode::NOT_MODIFIED, fresh).into_response();
     }
     match tokio::fs::read(&path).await {
-        Ok(bytes) => (fresh, [(header::CONTENT_TYPE, content_type(&path))], Body::from(bytes))
-            .into_response(),
+        Ok(bytes) => {
+            let titles = state.origin.titles();
+            let cards = std::str::from_utf8(&bytes).ok().filter(|_| name.ends_with(".html"));
+            let about = request.uri().path_and_query().map_or("/", |path| path.as_str());
+            let cards = cards.and_then(|page| with_cards(page, about, request.headers(), titles));
+            let body = cards.map_or_else(|| Body::from(bytes), Body::from);
+            (fresh, [(header::CONTENT_TYPE, content_type(&path))], body).into_response()
+        }
         Err(_) => StatusCode::NOT_FOUND.into_response(),
     }
 }

@@ -59,6 +59,7 @@ pub(crate) fn generate(root: &Path) -> Result<(), String> {
     let encoded = encode(&folder, &tune);
     fs::remove_file(&tune).map_err(|error| failed("remove the music", &error))?;
     encoded?;
+    poster(&folder)?;
     let playlist = multivariant(&folder)?;
     fs::write(folder.join("master.m3u8"), playlist)
         .map_err(|error| failed("write the multivariant playlist", &error))?;
@@ -99,6 +100,18 @@ fn encode(folder: &Path, tune: &Path) -> Result<(), String> {
     drop(pipe);
     let status = ffmpeg.wait().map_err(|error| failed("wait for ffmpeg", &error))?;
     if status.success() { Ok(()) } else { Err(format!("ffmpeg failed: {status}")) }
+}
+
+/// A picture out of the film, to show before it plays.
+fn poster(folder: &Path) -> Result<(), String> {
+    let status = Command::new("ffmpeg")
+        .args(["-loglevel", "error", "-y", "-ss", "1.5", "-i"])
+        .arg("concat:720p/init.mp4|720p/005.m4s")
+        .args("-frames:v 1 -q:v 5 -map_metadata -1 -fflags +bitexact poster.jpg".split(' '))
+        .current_dir(folder)
+        .status()
+        .map_err(|error| failed("start ffmpeg", &error))?;
+    if status.success() { Ok(()) } else { Err(format!("ffmpeg made no poster: {status}")) }
 }
 
 /// Adds words separated by single spaces.

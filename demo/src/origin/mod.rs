@@ -55,6 +55,8 @@ pub struct Title {
     pub src: String,
     /// Whether it never ends.
     pub live: bool,
+    /// Path of a picture of it: `poster.jpg` beside the playlist, if there is one.
+    pub poster: Option<String>,
 }
 
 /// Why the media cannot be served.
@@ -133,11 +135,13 @@ impl Origin {
 
     /// Adds a film, and the channel that loops it if it can be looped.
     async fn add(&mut self, id: &str, name: &str, live: &str, folder: Folder, entry: String) {
+        let poster = folder.open("poster.jpg").await.map(|_| format!("/media/{id}/poster.jpg"));
         let title = |id: &str, title: String, live| Title {
             id: id.to_owned(),
             title,
             src: format!("/media/{id}/{entry}"),
             live,
+            poster: poster.clone(),
         };
         self.titles.push(title(id, name.to_owned(), false));
         self.sources.push((id.to_owned(), Source::Film(folder.clone())));
