@@ -291,13 +291,7 @@ impl Player {
             Input::FetchFailed { id } => self.fetch_failed(now, id),
             Input::WebRtcUnavailable => self.webrtc_unavailable(now),
             Input::CodecSupport(supported) => self.codec_support(now, &supported),
-            Input::MediaDone { track, buffered } => {
-                self.media_done(track, Ranges::new(buffered));
-                if !self.started {
-                    // Who waits behind a gap at the start does not move, and says nothing.
-                    self.break_stall(now, FIRST_GAP);
-                }
-            }
+            Input::MediaDone { track, buffered } => self.media_done(track, Ranges::new(buffered)),
             Input::MediaFailed { track, failure } => self.media_failed(now, track, failure),
             Input::Decrypted { job, data } => self.decrypted(now, job, data),
             Input::Transmuxed { job, result } => self.transmuxed(now, job, result),
@@ -362,6 +356,10 @@ impl Player {
         }
         if self.timeline.is_some_and(|timeline| timeline.live) {
             self.run_latency(now);
+        }
+        if self.playhead.ready_state < 3 {
+            // Who waits in front of a hole does not move, and need not say anything.
+            self.break_stall(now, if self.started { 0.0 } else { FIRST_GAP });
         }
         self.run_waiting(now);
     }

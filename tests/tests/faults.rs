@@ -77,6 +77,22 @@ fn a_declared_gap_is_filled_from_another_variant_or_stepped_over() {
 }
 
 #[test]
+fn a_film_begins_behind_a_gap_at_its_start() {
+    let serve = film(4, 1);
+    let mut stage = Stage::new(MASTER, move |_, url| match serve(url) {
+        Reply::Body(body) if url.ends_with("v0/l.m3u8") => {
+            let text = String::from_utf8_lossy(&body);
+            text.replace("#EXTINF:4.000,\ns0", "#EXT-X-GAP\n#EXTINF:4.000,\ns0").into()
+        }
+        reply => reply,
+    });
+    stage.until("the film plays", 5.0, |stage| stage.element.played > 0.5);
+    assert!(stage.element.position() > 4.0, "{}", stage.story());
+    assert!(stage.trace().contains(&(Cause::StartGap, Remedy::Jump)), "{}", stage.story());
+    stage.run_to_end(20.0);
+}
+
+#[test]
 fn an_init_section_that_is_missing_costs_its_own_segments_only() {
     let mut stage = Stage::new("https://a.example/l.m3u8", |_, url| {
         let list: Vec<(&str, f64, String)> = (0..9u64)

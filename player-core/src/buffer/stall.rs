@@ -19,6 +19,8 @@ const SLEEP: Duration = Duration::from_secs(5);
 const SMALL_HOLE: f64 = 0.5;
 /// Browsers stop up to this long before the end of what is buffered, in seconds.
 const EDGE: f64 = 0.25;
+/// A jump takes up to this long to show in the playhead.
+const JUMP: Duration = Duration::from_millis(250);
 /// Nudges before the media source is opened again.
 const NUDGES: u32 = 3;
 /// A playhead that has come this far from where it was put plays, in seconds.
@@ -42,11 +44,13 @@ pub(crate) struct StallWatch {
     /// When the playhead got there.
     since: Instant,
     /// When it was looked at last.
-    seen: Instant,
+    seen: Option<Instant>,
     /// Actions taken for a stuck decoder since it last played.
     tries: u32,
     /// Where the last of them put the playhead.
     put: f64,
+    /// When the last hole was jumped.
+    jumped: Option<Instant>,
     /// It has played.
     started: bool,
 }
@@ -60,8 +64,8 @@ impl StallWatch {
         buffered: &Ranges,
         fetching_hole: bool,
     ) -> Option<(Cause, StallAction)> {
-        let slept = now.since(self.seen) > SLEEP;
-        self.seen = now;
+        let slept = self.seen.is_none_or(|seen| now.since(seen) > SLEEP);
+        self.seen = Some(now);
         let position = playhead.position;
         let moved = (position - self.position).abs() > 0.01;
         if (position - self.put).abs() > FREE {
@@ -81,7 +85,9 @@ impl StallWatch {
         if ahead < 0.05 || ahead < EDGE && playhead.ready_state < 3 {
             let next = buffered.next_start(position)?;
             let small = next - position <= SMALL_HOLE;
-            if small || (!fetching_hole && still >= STALL) {
+            let again = self.jumped.is_none_or(|at| now.since(at) >= JUMP);
+            if again && (small || !fetching_hole && still >= STALL) {
+                self.jumped = Some(now);
                 let cause = if self.started { Cause::Hole } else { Cause::StartGap };
                 return Some((cause, StallAction::JumpHole(next + 0.01)));
             }
@@ -180,6 +186,8 @@ mod tests {
             (0..8).map(|step| watch.observe(at(step * 250), &waiting, &buffered, false)).collect();
         assert_eq!(at_start[..4], [None; 4]);
         assert_eq!(at_start[5], Some((Cause::StartGap, StallAction::JumpHole(4.01))));
+        // The playhead has not said yet that it is there.
+        assert_eq!(watch.observe(at(1300), &waiting, &buffered, false), None);
     }
 
     #[test]

@@ -35,7 +35,10 @@ pub struct Element {
     failed: bool,
     duration: f64,
     ended: bool,
-    was_ready: bool,
+    /// It has begun, as it does by itself once it can play.
+    begun: bool,
+    /// What it fires events for, as last seen.
+    told: (u8, bool, bool),
     opened: bool,
     /// Seconds of media that were played.
     pub played: f64,
@@ -130,16 +133,23 @@ impl Element {
         Playhead {
             position: self.position,
             rate: 1.0,
-            paused: self.paused || self.at_end(),
+            paused: self.stands(),
             seeking: self.seeking,
             ready_state: ready,
             wall_clock_ms: 1_767_225_600_000.0 + self.at * 1000.0,
         }
     }
 
+    /// Whether the page says nothing of it until something happens.
+    pub(super) fn stands(&self) -> bool {
+        self.paused || !self.begun || self.at_end()
+    }
+
+    /// Whether it has fired an event since the last look.
     pub(super) fn changed(&mut self) -> bool {
-        let ready = self.ahead() >= START;
-        std::mem::replace(&mut self.was_ready, ready) != ready
+        let Playhead { ready_state, seeking, paused, .. } = self.playhead();
+        let now = (ready_state, seeking, paused);
+        std::mem::replace(&mut self.told, now) != now
     }
 
     pub(super) fn seek(&mut self, to: f64) {
@@ -166,6 +176,7 @@ impl Element {
         if let Some((at, _)) = self.stuck {
             ahead = ahead.min((at - self.position).max(0.0));
         }
+        self.begun |= ahead >= START || self.ended && ahead > 0.0;
         if self.paused || self.failed || elapsed <= 0.0 {
             return;
         }

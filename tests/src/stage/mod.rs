@@ -121,8 +121,13 @@ impl Stage {
                 if let Some(input) = self.fresh(input) {
                     self.tell(input);
                 }
-            } else if self.next_report <= at || self.element.changed() {
+            } else if self.next_report <= at {
                 self.next_report = at + REPORT_MICROS;
+                // The page says something four times a second while the element plays, else only at its events.
+                if self.element.changed() || !self.element.stands() {
+                    self.report();
+                }
+            } else if self.element.changed() {
                 self.report();
             } else {
                 self.tell(Input::Tick);
@@ -130,7 +135,9 @@ impl Stage {
         }
         self.now = end;
         self.element.advance(end as f64 / 1e6);
-        self.report();
+        if self.element.changed() || !self.element.stands() {
+            self.report();
+        }
     }
 
     /// Runs until the condition holds, for at most so many seconds; panics when it does not.
