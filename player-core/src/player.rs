@@ -357,7 +357,7 @@ impl Player {
         if self.timeline.is_some_and(|timeline| timeline.live) {
             self.run_latency(now);
         }
-        if self.playhead.ready_state < 3 {
+        if self.playhead.ready_state < 3 || !self.started {
             // Who waits in front of a hole does not move, and need not say anything.
             self.break_stall(now, if self.started { 0.0 } else { FIRST_GAP });
         }

@@ -167,6 +167,33 @@ fn damaged_transport_streams_cost_a_segment_and_a_damaged_stream_is_named() {
     assert!(all.errors().contains(&"transmux!".to_owned()), "{}", all.story());
 }
 
+#[test]
+fn another_container_and_codec_take_over_before_anything_was_appended() {
+    let master = "#EXTM3U\n\
+        #EXT-X-STREAM-INF:BANDWIDTH=300000,CODECS=\"av01.0.31M.08\"\nfragments.m3u8\n\
+        #EXT-X-STREAM-INF:BANDWIDTH=200000,CODECS=\"avc1.64001f\"\ntransport.m3u8\n";
+    let list = |map: &str, suffix: &str| {
+        let segments: Vec<_> = (0..1).map(|n| ("", TARGET, format!("s{n}.{suffix}"))).collect();
+        playlist(TARGET, 0, map, &segments, true)
+    };
+    let mut stage =
+        Stage::new(MASTER, move |_, url| match url.rsplit('/').next().unwrap_or_default() {
+            "m.m3u8" => master.to_owned().into(),
+            "fragments.m3u8" => list("#EXT-X-MAP:URI=\"i.mp4\"\n", "m4s").into(),
+            "transport.m3u8" => list("", "ts").into(),
+            "i.mp4" => init(0).into(),
+            name if name.ends_with(".ts") => {
+                let start = number(name).map_or(0.0, |n| n as f64 * TARGET);
+                transport_stream(&segment(start, TARGET, 2000), false).into()
+            }
+            _ => Reply::Status(404),
+        });
+    stage.run_to_end(40.0);
+    let types = ["video/mp4; codecs=\"av01.0.31M.08\"", "video/mp4; codecs=\"avc1.64001f\""];
+    assert_eq!(stage.element.types, types, "{}", stage.story());
+    assert!((stage.element.played - 4.0).abs() < 0.3, "{}", stage.story());
+}
+
 // The network.
 
 #[test]

@@ -86,7 +86,8 @@ impl StallWatch {
             let next = buffered.next_start(position)?;
             let small = next - position <= SMALL_HOLE;
             let again = self.jumped.is_none_or(|at| now.since(at) >= JUMP);
-            if again && (small || !fetching_hole && still >= STALL) {
+            let patience = if self.started { STALL } else { JUMP };
+            if again && (small || !fetching_hole && still >= patience) {
                 self.jumped = Some(now);
                 let cause = if self.started { Cause::Hole } else { Cause::StartGap };
                 return Some((cause, StallAction::JumpHole(next + 0.01)));
@@ -184,10 +185,10 @@ mod tests {
         let waiting = Playhead { paused: true, ready_state: 1, ..playhead(0.0) };
         let at_start: Vec<_> =
             (0..8).map(|step| watch.observe(at(step * 250), &waiting, &buffered, false)).collect();
-        assert_eq!(at_start[..4], [None; 4]);
-        assert_eq!(at_start[5], Some((Cause::StartGap, StallAction::JumpHole(4.01))));
+        assert_eq!(at_start[0], None);
+        assert_eq!(at_start[1], Some((Cause::StartGap, StallAction::JumpHole(4.01))));
         // The playhead has not said yet that it is there.
-        assert_eq!(watch.observe(at(1300), &waiting, &buffered, false), None);
+        assert_eq!(watch.observe(at(1900), &waiting, &buffered, false), None);
     }
 
     #[test]

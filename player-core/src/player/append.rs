@@ -301,7 +301,7 @@ impl Player {
         let id = self.title.lists[state.list].segment_id(segment.sequence);
         if let Some(init) = self.own_init(index) {
             let mime = media::mime_type(track, &init.codecs);
-            if state.appended_init.is_some() && mime != state.mime {
+            if (state.appended_init.is_some() || state.switched) && mime != state.mime {
                 self.tracks[index].mime.clone_from(&mime);
                 return self.command(index, Doing::Other, MediaCommand::ChangeType(track, mime));
             }
@@ -461,7 +461,7 @@ impl Player {
         let own = listed.is_empty() || changed && !codecs.is_empty();
         let codecs = if own { codecs } else { listed };
         let mime = media::mime_type(track, &codecs);
-        if state.init.is_some() && !codecs.is_empty() && mime != state.mime {
+        if (state.init.is_some() || state.switched) && !codecs.is_empty() && mime != state.mime {
             self.tracks[index].mime.clone_from(&mime);
             return self.command(index, Doing::Other, MediaCommand::ChangeType(track, mime));
         }

@@ -485,6 +485,7 @@ impl Player {
         let state = &mut self.tracks[track];
         state.restart();
         state.list = switch.list;
+        state.switched = true;
         state.switch = None;
         // The end may have been told already: what is appended now opens the stream again.
         self.ended = false;

@@ -87,6 +87,8 @@ pub(super) struct TrackState {
     pub(super) doing: Doing,
     /// The parser has seen part of a segment that will not be finished.
     pub(super) reset_needed: bool,
+    /// Another list has taken the place of the one that the source buffer was opened for.
+    pub(super) switched: bool,
     /// The init section the parser has.
     pub(super) init: Option<InitKey>,
     /// The next segment or part of it, decrypted or transmuxed.
@@ -127,6 +129,7 @@ impl TrackState {
             busy: false,
             doing: Doing::Other,
             reset_needed: false,
+            switched: false,
             init: None,
             prepared: None,
             transmuxed_last: None,
