@@ -43,6 +43,63 @@ for (const [name, launch] of [['Chromium', chromium], ['Firefox', firefox]]) {
       await Promise.all([first.close(), second.close()]);
     });
 
+    test('a viewer that sends wrong bytes is banned, and none of them is played', { timeout: 60_000 }, async () => {
+      // It speaks the protocol as all do, and alters the media on its way out.
+      const lie = () => {
+        const { postMessage } = Worker.prototype;
+        Worker.prototype.postMessage = function (message, ...rest) {
+          if (message?.type === 'peer-channel') throw new DOMException('channels stay where they are', 'DataCloneError');
+          return postMessage.call(this, message, ...rest);
+        };
+        const { send } = RTCDataChannel.prototype;
+        window.lies = 0;
+        RTCDataChannel.prototype.send = function (data) {
+          const bytes = new Uint8Array(data.slice(0));
+          if (bytes[0] === 0x00) window.liar = String.fromCharCode(...bytes.slice(-8));
+          if (bytes[0] === 0x04) {
+            bytes[bytes.length - 1] ^= 4;
+            window.lies++;
+          }
+          return send.call(this, bytes.buffer);
+        };
+      };
+      // Where the source buffers are on the page, all that is appended is seen.
+      const watch = () => {
+        const { appendBuffer } = SourceBuffer.prototype;
+        window.appended = [];
+        SourceBuffer.prototype.appendBuffer = function (data) {
+          window.appended.push(new Uint8Array(ArrayBuffer.isView(data) ? data.slice().buffer : data.slice(0)));
+          return appendBuffer.call(this, data);
+        };
+      };
+      const options = { src: demo.url + RENDITION, attributes: { swarm: 'lies' }, tuning: HURRIED };
+      const liar = await openViewer(browser, demo, { ...options, before: lie });
+      await liar.until('the liar has all', ({ stats }) => stats.complete === 16, { seconds: 30 });
+      const honest = await openViewer(browser, demo, { ...options, before: watch });
+      const state = await honest.until('the honest one has all', ({ stats, buffered }) => (
+        stats.complete === 16 && stats.bannedPeers.length > 0 && (buffered.at(-1)?.[1] ?? 0) > 63.9
+      ), { seconds: 30 });
+      const { liarName, lies } = await liar.with(() => ({ liarName: window.liar, lies: window.lies }));
+      assert.ok(lies > 0, 'nobody asked the liar');
+      assert.deepEqual(state.stats.bannedPeers, [liarName], inWords(state));
+      assert.ok(state.stats.rejectedBytes > 0, inWords(state));
+      assert.deepEqual([state.stats.peerBytes, state.stats.peers, state.error], [0, 0, null], inWords(state));
+      assert.deepEqual(state.meter.interruptions, [], inWords(state));
+      const digest = await honest.with(async () => {
+        if (window.appended.length === 0) return null;
+        const all = new Uint8Array(await new Blob(window.appended).arrayBuffer());
+        return Array.from(new Uint8Array(await crypto.subtle.digest('SHA-256', all)), (byte) => byte.toString(16).padStart(2, '0')).join('');
+      });
+      if (name === 'Firefox') assert.ok(digest !== null, 'nothing was appended on the page');
+      if (digest !== null) {
+        const hash = createHash('sha256');
+        const files = ['init.mp4', ...Array.from({ length: 16 }, (_, number) => `${String(number).padStart(3, '0')}.m4s`)];
+        for (const file of files) hash.update(Buffer.from(await (await fetch(`${demo.url}/media/sample/480p/${file}`)).arrayBuffer()));
+        assert.equal(digest, hash.digest('hex'), 'what was appended is not what the origin has');
+      }
+      await Promise.all([liar.close(), honest.close()]);
+    });
+
     test('an origin that sends other bytes is noticed, and asked again', { timeout: 60_000 }, async () => {
       await demo.break('480p/002.m4s', 'spoil', 3);
       const viewer = await openViewer(browser, demo, { src: demo.url + RENDITION, tuning: HURRIED });

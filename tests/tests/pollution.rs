@@ -42,6 +42,32 @@ fn with_hash_lists_no_wrong_byte_is_appended_and_liars_are_banned() {
 }
 
 #[test]
+fn a_tenth_of_liars_costs_the_honest_nothing() {
+    let mut all = Vec::new();
+    for seed in [2, 12] {
+        let mut world = World { seed, seconds: 75.0, polluter_share: 0.1, ..World::live(20) };
+        world.title.hashes = Hashes::Roots;
+        let report = world.run::<Player>();
+        assert_eq!(report.violations, Vec::<String>::new());
+        let (pairs, unbanned, _) = report.polluted_pairs;
+        assert!(pairs >= 20, "hardly anybody was lied to: {}", text(&report));
+        assert_eq!(
+            (unbanned, report.corrupt_bytes, report.rebuffers),
+            (0, 0, 0),
+            "{}",
+            text(&report)
+        );
+        let links = report.viewers.iter().map(|viewer| viewer.connections).max();
+        assert!(links <= Some(60), "banned peers come back over and over: {}", text(&report));
+        all.push((report.late_origin_copies, report.honest_origin_copies));
+    }
+    // Whom everybody has banned takes a copy of its own: with two of twenty that is three.
+    assert!(all.iter().all(|(_, honest)| honest.is_some_and(|k| k <= 2.0)), "{all:?}");
+    let mean = all.iter().filter_map(|(k, _)| *k).sum::<f64>() / all.len() as f64;
+    assert!(mean <= 3.0, "{all:?}");
+}
+
+#[test]
 fn with_hashes_of_whole_segments_no_wrong_byte_is_appended() {
     let report = run(Hashes::Whole, Pollution::Flip);
     assert_eq!((report.corrupt_bytes, report.rebuffers), (0, 0), "{}", text(&report));

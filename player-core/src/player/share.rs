@@ -361,6 +361,13 @@ impl Player {
     }
 
     pub(super) fn drop_peer(&mut self, now: Instant, connection: ConnectionId) {
+        let introduced = self.introduced.get(&connection).copied();
+        if let (Some(swarm), Some(signaling)) = (&self.swarm, &mut self.signaling)
+            && let Some(peer) = swarm.peer_id(connection).or(introduced)
+            && swarm.reputation.is_banned(&peer)
+        {
+            signaling.shun(peer);
+        }
         self.outputs.push_back(Output::ClosePeer(connection));
         self.peer_closed(now, connection);
     }
@@ -380,6 +387,11 @@ impl Player {
             Insert::Added => {
                 self.stats.peer_bytes += len as u64;
                 self.inspect(now, connection, segment, block);
+                if self.store.segment(segment).is_some_and(|stored| stored.good.has(block))
+                    && let Some(swarm) = &mut self.swarm
+                {
+                    swarm.reputation.redeem(connection);
+                }
             }
             Insert::Duplicate | Insert::Refused => swarm.count_duplicate(len),
             Insert::Disputed(at) => {

@@ -139,11 +139,12 @@ impl Player {
         let Some(stored) = self.store.segment(id) else { return };
         let Proof::Root(wanted) = stored.proof else { return };
         let (list, _) = hashes.as_chunks::<32>();
+        if list.len() != usize::from(stored.held.len()) || root(list) != wanted {
+            // Nobody passes on by accident what was compared with the root when it came.
+            return self.blame(now, id, &[Source::Peer(connection)], hashes.len(), 2);
+        }
         if stored.listed {
             return;
-        }
-        if list.len() != usize::from(stored.held.len()) || root(list) != wanted {
-            return self.blame(now, id, &[Source::Peer(connection)], hashes.len(), 1);
         }
         let outcome = self.store.accept_list(id, list.to_vec());
         self.outcome(now, id, outcome, 0);

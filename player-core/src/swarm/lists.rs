@@ -8,7 +8,7 @@ use super::{Swarm, SwarmEvent};
 use crate::io::ConnectionId;
 use crate::store::Store;
 use crate::time::Instant;
-use crate::wire::{Capabilities, Message, SegmentId};
+use crate::wire::{Capabilities, Message, PeerId, SegmentId};
 
 /// A list that has not come by then is asked of another peer.
 const LIST_PATIENCE: Duration = Duration::from_millis(1000);
@@ -97,6 +97,11 @@ impl Swarm {
         self.peers.contains_key(&connection)
     }
 
+    /// Who is at the other end, once it is known.
+    pub(crate) fn peer_id(&self, connection: ConnectionId) -> Option<PeerId> {
+        self.peers.get(&connection)?.id
+    }
+
     /// Whether no block of a peer has been compared with the origin's yet.
     pub(crate) fn is_new(&self, connection: ConnectionId) -> bool {
         self.peers.get(&connection).is_some_and(|peer| peer.checks_passed == 0)
@@ -122,6 +127,6 @@ impl Swarm {
             peer.slow_until = peer.slow_until.max(now + PENALTY);
             peer.suspect = true;
         }
-        self.reputation.offend(connection, weight)
+        self.reputation.offend(now, connection, weight)
     }
 }

@@ -390,6 +390,10 @@ impl Swarm {
     /// Time-outs, news and interests that are due.
     pub(crate) fn tick(&mut self, now: Instant, store: &Store) -> Vec<ConnectionId> {
         let mut close = Vec::new();
+        for banned in self.reputation.judge(now) {
+            let is = |peer: &Peer| peer.id == Some(banned);
+            close.extend(self.peers.iter().filter(|(_, peer)| is(peer)).map(|(id, _)| *id));
+        }
         for (connection, peer) in &mut self.peers {
             if !peer.ready && now.since(peer.opened_at) > HELLO_TIMEOUT {
                 close.push(*connection);
@@ -554,7 +558,7 @@ impl Swarm {
             }
             peer::Piece::Refused => {
                 self.rejected_bytes += data.len() as u64;
-                self.reputation.offend(connection, 1);
+                self.reputation.offend(now, connection, 2);
                 vec![SwarmEvent::Close]
             }
             peer::Piece::Whole { segment, block, data } => {

@@ -5,7 +5,7 @@
 //! Offers cost a browser a connection each: they are gathered a few at a time, kept in a pool, and taken
 //! back when a response shows that nobody was there to get them.
 
-use crate::ordered::OrderedMap;
+use crate::ordered::{OrderedMap, OrderedSet};
 use crate::queue::Queue;
 use std::time::Duration;
 
@@ -33,6 +33,8 @@ const OFFER_PATIENCE: Duration = Duration::from_secs(5);
 const READY_LIFETIME: Duration = Duration::from_secs(300);
 /// How long a ready offer waits for those that are still gathering.
 const GATHER_PATIENCE: Duration = Duration::from_millis(500);
+/// Most peers that are shunned.
+const MAX_SHUNNED: usize = 256;
 /// With fewer peers than this (or than the swarm has), offers go out ahead of the tracker's interval: news of who fetches
 /// what travels one hop, so a small swarm is to be a full mesh.
 const FEW_PEERS: usize = 30;
@@ -172,6 +174,8 @@ pub struct Signaling {
     connections: OrderedMap<ConnectionId, Stage>,
     /// Connections by the other side, once that is known.
     peers: OrderedMap<PeerId, ConnectionId>,
+    /// Peers with whom there is to be no connection.
+    shunned: OrderedSet<PeerId>,
     next_connection: u32,
     wanted: usize,
     downloaded: u64,
@@ -214,6 +218,7 @@ impl Signaling {
             bad_urls,
             connections: OrderedMap::new(),
             peers: OrderedMap::new(),
+            shunned: OrderedSet::new(),
             next_connection: 0,
             wanted: MAX_PENDING,
             downloaded: 0,
@@ -398,6 +403,14 @@ impl Signaling {
         }
     }
 
+    /// From now on neither offers nor answers of this peer are taken. The last [`MAX_SHUNNED`] are remembered.
+    pub fn shun(&mut self, peer: PeerId) {
+        self.shunned.insert(peer);
+        if self.shunned.len() > MAX_SHUNNED {
+            self.shunned.pop_first();
+        }
+    }
+
     /// Totals for the next announce, in bytes.
     pub const fn update_totals(&mut self, downloaded: u64, uploaded: u64) {
         self.downloaded = downloaded;
@@ -458,6 +471,7 @@ impl Signaling {
         let OfferRelay { info_hash, peer_id: peer, offer_id, sdp } = relay;
         if info_hash != self.info_hash
             || peer == self.peer_id
+            || self.shunned.contains(&peer)
             || self.peers.contains_key(&peer)
             || self.free(&self.census(now)) == 0
         {
@@ -485,6 +499,9 @@ impl Signaling {
             _ => false,
         });
         let Some((&connection, _)) = ours else { return };
+        if self.shunned.contains(&peer) {
+            return self.close(connection);
+        }
         if let Some(&other) = self.peers.get(&peer) {
             // Two connections to one peer: both sides keep the one that the smaller peer id offered,
             // unless one is open already or comes of another offer of ours.
@@ -608,7 +625,7 @@ impl Signaling {
 
     fn hunger(&self, census: &Census, link: &Link) -> Hunger {
         let others = link.others().map_or(FEW_PEERS, |others| others as usize);
-        let enough = others.min(FEW_PEERS);
+        let enough = others.saturating_sub(self.shunned.len()).min(FEW_PEERS);
         if self.wanted == 0 || census.open >= enough {
             Hunger::No
         } else if census.open + census.connecting >= enough {

@@ -194,6 +194,37 @@ fn offers_of_ourselves_of_known_peers_and_beyond_what_is_wanted_are_ignored() {
 }
 
 #[test]
+fn neither_offers_nor_answers_of_a_shunned_peer_are_taken() {
+    let mut world = World::new(1);
+    world.join();
+    world.run(1.0);
+    world.join();
+    // Each has offers, and may get the other's.
+    world.viewers[0].signaling.shun(peer(1));
+    world.run(60.0);
+    assert!(world.viewers[0].introduced.is_empty(), "an offer was answered");
+    let ours = world.viewers[0].signaling.connections.values().find_map(|stage| match stage {
+        Stage::Ready { offer, .. } => Some(offer.offer_id),
+        _ => None,
+    });
+    let answer = ServerMessage::Answer(AnswerRelay {
+        info_hash: HASH,
+        peer_id: peer(1),
+        offer_id: ours.expect("an offer is ready"),
+        sdp: "1 9 0 0".to_owned(),
+    });
+    world.text(0, &answer);
+    assert!(world.viewers[0].introduced.is_empty(), "an answer was accepted");
+    assert!(world.viewers[0].announces().len() <= 4, "it looks for a peer that it does not want");
+    for number in 2..1000_u32 {
+        let mut id = [0; 20];
+        id[..4].copy_from_slice(&number.to_be_bytes());
+        world.viewers[0].signaling.shun(PeerId(id));
+    }
+    assert!(world.viewers[0].signaling.shunned.len() <= MAX_SHUNNED);
+}
+
+#[test]
 fn an_incoming_offer_that_comes_to_nothing_is_closed_after_15_seconds() {
     let mut world = World::new(1);
     world.join();

@@ -255,6 +255,7 @@ fn over_seeds(reports: &[Report]) -> String {
     line("rebuffer seconds", &|r| r.rebuffer_seconds);
     line("first frame p95, s", &|r| r.first_frame.p95);
     line("corrupt bytes", &|r| r.corrupt_bytes as f64);
+    line("  without polluters'", &|r| r.honest_origin_copies.unwrap_or(f64::NAN));
     line("victims after 10 s", &|r| r.polluted_pairs.1 as f64);
     line("most wrong pieces", &|r| f64::from(r.polluted_pairs.2));
     line("duplicate share", &|r| r.duplicate_share);

@@ -146,7 +146,8 @@ impl<E: Engine> Run<'_, E> {
             // Chunks end where a block does: no block is cut where it need not be.
             let len = (CHUNK - offset % CHUNK).min(response.to - offset);
             *sent += len;
-            self.origin.count_bytes(&response.body, response.content_type, len);
+            let to_polluter = v.traits.polluter;
+            self.origin.count_bytes(&response.body, response.content_type, len, to_polluter);
             if offset + len < response.to {
                 http.turns.push_back(id);
             }

@@ -82,6 +82,8 @@ pub(super) struct Response {
 pub(super) struct Served {
     /// Bytes put on the line.
     pub(super) bytes: u64,
+    /// Those of them that polluters asked for.
+    pub(super) to_polluters: u64,
     /// Requests.
     pub(super) requests: u32,
 }
@@ -290,10 +292,18 @@ impl Origin {
     }
 
     /// Counts bytes put on the line.
-    pub(super) fn count_bytes(&mut self, body: &Body, content_type: &str, bytes: u64) {
+    pub(super) fn count_bytes(
+        &mut self,
+        body: &Body,
+        content_type: &str,
+        bytes: u64,
+        to_polluter: bool,
+    ) {
         match body {
             Body::Segment { variant, sequence, .. } => {
-                self.served.entry((*variant, *sequence)).or_default().bytes += bytes;
+                let served = self.served.entry((*variant, *sequence)).or_default();
+                served.bytes += bytes;
+                served.to_polluters += if to_polluter { bytes } else { 0 };
             }
             Body::Whole { variant, sequence, parts, .. } => {
                 // Spread over the parts: the sum is what counts.

@@ -186,6 +186,11 @@ impl<E: Engine> Run<'_, E> {
             None
         };
         let lies = lie.is_some();
+        if v.traits.polluter
+            && let Message::Hello(hello) = &message
+        {
+            self.lies.named(viewer, hello.peer_id.short_name());
+        }
         let message = lie.unwrap_or(message);
         let len = encoded_len(&message);
         let message = match message {

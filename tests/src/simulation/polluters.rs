@@ -67,29 +67,60 @@ impl Pollution {
     }
 }
 
-/// Wrong pieces that a victim gets of one liar until it is banned: two blocks of them, and what was on its way then.
-const PATIENCE: u32 = 16;
+/// µs within which a victim is to ban whoever lied to it.
+const SOON: u64 = 10_000_000;
 
-/// Who sent wrong bytes to whom: the first time and the last, in µs, and how often.
+/// Who sent wrong bytes to whom: the first time, in µs, and how often; and how polluters are named in statistics.
 #[derive(Debug, Default)]
-pub(super) struct Lies(BTreeMap<(u32, u32), (u64, u64, u32)>);
+pub(super) struct Lies {
+    pairs: BTreeMap<(u32, u32), Lied>,
+    names: BTreeMap<u32, String>,
+    unbanned: u64,
+}
+
+#[derive(Debug)]
+struct Lied {
+    first: u64,
+    count: u32,
+    judged: bool,
+}
 
 impl Lies {
-    /// A lie has arrived.
-    pub(super) fn told(&mut self, now: u64, victim: u32, liar: u32) {
-        let pair = self.0.entry((victim, liar)).or_insert((now, now, 0));
-        (pair.1, pair.2) = (now, pair.2 + 1);
+    /// A polluter says who it is.
+    pub(super) fn named(&mut self, liar: u32, name: String) {
+        self.names.insert(liar, name);
     }
 
-    /// Pairs of liar and victim; those in which more lies than it takes got through, the last more than 10 s after
-    /// the first; the most pieces of lies that one victim got of one liar.
-    ///
-    /// Whoever sends one wrong block and is not asked again, because it has nothing that is wanted, is not late.
+    /// A lie has arrived.
+    pub(super) fn told(&mut self, now: u64, victim: u32, liar: u32) {
+        let lied = Lied { first: now, count: 0, judged: false };
+        self.pairs.entry((victim, liar)).or_insert(lied).count += 1;
+    }
+
+    /// Whether it is time to look whom a victim has banned.
+    pub(super) fn is_due(&self, now: u64, victim: u32) -> bool {
+        self.of(victim).any(|(_, lied)| !lied.judged && now >= lied.first + SOON)
+    }
+
+    /// These are banned by a victim now.
+    pub(super) fn judge(&mut self, now: u64, victim: u32, banned: &[String]) {
+        for ((_, liar), lied) in self.pairs.range_mut((victim, 0)..=(victim, u32::MAX)) {
+            if !lied.judged && now >= lied.first + SOON {
+                lied.judged = true;
+                let is_banned = self.names.get(liar).is_some_and(|name| banned.contains(name));
+                self.unbanned += u64::from(!is_banned);
+            }
+        }
+    }
+
+    /// Pairs of liar and victim; those in which the liar was not banned 10 s after its first lie; the most pieces of lies
+    /// that one victim got of one liar.
     pub(super) fn figures(&self) -> (u64, u64, u32) {
-        let late = |(first, last, count): &&(u64, u64, u32)| {
-            last - first > 10_000_000 && *count > PATIENCE
-        };
-        let most = self.0.values().map(|pair| pair.2).max().unwrap_or(0);
-        (self.0.len() as u64, self.0.values().filter(late).count() as u64, most)
+        let most = self.pairs.values().map(|lied| lied.count).max().unwrap_or(0);
+        (self.pairs.len() as u64, self.unbanned, most)
+    }
+
+    fn of(&self, victim: u32) -> impl Iterator<Item = (&(u32, u32), &Lied)> {
+        self.pairs.range((victim, 0)..=(victim, u32::MAX))
     }
 }

@@ -89,6 +89,8 @@ pub struct Report {
     pub origin_copies: f64,
     /// The same over segments published after the last planned join (live only).
     pub late_origin_copies: Option<f64>,
+    /// The same without what polluters asked for: whom all others have banned has nobody but the origin.
+    pub honest_origin_copies: Option<f64>,
     /// Bytes from peers over all media bytes received.
     pub offload: f64,
     /// Segments that the origin served at all.
@@ -129,8 +131,8 @@ pub struct Report {
     pub rejected_bytes: u64,
     /// Appended bytes that the origin would not have served there, all viewers.
     pub corrupt_bytes: u64,
-    /// Pairs of a polluter and an honest viewer that got wrong bytes of it; those in which more than two wrong blocks
-    /// came, over more than 10 s; the most wrong pieces in one pair.
+    /// Pairs of a polluter and an honest viewer that got wrong bytes of it; those in which
+    /// it had not banned it 10 s after the first of them; the most wrong pieces in one pair.
     pub polluted_pairs: (u64, u64, u32),
     /// Jain's index of bytes given, over viewers that can give and stayed for at least half the run.
     pub upload_fairness: f64,
@@ -249,10 +251,10 @@ impl Report {
         let Raw { world, viewers, origin, .. } = &raw;
         let title = &world.title;
         let size = |(variant, sequence): (u32, u64)| title.segment_bytes(variant, sequence) as f64;
-        let copies = |of: &mut dyn Iterator<Item = (&(u32, u64), &Served)>| {
+        let copies = |of: &mut dyn Iterator<Item = (&(u32, u64), &Served)>, honest: bool| {
             let (mut served, mut distinct) = (0.0, 0.0);
             for (segment, bytes) in of {
-                served += bytes.bytes as f64;
+                served += (bytes.bytes - if honest { bytes.to_polluters } else { 0 }) as f64;
                 distinct += size(*segment);
             }
             (distinct > 0.0).then(|| served / distinct)
@@ -261,10 +263,13 @@ impl Report {
         let http = sum(|v| v.http_bytes as f64);
         let peer = sum(|v| v.peer_bytes as f64);
         let stalled = sum(|v| v.rebuffer_seconds);
-        let mut late = origin.served.iter().filter(|((_, sequence), _)| {
-            let published = title.published(*sequence);
-            published > raw.last_join && published < world.seconds - SETTLE_SECONDS
-        });
+        let late = |honest: bool| {
+            let mut late = origin.served.iter().filter(|((_, sequence), _)| {
+                let published = title.published(*sequence);
+                published > raw.last_join && published < world.seconds - SETTLE_SECONDS
+            });
+            if title.live() { copies(&mut late, honest) } else { None }
+        };
         let stays = |v: &&ViewerReport| {
             let until = v.left.unwrap_or(world.seconds);
             !v.traits.contains(['b', 'f', 's']) && until - v.joined >= world.seconds / 2.0
@@ -274,8 +279,9 @@ impl Report {
         let first_frames = viewers.iter().filter_map(|v| v.first_frame).collect();
         Self {
             setting: world.setting(),
-            origin_copies: copies(&mut origin.served.iter()).unwrap_or(0.0),
-            late_origin_copies: if title.live() { copies(&mut late) } else { None },
+            origin_copies: copies(&mut origin.served.iter(), false).unwrap_or(0.0),
+            late_origin_copies: late(false),
+            honest_origin_copies: late(true),
             offload: ratio(peer, peer + http),
             distinct_segments: origin.served.len() as u64,
             origin_media_bytes: origin.served.values().map(|served| served.bytes).sum(),
@@ -342,6 +348,9 @@ impl Report {
                 "polluters' victims",
                 format!("{pairs}, {late} after 10 s, {most} pieces at most"),
             );
+            if let Some(copies) = self.honest_origin_copies {
+                line("  copies for the honest", format!("{copies:.3}"));
+            }
         }
         line("upload fairness (Jain)", format!("{:.3}", self.upload_fairness));
         line("tracker messages, offers", {

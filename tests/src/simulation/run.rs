@@ -345,6 +345,12 @@ impl<'w, E: Engine> Run<'w, E> {
     fn playhead(&mut self, viewer: u32) {
         let now = self.now;
         let world = self.world;
+        if self.lies.is_due(now, viewer)
+            && let Some(state) = self.viewer(viewer)
+        {
+            let stats = state.engine.stats(Instant::from_micros(now));
+            self.lies.judge(now, viewer, &stats.banned_peers);
+        }
         let Some(state) = self.viewer(viewer) else { return };
         state.playheads += 1;
         state.element.advance(now);
