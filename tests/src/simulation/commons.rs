@@ -1,31 +1,62 @@
 //! Blocks that many viewers hold, kept once: thousands of stores in one process would not fit otherwise.
 
 use bytes::Bytes;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::hash::{BuildHasherDefault, Hasher};
 
 use super::title::mix;
 
 /// Sweeps between two clearings of what nobody holds any more.
 const CLEAR_EVERY: u32 = 1_000;
 
+/// Hashes one word by mixing it.
+#[derive(Debug, Default)]
+struct Mixer(u64);
+
+impl Hasher for Mixer {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = mix(self.0 ^ u64::from(*byte));
+        }
+    }
+
+    fn write_u64(&mut self, word: u64) {
+        self.0 = mix(word);
+    }
+
+    fn write_usize(&mut self, word: usize) {
+        self.0 = mix(word as u64);
+    }
+}
+
+type Mixed = BuildHasherDefault<Mixer>;
+
 /// One copy of each block.
 #[derive(Debug, Default)]
 pub(super) struct Commons {
-    blocks: HashMap<u64, Vec<Bytes>>,
+    blocks: HashMap<u64, Vec<Bytes>, Mixed>,
+    /// Where the kept ones lie: most blocks that are offered have been offered before.
+    places: HashSet<usize, Mixed>,
     sweeps: u32,
 }
 
 impl Commons {
     /// Puts the kept copy in the place of an equal one, or keeps this one.
     pub(super) fn share(&mut self, data: &mut Bytes) {
+        if self.places.contains(&place(data)) {
+            return;
+        }
         let kept = self.blocks.entry(key(data)).or_default();
         match kept.iter().find(|kept| *kept == data) {
-            Some(same) => {
-                if same.as_ptr() != data.as_ptr() {
-                    *data = same.clone();
-                }
+            Some(same) => *data = same.clone(),
+            None => {
+                self.places.insert(place(data));
+                kept.push(data.clone());
             }
-            None => kept.push(data.clone()),
         }
     }
 
@@ -34,11 +65,22 @@ impl Commons {
         self.sweeps += 1;
         if self.sweeps.is_multiple_of(CLEAR_EVERY) {
             self.blocks.retain(|_, kept| {
-                kept.retain(|data| !data.is_unique());
+                kept.retain(|data| {
+                    let used = !data.is_unique();
+                    if !used {
+                        self.places.remove(&place(data));
+                    }
+                    used
+                });
                 !kept.is_empty()
             });
         }
     }
+}
+
+/// Where a block lies. No other block lies there while this one is kept.
+fn place(data: &Bytes) -> usize {
+    data.as_ptr() as usize
 }
 
 /// Tells most blocks apart by a few of their bytes.

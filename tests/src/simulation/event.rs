@@ -91,26 +91,88 @@ impl Ord for Entry {
     }
 }
 
+/// µs of one slot of the queue.
+const SLOT: u64 = 1 << 9;
+/// Slots ahead that have a list of their own: a second and a bit.
+const SLOTS: usize = 1 << 11;
+
 /// Events by time, and by the order they were put in where times are equal.
-#[derive(Default)]
+///
+/// A heap of all events would miss the cache at each of its levels with thousands of viewers. So only those of the
+/// current slot are in a heap; those of the next second lie unsorted, by slot, and the others in a second heap.
 pub(super) struct EventQueue {
-    heap: BinaryHeap<Entry>,
+    /// All that happens before the end of the current slot.
+    current: BinaryHeap<Entry>,
+    /// The current slot, counted from 0.
+    slot: u64,
+    /// What happens in the slots after it, each at its number modulo `SLOTS`.
+    ahead: Vec<Vec<Entry>>,
+    /// How many there are in `ahead`.
+    waiting: usize,
+    later: BinaryHeap<Entry>,
     sequence: u64,
+}
+
+impl Default for EventQueue {
+    fn default() -> Self {
+        Self {
+            current: BinaryHeap::new(),
+            slot: 0,
+            ahead: (0..SLOTS).map(|_| Vec::new()).collect(),
+            waiting: 0,
+            later: BinaryHeap::new(),
+            sequence: 0,
+        }
+    }
 }
 
 impl EventQueue {
     /// Lets `event` happen at `at` (µs).
     pub(super) fn push(&mut self, at: u64, event: Event) {
         self.sequence += 1;
-        self.heap.push(Entry { at, sequence: self.sequence, event });
+        self.place(Entry { at, sequence: self.sequence, event });
     }
 
     /// The next event, if it is not after `end`.
     pub(super) fn pop_until(&mut self, end: u64) -> Option<(u64, Event)> {
-        if self.heap.peek()?.at > end {
+        while self.current.is_empty() {
+            if self.waiting > 0 {
+                self.slot += 1;
+            } else {
+                self.slot = self.later.peek()?.at / SLOT;
+            }
+            let due = &mut self.ahead[self.slot as usize % SLOTS];
+            self.waiting -= due.len();
+            // The heap's own memory goes back to the slot, for what comes next.
+            let mut entries = std::mem::take(due);
+            *due = std::mem::take(&mut self.current).into_vec();
+            let horizon = (self.slot + SLOTS as u64) * SLOT;
+            while self.later.peek().is_some_and(|entry| entry.at < horizon) {
+                let Some(entry) = self.later.pop() else { break };
+                if entry.at / SLOT <= self.slot {
+                    entries.push(entry);
+                } else {
+                    self.place(entry);
+                }
+            }
+            self.current = BinaryHeap::from(entries);
+        }
+        if self.current.peek()?.at > end {
             return None;
         }
-        self.heap.pop().map(|entry| (entry.at, entry.event))
+        self.current.pop().map(|entry| (entry.at, entry.event))
+    }
+
+    fn place(&mut self, entry: Entry) {
+        let slot = entry.at / SLOT;
+        if slot <= self.slot {
+            self.current.push(entry);
+        } else if slot < self.slot + SLOTS as u64 {
+            self.ahead[slot as usize % SLOTS].push(entry);
+            self.waiting += 1;
+        } else {
+            self.later.push(entry);
+        }
     }
 }
 
@@ -130,5 +192,29 @@ mod tests {
             order.push((at, viewer));
         }
         assert_eq!(order, [(10, 1), (10, 2), (20, 0)]);
+    }
+
+    #[test]
+    fn events_near_and_far_come_in_one_order() {
+        let mut queue = EventQueue::default();
+        let mut rng = fastrand::Rng::with_seed(3);
+        let (mut now, mut pushed, mut popped) = (0, Vec::new(), Vec::new());
+        for round in 0..20_000 {
+            // Most are near, some are minutes away, some are now.
+            let most = 1 << rng.u32(..27);
+            let wait = rng.u64(..most);
+            if round < 15_000 {
+                queue.push(now + wait, Event::Tick(round));
+                pushed.push((now + wait, round));
+            }
+            if round % 3 > 0 || round >= 15_000 {
+                let Some((at, Event::Tick(which))) = queue.pop_until(u64::MAX) else { break };
+                now = at;
+                popped.push((at, which));
+            }
+        }
+        pushed.sort_unstable();
+        assert_eq!(popped.len(), 15_000);
+        assert_eq!(popped, pushed);
     }
 }
