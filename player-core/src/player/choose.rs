@@ -171,7 +171,9 @@ impl Player {
         if self.load != Load::Playing {
             return;
         }
-        if self.tracks[0].switch.is_none() && !self.tracks[0].ended {
+        // With one variant there is no choice.
+        let choice = self.title.variants.len() > 1;
+        if choice && self.tracks[0].switch.is_none() && !self.tracks[0].ended {
             let state = &self.tracks[0];
             let current = state.list;
             let next = self.cursor_segment(state).map(|(_, segment)| segment.start);

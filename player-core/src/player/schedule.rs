@@ -312,17 +312,18 @@ impl Player {
     fn ask_peers(&mut self, now: Instant, want: &Want) {
         let Some(swarm) = &mut self.swarm else { return };
         let held = self.store.segment(want.id);
-        let Some(mut offer) = swarm.offer(want.id, want.tag, held) else { return };
         if held.is_none() {
+            let Some(offer) = swarm.offer(want.id, want.tag, held) else { return };
             // Where the publisher tells the size, peers have no say in it.
-            offer.size = self.proof_of(now, want.id).1.unwrap_or(offer.size);
-            if !self.prepare_segment(now, want.id, offer.size, want.tag) {
+            let size = self.proof_of(now, want.id).1.unwrap_or(offer.size);
+            if !self.prepare_segment(now, want.id, size, want.tag) {
                 return;
             }
         }
         let (Some(stored), Some(swarm)) = (self.store.segment(want.id), &mut self.swarm) else {
             return;
         };
+        let size = stored.size;
         match stored.proof {
             _ if !stored.suspects.is_empty() => return,
             Proof::Awaited => return,
@@ -335,20 +336,20 @@ impl Player {
         let transfer = self.transfers.values().find(|transfer| transfer.segment == want.id);
         let coming = transfer.map(|transfer| {
             let late =
-                transfer_end(now, transfer, u64::from(offer.size), bandwidth) > want.deadline;
+                transfer_end(now, transfer, u64::from(size), bandwidth) > want.deadline;
             (blocks_to_come(transfer), late)
         });
-        let count = block_count(offer.size);
+        let count = block_count(size);
         let slack = want.deadline.since(now);
         let urgent = slack < Duration::from_millis(2500);
         let blocks = Blocks {
             segment: want.id,
             tag: want.tag,
-            size: offer.size,
+            size,
             urgent,
             deadline: want.deadline,
             first: stored.first_missing(),
-            step: want.step(offer.size),
+            step: want.step(size),
         };
         swarm.request_blocks(now, &blocks, &mut self.rng, |block| {
             if stored.held.has(block) {

@@ -38,6 +38,8 @@ const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(4);
 /// How long a slow peer is left alone. One that is silent is then asked whether it is still there.
 const SLOW_PENALTY: Duration = Duration::from_secs(8);
+/// How often it is looked whether a peer has done so.
+const CHECK_INTERVAL: Duration = Duration::from_millis(100);
 /// News of blocks is gathered this long, so that one message carries several.
 const HAVE_INTERVAL: Duration = Duration::from_millis(60);
 /// The same while parts are shared, which are small and due soon.
@@ -64,6 +66,10 @@ pub(crate) enum SwarmEvent {
 #[derive(Debug)]
 pub(crate) struct Swarm {
     peers: OrderedMap<ConnectionId, Peer>,
+    /// How many of them said hello.
+    ready: usize,
+    /// When their time-outs are looked at next.
+    check_at: Instant,
     outbox: Queue<(ConnectionId, Message)>,
     own: Hello,
     /// Blocks asked from peers.
@@ -105,6 +111,8 @@ impl Swarm {
         own.capabilities = capabilities(upload);
         Self {
             peers: OrderedMap::new(),
+            ready: 0,
+            check_at: Instant::default(),
             outbox: Queue::new(),
             own,
             requested: OrderedSet::new(),
@@ -155,7 +163,7 @@ impl Swarm {
     pub(crate) fn poll_message(&mut self) -> Option<(ConnectionId, Message)> {
         let (connection, message) = self.outbox.pop_front()?;
         if !matches!(message, Message::Piece { .. }) {
-            self.control_bytes += message.encode().len() as u64;
+            self.control_bytes += message.encoded_len() as u64;
         }
         Some((connection, message))
     }
@@ -180,16 +188,17 @@ impl Swarm {
         self.uploads.forget(connection);
         self.outbox.retain(|(to, _)| *to != connection);
         if peer.ready {
+            self.ready -= 1;
             self.lost_at = Some(now);
         }
-        if self.ready_peers() == 0 {
+        if self.ready == 0 {
             self.ready_since = None;
         }
     }
 
     /// Peers that said hello.
-    pub(crate) fn ready_peers(&self) -> usize {
-        self.peers.values().filter(|peer| peer.ready).count()
+    pub(crate) const fn ready_peers(&self) -> usize {
+        self.ready
     }
 
     /// Peers that watch a rendition.
@@ -228,7 +237,7 @@ impl Swarm {
         store: &Store,
     ) -> Vec<SwarmEvent> {
         if !matches!(message, Message::Piece { .. }) {
-            self.control_bytes += message.encode().len() as u64;
+            self.control_bytes += message.encoded_len() as u64;
         }
         let Some(peer) = self.peers.get_mut(&connection) else { return Vec::new() };
         peer.silent = false;
@@ -390,11 +399,15 @@ impl Swarm {
     /// Time-outs, news and interests that are due.
     pub(crate) fn tick(&mut self, now: Instant, store: &Store) -> Vec<ConnectionId> {
         let mut close = Vec::new();
+        let check = self.check_at <= now;
+        if check {
+            self.check_at = now + CHECK_INTERVAL;
+        }
         for banned in self.reputation.judge(now) {
             let is = |peer: &Peer| peer.id == Some(banned);
             close.extend(self.peers.iter().filter(|(_, peer)| is(peer)).map(|(id, _)| *id));
         }
-        for (connection, peer) in &mut self.peers {
+        for (connection, peer) in self.peers.iter_mut().filter(|_| check) {
             if !peer.ready && now.since(peer.opened_at) > HELLO_TIMEOUT {
                 close.push(*connection);
             }
@@ -459,6 +472,7 @@ impl Swarm {
     pub(crate) fn leave(&mut self) -> Vec<ConnectionId> {
         self.broadcast(&Message::Goodbye);
         self.requested.clear();
+        self.ready = 0;
         self.ready_since = None;
         self.uploads = uploads::Uploads::default();
         std::mem::take(&mut self.peers).into_keys().collect()
@@ -511,6 +525,7 @@ impl Swarm {
         if std::mem::replace(&mut peer.ready, true) {
             return vec![SwarmEvent::Changed];
         }
+        self.ready += 1;
         peer.id = Some(hello.peer_id);
         self.reputation.met(connection, hello.peer_id);
         self.ready_since.get_or_insert(now);

@@ -47,18 +47,20 @@ impl Swarm {
         tag: u32,
         held: Option<&StoredSegment>,
     ) -> Option<Offer> {
-        let holders: Vec<&PeerSegment> =
-            self.holders(segment, tag, held).map(|(.., of)| of).collect();
-        let largest = holders.iter().map(|of| of.size).max()?;
-        let size = held.map_or(largest, |held| held.size);
-        let (mut known, mut covered) = (0, true);
-        for block in 0..block_count(size) {
-            let has = held.is_some_and(|held| held.held.has(block))
-                || holders.iter().any(|of| of.size == size && of.blocks.has(block));
-            known += u16::from(has);
-            covered &= has;
+        let mut size = held.map_or(0, |held| held.size);
+        let mut all = held.map_or_else(Bitfield::default, |held| held.held.clone());
+        let mut any = false;
+        for of in self.holders(segment, tag, held) {
+            any = true;
+            // Where sizes differ the largest counts.
+            if of.size > size {
+                (size, all) = (of.size, Bitfield::empty(block_count(of.size)));
+            }
+            if of.size == size {
+                all.merge(&of.blocks);
+            }
         }
-        Some(Offer { size, covered, known })
+        any.then(|| Offer { size, covered: all.is_full(), known: all.count() })
     }
 
     /// Asks peers for blocks of a segment that are neither held nor asked for nor refused by `wanted`: those that the
@@ -72,21 +74,38 @@ impl Swarm {
         wanted: impl Fn(u16) -> bool,
     ) -> usize {
         let Blocks { segment, tag, size, urgent, .. } = *what;
-        let holders: Vec<(ConnectionId, Bitfield)> = self
+        let due =
+            |block: u16| what.deadline + what.step * u32::from(block.saturating_sub(what.first));
+        // Where uplinks are scarce all queues are long: who has time keeps the place.
+        let patient = |block| {
+            self.requested.contains(&(segment, block)) && due(block) > now + QUEUE_PATIENCE
+        };
+        let open: Vec<u16> =
+            (0..block_count(size)).filter(|block| wanted(*block) && !patient(*block)).collect();
+        if open.is_empty() {
+            return 0;
+        }
+        let held_by = |peer: &super::Peer| {
+            peer.segment(segment, tag).filter(|of| of.size == size).map(|of| of.blocks.clone())
+        };
+        let useful = |peer: &super::Peer| {
+            peer.can_be_asked(now)
+                && held_by(peer).is_some_and(|blocks| open.iter().any(|block| blocks.has(*block)))
+        };
+        if !self.peers.values().any(useful) {
+            return 0;
+        }
+        // Who holds what, and whether it can be asked.
+        let mut holders: Vec<(ConnectionId, Bitfield, bool)> = self
             .peers
             .iter()
-            .filter_map(|(connection, peer)| Some((*connection, peer.segment(segment, tag)?)))
-            .filter(|(_, of)| of.size == size)
-            .map(|(connection, of)| (connection, of.blocks.clone()))
-            .collect();
-        let mut able: Vec<ConnectionId> = holders
-            .iter()
-            .map(|(connection, _)| *connection)
-            .filter(|connection| self.can_be_asked(now, *connection))
+            .filter_map(|(connection, peer)| {
+                Some((*connection, held_by(peer)?, peer.can_be_asked(now)))
+            })
             .collect();
         let mut order: Vec<(usize, u32, u16)> = Vec::new();
-        for block in (0..block_count(size)).filter(|block| wanted(*block)) {
-            let copies = holders.iter().filter(|(_, blocks)| blocks.has(block)).count();
+        for block in open {
+            let copies = holders.iter().filter(|(_, blocks, _)| blocks.has(block)).count();
             if copies > 0 {
                 // What is due now is asked for in playing order.
                 order.push(if urgent { (0, 0, block) } else { (copies, rng.u32(..), block) });
@@ -95,16 +114,9 @@ impl Swarm {
         order.sort_unstable();
         let mut asked = 0;
         for (.., block) in order {
-            if able.is_empty() {
-                break;
-            }
-            let deadline = what.deadline + what.step * u32::from(block.saturating_sub(what.first));
+            let deadline = due(block);
             let waiting = self.requested.contains(&(segment, block));
             let from = if waiting {
-                // Where uplinks are scarce all queues are long: who has time keeps the place.
-                if deadline > now + QUEUE_PATIENCE {
-                    continue;
-                }
                 let Some(from) = self.waiting_at(now, segment, block) else { continue };
                 Some(from)
             } else {
@@ -112,17 +124,19 @@ impl Swarm {
             };
             let supplier = holders
                 .iter()
-                .filter(|(connection, blocks)| {
-                    blocks.has(block) && Some(*connection) != from && able.contains(connection)
+                .enumerate()
+                .filter(|(_, (connection, blocks, able))| {
+                    *able && blocks.has(block) && Some(*connection) != from
                 })
-                .filter_map(|(connection, _)| Some((*connection, self.peers.get(connection)?)))
-                .map(|(connection, peer)| {
+                .filter_map(|(at, (connection, ..))| Some((at, self.peers.get(connection)?)))
+                .map(|(at, peer)| {
                     // Whoever has sent one wrong block is to show soon whether it lies.
                     let tested = peer.suspect && !urgent;
-                    (!tested, peer.eta() * (1.0 + 0.5 * rng.f64()), connection)
+                    (!tested, peer.eta() * (1.0 + 0.5 * rng.f64()), at)
                 })
                 .min_by(|a, b| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)));
-            let Some((_, eta, connection)) = supplier else { continue };
+            let Some((_, eta, at)) = supplier else { continue };
+            let connection = holders[at].0;
             let due_ms = u32::try_from(deadline.since(now).as_millis()).unwrap_or(u32::MAX);
             if now < deadline && now + Duration::from_secs_f64(eta.min(3600.0)) > deadline {
                 continue;
@@ -132,18 +146,12 @@ impl Swarm {
             }
             let Some(peer) = self.peers.get_mut(&connection) else { continue };
             let id = peer.ask(now, segment, block, size);
+            holders[at].2 = peer.can_be_asked(now);
             self.requested.insert((segment, block));
             self.outbox.push_back((connection, Message::Request { id, segment, block, due_ms }));
-            if !self.can_be_asked(now, connection) {
-                able.retain(|other| *other != connection);
-            }
             asked += 1;
         }
         asked
-    }
-
-    fn can_be_asked(&self, now: Instant, connection: ConnectionId) -> bool {
-        self.peers.get(&connection).is_some_and(|peer| peer.can_be_asked(now))
     }
 
     /// Whether any peer can be asked for one more block.
@@ -188,7 +196,7 @@ impl Swarm {
         segment: SegmentId,
         tag: u32,
         held: Option<&StoredSegment>,
-    ) -> impl Iterator<Item = (&super::Peer, &PeerSegment)> {
+    ) -> impl Iterator<Item = &PeerSegment> {
         let size = held.map(|held| held.size);
         self.peers
             .values()
@@ -196,7 +204,7 @@ impl Swarm {
                 let gives = peer.capabilities.contains(crate::wire::Capabilities::UPLOAD);
                 peer.ready && gives && !peer.silent
             })
-            .filter_map(move |peer| peer.segment(segment, tag).map(|of| (peer, of)))
-            .filter(move |(_, of)| size.is_none_or(|size| size == of.size))
+            .filter_map(move |peer| peer.segment(segment, tag))
+            .filter(move |of| size.is_none_or(|size| size == of.size))
     }
 }

@@ -107,8 +107,11 @@ impl Uploads {
     ) -> u64 {
         self.refill(now);
         let mut sent = 0;
-        let mut queued: usize = peers.values().map(|peer| peer.queued).sum();
         self.next_refill = None;
+        if self.waiting.is_empty() {
+            return sent;
+        }
+        let mut queued: usize = peers.values().map(|peer| peer.queued).sum();
         while queued < MAX_QUEUED {
             if self.limit_bps.is_some() && self.budget <= 0.0 {
                 self.next_refill =

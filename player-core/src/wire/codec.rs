@@ -107,7 +107,7 @@ impl Message {
     /// that a piece has 1 to [`PIECE_BYTES`] bytes; the receiver would refuse any other.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(self.size_hint());
+        let mut out = Vec::with_capacity(self.encoded_len());
         match self {
             Self::Hello(hello) => {
                 out.extend([HELLO, hello.version]);
@@ -258,14 +258,37 @@ impl Message {
         }
     }
 
-    /// About how many bytes the frame will have.
-    fn size_hint(&self) -> usize {
-        match self {
-            Self::Hello(_) => 47,
-            Self::Have { entries, .. } => 8 + entries.len() * 16,
-            Self::Piece { data, .. } => 9 + data.len(),
-            Self::HashList { hashes, .. } => 15 + hashes.len(),
-            _ => 24,
+    /// How many bytes the frame has.
+    #[must_use]
+    pub fn encoded_len(&self) -> usize {
+        let number = |value: u64| (64 - (value | 1).leading_zeros()).div_ceil(7) as usize;
+        let small = |value: u32| number(value.into());
+        let of = |segment: &SegmentId| 4 + number(segment.sequence);
+        1 + match self {
+            Self::Hello(hello) => 41 + small(hello.capabilities.0),
+            Self::Have { entries, .. } => {
+                let mut next = 0;
+                let mut len = 4 + number(entries.len() as u64);
+                for HaveEntry { sequence, size, blocks, .. } in entries {
+                    len += number(sequence.wrapping_sub(next)) + 5 + small(*size);
+                    next = sequence.wrapping_add(1);
+                    if !blocks.is_empty() && !blocks.is_full() {
+                        len += usize::from(blocks.len()).div_ceil(8);
+                    }
+                }
+                len
+            }
+            Self::Interest(interest) => 4 + number(interest.playhead) + number(interest.last),
+            Self::Request { id, segment, block, due_ms } => {
+                small(*id) + of(segment) + small((*block).into()) + small(*due_ms)
+            }
+            Self::Piece { id, offset, data } => small(*id) + small(*offset) + data.len(),
+            Self::Cancel { id } => small(*id),
+            Self::Reject { id, .. } => small(*id) + 1,
+            Self::Claim { segment, ttl_ms } => of(segment) + small(*ttl_ms),
+            Self::Edge { segment } | Self::ListRequest { segment } => of(segment),
+            Self::HashList { segment, hashes } => of(segment) + hashes.len(),
+            Self::Goodbye | Self::Unknown { .. } => 0,
         }
     }
 }

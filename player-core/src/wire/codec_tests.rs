@@ -100,6 +100,7 @@ proptest! {
     fn messages_survive_the_way(message in message()) {
         let frame = message.encode();
         prop_assert!(frame.len() <= MAX_FRAME_BYTES);
+        prop_assert_eq!(frame.len(), message.encoded_len());
         prop_assert_eq!(Message::decode(frame.into()), Ok(message));
     }
 

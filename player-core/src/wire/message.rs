@@ -212,13 +212,15 @@ pub struct Bitfield {
     held: Held,
 }
 
-/// "None" and "all" need no memory: nearly every bitfield is one of them, and a few bytes from a peer
-/// cannot make us allocate many. `Some` always has a bit set and a bit clear, so that equal means equal.
+/// "None", "all" and some of up to 64 blocks need no memory: nearly every bitfield is one of them, and a few bytes from
+/// a peer cannot make us allocate many. `Few` and `Many` always have a bit set and a bit clear, and `Many` is for more
+/// than 64 blocks, so that equal means equal.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 enum Held {
     #[default]
     None,
-    Some(Vec<u64>),
+    Few(u64),
+    Many(Vec<u64>),
     All,
 }
 
@@ -250,13 +252,13 @@ impl Bitfield {
         if spare != 0 && words.last().is_some_and(|word| word >> spare != 0) {
             return None;
         }
-        let mut bits = Self { len, held: Held::Some(words) };
-        let count = bits.count();
-        if count == 0 {
-            bits.held = Held::None;
-        } else if count == len {
-            bits.held = Held::All;
-        }
+        let held = if words.len() > 1 {
+            Held::Many(words)
+        } else {
+            Held::Few(words.first().copied().unwrap_or(0))
+        };
+        let mut bits = Self { len, held };
+        bits.settle();
         Some(bits)
     }
 
@@ -291,10 +293,9 @@ impl Bitfield {
     /// Number of blocks held.
     #[must_use]
     pub fn count(&self) -> u16 {
-        match &self.held {
-            Held::None => 0,
-            Held::Some(words) => words.iter().map(|word| word.count_ones() as u16).sum(),
+        match self.held {
             Held::All => self.len,
+            _ => self.words().iter().map(|word| word.count_ones() as u16).sum(),
         }
     }
 
@@ -303,24 +304,69 @@ impl Bitfield {
     pub fn has(&self, block: u16) -> bool {
         block < self.len
             && match &self.held {
-                Held::None => false,
-                Held::Some(words) => words[usize::from(block / 64)] >> (block % 64) & 1 == 1,
                 Held::All => true,
+                _ => {
+                    let word = self.words().get(usize::from(block / 64));
+                    word.is_some_and(|word| word >> (block % 64) & 1 == 1)
+                }
             }
     }
 
     /// Marks a block as held; ignored beyond the end.
     pub fn set(&mut self, block: u16) {
-        if block >= self.len || self.has(block) {
+        if block < self.len
+            && let Some(word) = self.words_mut().get_mut(usize::from(block / 64))
+        {
+            *word |= 1 << (block % 64);
+            self.settle();
+        }
+    }
+
+    /// Marks all blocks that `other` holds, if that is of as many blocks.
+    pub(crate) fn merge(&mut self, other: &Self) {
+        if other.len != self.len {
             return;
         }
+        if other.is_full() {
+            self.held = Held::All;
+        }
+        for (word, more) in self.words_mut().iter_mut().zip(other.words()) {
+            *word |= more;
+        }
+        self.settle();
+    }
+
+    /// The bits, if some are set and some are not.
+    const fn words(&self) -> &[u64] {
+        match &self.held {
+            Held::None | Held::All => &[],
+            Held::Few(word) => std::slice::from_ref(word),
+            Held::Many(words) => words.as_slice(),
+        }
+    }
+
+    /// The bits, to set some of them; none if all are set.
+    fn words_mut(&mut self) -> &mut [u64] {
         if self.is_empty() {
-            self.held = Held::Some(vec![0; usize::from(self.len).div_ceil(64)]);
+            self.held = if self.len > 64 {
+                Held::Many(vec![0; usize::from(self.len).div_ceil(64)])
+            } else {
+                Held::Few(0)
+            };
         }
-        if let Held::Some(words) = &mut self.held {
-            words[usize::from(block / 64)] |= 1 << (block % 64);
+        match &mut self.held {
+            Held::None | Held::All => &mut [],
+            Held::Few(word) => std::slice::from_mut(word),
+            Held::Many(words) => words,
         }
-        if self.count() == self.len {
+    }
+
+    /// Gives "none" and "all" their own forms.
+    fn settle(&mut self) {
+        let count = self.count();
+        if count == 0 {
+            self.held = Held::None;
+        } else if count == self.len {
             self.held = Held::All;
         }
     }
@@ -391,6 +437,18 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn merged_bitfields_hold_what_either_holds(held in prop::collection::vec(any::<(bool, bool)>(), 0..200)) {
+            let of = |which: fn(&(bool, bool)) -> bool| {
+                let mut bits = Bitfield::empty(held.len() as u16);
+                held.iter().enumerate().filter(|(_, held)| which(held)).for_each(|(block, _)| bits.set(block as u16));
+                bits
+            };
+            let mut both = of(|held| held.0);
+            both.merge(&of(|held| held.1));
+            prop_assert_eq!(both, of(|held| held.0 || held.1));
+        }
+
         #[test]
         fn a_bitfield_survives_its_bytes(held in prop::collection::vec(any::<bool>(), 0..300)) {
             let mut bits = Bitfield::empty(held.len() as u16);

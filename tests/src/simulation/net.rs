@@ -205,39 +205,6 @@ impl Links {
     }
 }
 
-/// `message.encode().len()`, without encoding it.
-pub(super) fn encoded_len(message: &Message) -> u32 {
-    let number = |value: u64| (64 - (value | 1).leading_zeros()).div_ceil(7);
-    let small = |value: u32| number(u64::from(value));
-    1 + match message {
-        Message::Hello(hello) => 1 + small(hello.capabilities.0) + 40,
-        Message::Have { entries, .. } => {
-            let mut next = 0;
-            let mut len = 4 + number(entries.len() as u64);
-            for entry in entries {
-                len += number(entry.sequence.wrapping_sub(next)) + 4 + small(entry.size) + 1;
-                next = entry.sequence.wrapping_add(1);
-                if !entry.blocks.is_empty() && !entry.blocks.is_full() {
-                    len += u32::from(entry.blocks.len()).div_ceil(8);
-                }
-            }
-            len
-        }
-        Message::Interest(interest) => 4 + number(interest.playhead) + number(interest.last),
-        Message::Request { id, segment, block, due_ms } => {
-            small(*id) + 4 + number(segment.sequence) + small(u32::from(*block)) + small(*due_ms)
-        }
-        Message::ListRequest { segment } => 4 + number(segment.sequence),
-        Message::HashList { segment, hashes } => 4 + number(segment.sequence) + hashes.len() as u32,
-        Message::Piece { id, offset, data } => small(*id) + small(*offset) + data.len() as u32,
-        Message::Cancel { id } => small(*id),
-        Message::Reject { id, .. } => small(*id) + 1,
-        Message::Claim { segment, ttl_ms } => 4 + number(segment.sequence) + small(*ttl_ms),
-        Message::Edge { segment } => 4 + number(segment.sequence),
-        Message::Goodbye | Message::Unknown { .. } => 0,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -284,45 +251,6 @@ mod tests {
         assert_eq!(peer_wire_bytes(1), 94);
         assert_eq!(peer_wire_bytes(1_120 * 3), 1_120 * 3 + 279);
         assert_eq!(transmission(125_000, 1_000_000), 1_000_000);
-    }
-
-    #[test]
-    fn a_message_has_the_length_that_the_codec_gives_it() {
-        use bytes::Bytes;
-        use player_core::wire::{
-            Bitfield, Capabilities, HaveEntry, Hello, InfoHash, Interest, PeerId, RejectReason,
-            RenditionId, SegmentId,
-        };
-        let segment = |sequence| SegmentId { rendition: RenditionId(0xdead_beef), sequence };
-        let mut some = Bitfield::empty(31);
-        some.set(4);
-        let mut next = 900;
-        let entries = [Bitfield::empty(31), some, Bitfield::full(31)].map(|blocks| {
-            next += 200;
-            HaveEntry { sequence: next, tag: 7, size: 2_000_000, blocks }
-        });
-        let hello = Hello {
-            version: 1,
-            capabilities: Capabilities(3),
-            info_hash: InfoHash([1; 20]),
-            peer_id: PeerId([2; 20]),
-        };
-        let (id, rendition) = (70_000, RenditionId(9));
-        for message in [
-            Message::Hello(hello),
-            Message::Have { rendition, entries: entries.to_vec() },
-            Message::Have { rendition, entries: Vec::new() },
-            Message::Interest(Interest { rendition, playhead: 127, last: 128 }),
-            Message::Request { id, segment: segment(1 << 40), block: 300, due_ms: 9000 },
-            Message::Piece { id, offset: 16_384, data: Bytes::from_static(&[5; 100]) },
-            Message::Cancel { id: 0 },
-            Message::Reject { id, reason: RejectReason::Choked },
-            Message::Claim { segment: segment(u64::MAX), ttl_ms: 1_000 },
-            Message::Edge { segment: segment(0) },
-            Message::Goodbye,
-        ] {
-            assert_eq!(encoded_len(&message) as usize, message.encode().len(), "{message:?}");
-        }
     }
 
     #[test]

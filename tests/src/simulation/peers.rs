@@ -7,7 +7,7 @@ use player_core::wire::Message;
 use super::engine::Engine;
 use super::event::{Event, LinkId};
 use super::net::{
-    Direction, End, Frame, Link, Passage, encoded_len, loss_delay, peer_packets, peer_wire_bytes,
+    Direction, End, Frame, Link, Passage, loss_delay, peer_packets, peer_wire_bytes,
     transmission,
 };
 use super::run::Run;
@@ -192,7 +192,7 @@ impl<E: Engine> Run<'_, E> {
             self.lies.named(viewer, hello.peer_id.short_name());
         }
         let message = lie.unwrap_or(message);
-        let len = encoded_len(&message);
+        let len = message.encoded_len() as u32;
         let message = match message {
             Message::Piece { id, offset, data } => {
                 v.counted.control_bytes += u64::from(len) - data.len() as u64;
