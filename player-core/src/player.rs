@@ -130,6 +130,8 @@ pub struct Player {
     hash_files: OrderedMap<String, verify::HashFile>,
     signatures: verify::Signatures,
     warned_unsigned: bool,
+    /// What was missing when the plan was last looked at, by due time.
+    missing: Vec<schedule::Want>,
     wanted_since: OrderedMap<crate::wire::SegmentId, Instant>,
     /// Part of each segment that the swarm's uplinks have lately proved not to bring in time.
     deficit: f64,
@@ -206,6 +208,7 @@ impl Player {
             hash_files: OrderedMap::new(),
             signatures: OrderedMap::new(),
             warned_unsigned: false,
+            missing: Vec::new(),
             wanted_since: OrderedMap::new(),
             deficit: 0.0,
             overdue_since: OrderedMap::new(),

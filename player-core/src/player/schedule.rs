@@ -57,7 +57,7 @@ const PLAN_INTERVAL: Duration = Duration::from_millis(100);
 
 /// A segment that is to be appended.
 #[derive(Debug, Clone, Copy)]
-struct Want {
+pub(super) struct Want {
     id: SegmentId,
     list: usize,
     sequence: u64,
@@ -99,6 +99,7 @@ impl Want {
 impl Player {
     /// Looks at all that is missing, and asks peers and the origin for it.
     pub(super) fn run_transfers(&mut self, now: Instant) {
+        self.missing.clear();
         if self.load != Load::Playing {
             return;
         }
@@ -155,6 +156,18 @@ impl Player {
         self.wanted_since.retain(|id, _| current.contains(id));
         self.spreading.retain(|id, _| current.contains(id));
         self.overdue_since.retain(|id, _| current.contains(id));
+        self.missing = wants;
+    }
+
+    /// A peer has blocks of this segment that it had not before, and can be asked for one. There is much such news, and
+    /// nothing else hangs on it that could not wait until the plan is looked at again.
+    pub(super) fn ask_at_once(&mut self, now: Instant, segment: SegmentId) {
+        let want = self.missing.iter().find(|want| want.id == segment).copied();
+        if let Some(want) = want
+            && self.discovery(now) == Discovery::Ready
+        {
+            self.ask_peers(now, &want);
+        }
     }
 
     /// The segments between the cursors and the horizon, of every track.

@@ -204,7 +204,11 @@ impl Player {
     fn peer_message(&mut self, now: Instant, connection: ConnectionId, message: Message) -> bool {
         let Some(swarm) = &mut self.swarm else { return false };
         let events = swarm.message(now, connection, message, &self.store);
-        let plan = !events.is_empty();
+        // What is said often is dealt with here, or sets a timer.
+        let dealt = |event: &SwarmEvent| {
+            matches!(event, SwarmEvent::Offer(_) | SwarmEvent::Edge { .. })
+        };
+        let plan = !events.iter().all(dealt);
         for event in events {
             match event {
                 SwarmEvent::Block { segment, block, data } => {
@@ -214,6 +218,7 @@ impl Player {
                     self.list_come(now, connection, segment, &hashes);
                 }
                 SwarmEvent::Edge { segment, holder } => self.edge_seen(now, segment, holder),
+                SwarmEvent::Offer(segment) => self.ask_at_once(now, segment),
                 SwarmEvent::Changed => {}
                 SwarmEvent::Close => self.drop_peer(now, connection),
             }
@@ -439,6 +444,8 @@ impl Player {
         swarm.relay_edge(segment);
         let soon = swarm.turn(segment, playhead, LAG) < Duration::from_millis(RELOAD_SPREAD_MS);
         let wait = if holder || !soon { self.rng.u64(..RELOAD_SPREAD_MS) } else { 0 };
-        self.reload_by(index, now + Duration::from_millis(wait));
+        let at = now + Duration::from_millis(wait);
+        self.reload_by(index, at);
+        self.wake_at(at);
     }
 }

@@ -56,6 +56,8 @@ pub(crate) enum SwarmEvent {
     List { segment: SegmentId, hashes: Bytes },
     /// A live playlist has grown; `holder` tells that the sender has bytes of it.
     Edge { segment: SegmentId, holder: bool },
+    /// The peer holds more of a segment than before, and can be asked for it.
+    Offer(SegmentId),
     /// Who holds or fetches what has changed.
     Changed,
     /// The peer broke the protocol, or is one too many: close the connection.
@@ -251,22 +253,24 @@ impl Swarm {
                     .map(|entry| entry.sequence)
                     .max();
                 let interest = self.interests.get(&rendition);
-                let useful = peer.can_be_asked(now)
-                    && entries.iter().any(|entry| {
+                let mut events = Vec::new();
+                if peer.can_be_asked(now) {
+                    for entry in &entries {
                         let segment = SegmentId { rendition, sequence: entry.sequence };
                         let held = store.segment(segment);
-                        interest.is_none_or(|of| of.covers(entry.sequence))
-                            && (0..entry.blocks.len()).any(|block| {
-                                entry.blocks.has(block)
-                                    && !held.is_some_and(|held| held.held.has(block))
-                                    && !self.requested.contains(&(segment, block))
-                            })
-                    });
-                peer.learn(now, rendition, entries);
-                let mut events = Vec::new();
-                if useful {
-                    events.push(SwarmEvent::Changed);
+                        let useful = |block| {
+                            entry.blocks.has(block)
+                                && !held.is_some_and(|held| held.held.has(block))
+                                && !self.requested.contains(&(segment, block))
+                        };
+                        if interest.is_none_or(|of| of.covers(entry.sequence))
+                            && (0..entry.blocks.len()).any(useful)
+                        {
+                            events.push(SwarmEvent::Offer(segment));
+                        }
+                    }
                 }
+                peer.learn(now, rendition, entries);
                 if let Some(sequence) = newest
                     && self.edges.get(&rendition).is_some_and(|edge| sequence > *edge)
                 {
@@ -302,7 +306,12 @@ impl Swarm {
                 {
                     self.broadcast(&Message::Claim { segment, ttl_ms });
                 }
-                return vec![SwarmEvent::Changed, SwarmEvent::Edge { segment, holder: true }];
+                let mut events = vec![SwarmEvent::Edge { segment, holder: true }];
+                // Most claims come again and again, from all who pass them on.
+                if news || ttl_ms == 0 {
+                    events.push(SwarmEvent::Changed);
+                }
+                return events;
             }
             Message::Edge { segment } => {
                 return vec![SwarmEvent::Edge { segment, holder: false }];
