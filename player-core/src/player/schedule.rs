@@ -348,8 +348,7 @@ impl Player {
         let bandwidth = self.bandwidth.bps();
         let transfer = self.transfers.values().find(|transfer| transfer.segment == want.id);
         let coming = transfer.map(|transfer| {
-            let late =
-                transfer_end(now, transfer, u64::from(size), bandwidth) > want.deadline;
+            let late = transfer_end(now, transfer, u64::from(size), bandwidth) > want.deadline;
             (blocks_to_come(transfer), late)
         });
         let count = block_count(size);

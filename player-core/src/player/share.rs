@@ -205,9 +205,8 @@ impl Player {
         let Some(swarm) = &mut self.swarm else { return false };
         let events = swarm.message(now, connection, message, &self.store);
         // What is said often is dealt with here, or sets a timer.
-        let dealt = |event: &SwarmEvent| {
-            matches!(event, SwarmEvent::Offer(_) | SwarmEvent::Edge { .. })
-        };
+        let dealt =
+            |event: &SwarmEvent| matches!(event, SwarmEvent::Offer(_) | SwarmEvent::Edge { .. });
         let plan = !events.iter().all(dealt);
         for event in events {
             match event {

@@ -77,9 +77,8 @@ impl Swarm {
         let due =
             |block: u16| what.deadline + what.step * u32::from(block.saturating_sub(what.first));
         // Where uplinks are scarce all queues are long: who has time keeps the place.
-        let patient = |block| {
-            self.requested.contains(&(segment, block)) && due(block) > now + QUEUE_PATIENCE
-        };
+        let patient =
+            |block| self.requested.contains(&(segment, block)) && due(block) > now + QUEUE_PATIENCE;
         let open: Vec<u16> =
             (0..block_count(size)).filter(|block| wanted(*block) && !patient(*block)).collect();
         if open.is_empty() {

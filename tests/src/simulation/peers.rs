@@ -7,8 +7,7 @@ use player_core::wire::Message;
 use super::engine::Engine;
 use super::event::{Event, LinkId};
 use super::net::{
-    Direction, End, Frame, Link, Passage, loss_delay, peer_packets, peer_wire_bytes,
-    transmission,
+    Direction, End, Frame, Link, Passage, loss_delay, peer_packets, peer_wire_bytes, transmission,
 };
 use super::run::Run;
 use super::viewer::Connection;
