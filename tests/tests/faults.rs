@@ -197,6 +197,24 @@ fn another_container_and_codec_take_over_before_anything_was_appended() {
 // The network.
 
 #[test]
+fn a_slow_answer_that_begins_at_once_is_not_taken_for_a_cache() {
+    let serve = film(40, 1);
+    let mut stage = Stage::new(MASTER, move |seconds, url| match serve(url) {
+        Reply::Body(body) if url.ends_with(".m4s") => match seconds < 10.0 {
+            true => Reply::Slow(body, 40, 0.05),
+            // Now from near by, and slowly.
+            false => Reply::Slow(body, 1, 1.0),
+        },
+        reply => reply,
+    });
+    stage.run(8.0);
+    let before = stage.stats().bandwidth_bps;
+    stage.run(52.0);
+    let after = stage.stats().bandwidth_bps;
+    assert!(after < before / 4.0, "{before} and then {after}: {}", stage.story());
+}
+
+#[test]
 fn offline_parks_and_resumes_whatever_the_browser_says() {
     for tells in [true, false] {
         let serve = film(20, 1);

@@ -116,11 +116,16 @@ impl BandwidthEstimator {
             return false;
         }
         self.latency += (after - self.latency) * 0.3;
+        self.began(now);
+        true
+    }
+
+    /// From now on a transfer's bytes count.
+    pub(crate) fn began(&mut self, now: Instant) {
         if self.active == 0 {
             self.since = now;
         }
         self.active += 1;
-        true
     }
 
     /// Body bytes came. What a long transfer brings counts while it is under way.

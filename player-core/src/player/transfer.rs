@@ -13,6 +13,8 @@ use crate::store::{Insert, Source};
 use crate::time::Instant;
 use crate::wire::{BLOCK_BYTES, MAX_SEGMENT_BYTES, SegmentId, block_count, block_len};
 
+/// A response that takes longer than this is no cache's, however soon its head came.
+const CACHE_TIME: Duration = Duration::from_millis(250);
 /// A segment's response that stays away, or stops coming, for this long has failed.
 const TRANSFER_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -222,6 +224,9 @@ impl Player {
         transfer.progress_at = now;
         if transfer.head_at.is_some() {
             self.bandwidth.received(now, data.len());
+        } else if !transfer.hint && now.since(transfer.started_at) >= CACHE_TIME {
+            self.bandwidth.began(now);
+            transfer.head_at = Some(transfer.started_at);
         }
         self.stats.http_bytes += data.len() as u64;
         let skipped = transfer.skip.min(data.len() as u64);

@@ -19,6 +19,8 @@ pub use origins::{LIVE, Live, MASTER, TARGET, film, film_without, master, number
 pub enum Reply {
     /// 200 and these bytes.
     Body(Vec<u8>),
+    /// 200 and these bytes, spread over so many seconds; the head comes after the first number of milliseconds.
+    Slow(Vec<u8>, u64, f64),
     /// This status.
     Status(u16),
     /// No connection.
@@ -305,8 +307,13 @@ impl Stage {
         let seconds = self.seconds();
         self.requests.push((seconds, url.clone()));
         let reply = if self.connected { (self.origin)(seconds, &url) } else { Reply::Fail };
+        let (mut head_micros, mut body_micros) = (ANSWER_MICROS, 1);
         let (status, body) = match reply {
             Reply::Body(body) => (200, body),
+            Reply::Slow(body, head_ms, seconds) => {
+                (head_micros, body_micros) = (head_ms * 1000, (seconds * 1e6) as u64);
+                (200, body)
+            }
             Reply::Status(status) => (status, Vec::new()),
             Reply::Fail => return self.later(ANSWER_MICROS, Input::FetchFailed { id }),
             Reply::Hang => return,
@@ -328,10 +335,13 @@ impl Stage {
             content_type: None,
             url,
         };
-        self.later(ANSWER_MICROS, head);
-        if !part.is_empty() {
-            self.later(ANSWER_MICROS + 1, Input::FetchChunk { id, data: part.into() });
+        self.later(head_micros, head);
+        let chunks = part.chunks(part.len().div_ceil(if body_micros > 1 { 50 } else { 1 }).max(1));
+        let count = chunks.len() as u64;
+        for (nth, chunk) in chunks.enumerate() {
+            let after = head_micros + body_micros * (nth as u64 + 1) / count;
+            self.later(after, Input::FetchChunk { id, data: chunk.to_vec().into() });
         }
-        self.later(ANSWER_MICROS + 2, Input::FetchDone { id });
+        self.later(head_micros + body_micros + 1, Input::FetchDone { id });
     }
 }
