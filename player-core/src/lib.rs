@@ -47,8 +47,15 @@ pub use time::Instant;
 #[doc(hidden)]
 pub fn read_fmp4(init: &[u8], segment: &[u8]) -> Option<f64> {
     let _ = media::sniff(segment);
-    let init = media::without_empty_edits(bytes::Bytes::copy_from_slice(init));
+    let (init, segment) = without_empty_edits(init, segment)?;
     let init = media::read_init(&init)?;
     let _ = media::mime_type(io::Track::Main, &init.codecs());
-    media::presentation_start(&init, segment)
+    media::presentation_start(&init, &segment)
+}
+
+/// An init section and a segment as browsers get them if edit lists have empty edits. For tests.
+#[doc(hidden)]
+pub fn without_empty_edits(init: &[u8], segment: &[u8]) -> Option<(bytes::Bytes, bytes::Bytes)> {
+    let section = media::read_init(init)?;
+    Some((media::without_empty_edits(init), media::delayed(&section, segment)))
 }

@@ -6,7 +6,7 @@ const MAX_TRACKS: usize = 16;
 const MAX_SAMPLES: u32 = 100_000;
 
 /// A track of an init section.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Track {
     pub(crate) id: u32,
     /// The sample entry's type; for encrypted tracks that of the plain one.
@@ -16,6 +16,8 @@ pub(crate) struct Track {
     pub(crate) nal_length: usize,
     /// What a decoder needs: the body of `avcC`, or empty.
     pub(crate) config: Vec<u8>,
+    /// Ticks that the edit list shows all samples earlier, or later if negative.
+    skipped: f64,
     default_duration: u32,
     default_size: u32,
 }
@@ -94,8 +96,12 @@ pub(crate) fn read_movie(movie: &[u8]) -> Vec<Track> {
         extend.and_then(|body| Some((u32_at(body, 12)?, u32_at(body, 16)?))).unwrap_or_default()
     };
     let tracks = boxes(movie).filter(|found| found.kind == *b"trak");
+    let scale = find(movie, b"mvhd").and_then(timescale).unwrap_or(1).max(1);
     let tracks = tracks.filter_map(|found| {
         let mut track = read_track(found.body)?;
+        let ticks = f64::from(track.timescale) / f64::from(scale);
+        track.skipped =
+            find(found.body, b"edts").and_then(|edts| skipped(edts, ticks)).unwrap_or(0.0);
         (track.default_duration, track.default_size) = defaults(track.id);
         Some(track)
     });
@@ -106,8 +112,7 @@ fn read_track(track: &[u8]) -> Option<Track> {
     let header = find(track, b"tkhd")?;
     let id = u32_at(header, if header.first() == Some(&1) { 20 } else { 12 })?;
     let media = find(track, b"mdia")?;
-    let header = find(media, b"mdhd")?;
-    let timescale = u32_at(header, if header.first() == Some(&1) { 20 } else { 12 })?;
+    let timescale = timescale(find(media, b"mdhd")?)?;
     let entry = first_box(find(find(find(media, b"minf")?, b"stbl")?, b"stsd")?.get(8..)?)?;
     let mut codec = entry.kind;
     // A visual sample entry has 78 bytes before its boxes (§12.1.3).
@@ -124,7 +129,39 @@ fn read_track(track: &[u8]) -> Option<Track> {
     let nal_length = length(b"avcC", 4).or_else(|| length(b"hvcC", 21)).unwrap_or(0);
     let config = find(inside, b"avcC").unwrap_or(&[]).to_vec();
     (timescale > 0).then_some(())?;
-    Some(Track { config, id, codec, timescale, nal_length, default_duration: 0, default_size: 0 })
+    Some(Track {
+        config,
+        id,
+        codec,
+        timescale,
+        nal_length,
+        skipped: 0.0,
+        default_duration: 0,
+        default_size: 0,
+    })
+}
+
+fn timescale(header: &[u8]) -> Option<u32> {
+    u32_at(header, if header.first() == Some(&1) { 20 } else { 12 })
+}
+
+/// Empty edits (`media_time` -1; `ticks` of the media for each of the movie), and the first one with media (§8.6.6).
+fn skipped(edts: &[u8], ticks: f64) -> Option<f64> {
+    let elst = find(edts, b"elst")?;
+    let (wide, mut empty, mut at) = (elst.first() == Some(&1), 0.0, 8);
+    for _ in 0..u32_at(elst, 4)? {
+        let (duration, time) = if wide {
+            (u64_at(elst, at)?, u64_at(elst, at + 8)? as i64)
+        } else {
+            (u32_at(elst, at)?.into(), i64::from(u32_at(elst, at + 4)? as i32))
+        };
+        if time >= 0 {
+            return Some(time as f64 - empty);
+        }
+        empty += (duration as f64 * ticks).round();
+        at += if wide { 20 } else { 12 };
+    }
+    Some(-empty)
 }
 
 /// Calls `each` with the samples of all fragments in `data`.
@@ -194,7 +231,7 @@ fn read_run_group<'a>(
             fields.when(flags & 0x400)?;
             let shift = fields.when(flags & 0x800)?.unwrap_or(0);
             // Version 0 says unsigned, and writers put negative ones there all the same.
-            let presented = time as f64 + f64::from(shift as i32);
+            let presented = time as f64 + f64::from(shift as i32) - track.skipped;
             let end = at.checked_add(size)?;
             each(Sample {
                 track: id,

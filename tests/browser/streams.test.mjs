@@ -35,6 +35,9 @@ function make(folder) {
   writeFileSync(path.join(folder, 'key.info'), 'key.bin\nkey.bin\n');
   ffmpeg(folder, [...av, '-hls_key_info_file', 'key.info', '-hls_segment_filename', 'aes%d.ts', 'aes.m3u8']);
   ffmpeg(folder, ['-map', '1:a', ...AUDIO, '-f', 'segment', '-segment_time', '4', '-segment_format', 'adts', '-segment_list', 'aac.m3u8', '-segment_list_type', 'm3u8', 'aac%d.aac']);
+  // An init section whose edit list begins with an empty edit: its sound begins later than its pictures.
+  ffmpeg(folder, [...av, '-af', 'asetpts=PTS+0.4/TB', '-hls_segment_type', 'fmp4', '-hls_segment_options', 'movflags=+delay_moov',
+    '-hls_fmp4_init_filename', 'late.mp4', '-hls_segment_filename', 'late%d.m4s', 'late.m3u8']);
   ffmpeg(folder, ['-map', '0:v', '-map', '1:a', '-map', '2:a', ...VIDEO, ...AUDIO, ...HLS, '-hls_segment_type', 'fmp4',
     '-var_stream_map', 'v:0,agroup:a a:0,agroup:a,language:en,default:yes a:1,agroup:a,language:de', '-master_pl_name', 'alternate.m3u8',
     '-hls_fmp4_init_filename', 'init%v.mp4', '-hls_segment_filename', 'alt%v_%d.m4s', 'alt%v.m3u8']);
@@ -108,6 +111,26 @@ describe('streams of other makes', () => {
         const viewer = await openViewer(browser, demo, { src: `${stage.url}/slow.m3u8`, trackers: '' });
         const state = await viewer.until('its first picture is there', ({ readyState }) => readyState >= 2, { seconds: 30 });
         assert.ok(sent > 1 && sent < pieces, `${sent} of ${pieces} pieces were sent: ${inWords(state)}`);
+        await viewer.close();
+      });
+
+      test('sound that an edit list delays stays as far behind the pictures', { timeout: 60_000 }, async () => {
+        assert.ok(readFileSync(path.join(folder, 'late.mp4')).includes(Buffer.from('ffffffff', 'hex')), 'there is an empty edit');
+        // The second segment comes when it has been seen how far the first goes: both tracks end at 4 s if they are together.
+        let release = null;
+        const seen = new Promise((resolve) => {
+          release = resolve;
+        });
+        stage.routes['/late1.m4s'] = async (_, response) => {
+          await seen;
+          response.end(readFileSync(path.join(folder, 'late1.m4s')));
+        };
+        const viewer = await openViewer(browser, demo, { src: `${stage.url}/late.m3u8`, trackers: '' });
+        const state = await viewer.until('the first segment is there', ({ position, buffered }) => position > 0.2 && buffered.length > 0, { seconds: 30 });
+        release();
+        assert.ok(Math.abs(state.buffered.at(-1)[1] - 4) < 0.15, inWords(state));
+        const end = await viewer.until('it plays on', ({ position, error }) => position > 4.5 || error !== null, { seconds: 30 });
+        assert.equal(end.error, null, inWords(end));
         await viewer.close();
       });
 

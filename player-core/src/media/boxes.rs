@@ -40,8 +40,10 @@ pub(crate) struct InitTrack {
     pub(crate) id: u32,
     /// Ticks per second (`mdhd`).
     pub(crate) timescale: u32,
-    /// Ticks of media that the edit list leaves out at the start: browsers show all that much earlier.
+    /// Ticks that the edit list shows all samples earlier, or later if negative.
     pub(crate) skipped: i64,
+    /// Ticks of the empty edits in that.
+    pub(crate) empty: i64,
     /// Whether its handler is `vide`.
     pub(crate) video: bool,
     /// Its codec string for a MIME type (RFC 6381), empty when unknown.
@@ -65,6 +67,11 @@ impl InitSection {
         }
         let codecs: Vec<&str> = self.tracks.iter().map(|track| track.codec.as_str()).collect();
         codecs.join(",")
+    }
+
+    /// Whether it has empty edits.
+    pub(crate) fn is_late(&self) -> bool {
+        self.tracks.iter().any(|track| track.empty > 0)
     }
 }
 
@@ -97,9 +104,10 @@ pub(crate) fn sniff(data: &[u8]) -> Container {
 /// Reads `moov`; `None` when there is none with a video or audio track.
 pub(crate) fn read_init(data: &[u8]) -> Option<InitSection> {
     let moov = child(data, b"moov")?;
+    let timescale = child(moov, b"mvhd").and_then(|header| dated(header, 12));
     let tracks: Vec<InitTrack> = boxes(moov)
         .filter(|(kind, _)| kind == b"trak")
-        .filter_map(|(_, trak)| read_track(trak))
+        .filter_map(|(_, trak)| read_track(trak, timescale.unwrap_or(1)))
         .collect();
     (!tracks.is_empty()).then_some(InitSection { tracks })
 }
@@ -141,18 +149,10 @@ pub(crate) fn fragment_end(data: &[u8]) -> Option<u64> {
     }
 }
 
-fn read_track(trak: &[u8]) -> Option<InitTrack> {
-    let header = child(trak, b"tkhd")?;
-    let id = match header.first()? {
-        1 => u32_at(header, 20)?,
-        _ => u32_at(header, 12)?,
-    };
+fn read_track(trak: &[u8], movie: u32) -> Option<InitTrack> {
+    let id = dated(child(trak, b"tkhd")?, 12)?;
     let mdia = child(trak, b"mdia")?;
-    let mdhd = child(mdia, b"mdhd")?;
-    let timescale = match mdhd.first()? {
-        1 => u32_at(mdhd, 20)?,
-        _ => u32_at(mdhd, 12)?,
-    };
+    let timescale = dated(child(mdia, b"mdhd")?, 12)?;
     let video = match child(mdia, b"hdlr")?.get(8..12)? {
         b"vide" => true,
         b"soun" => false,
@@ -164,44 +164,84 @@ fn read_track(trak: &[u8]) -> Option<InitTrack> {
     let codec = entry
         .map(|(kind, entry)| super::codecs::sample_entry_codec(&kind, entry, video))
         .unwrap_or_default();
-    let skipped = child(trak, b"edts").and_then(first_edit).unwrap_or(0).max(0);
-    Some(InitTrack { id, timescale, skipped, video, codec, encrypted })
+    let edits = child(trak, b"edts").and_then(|edts| read_edits(child(edts, b"elst")?));
+    let (empty, _, time) = edits.unwrap_or_default();
+    let empty = empty as f64 * f64::from(timescale) / f64::from(movie.max(1));
+    let empty = empty.round() as i64;
+    Some(InitTrack { id, timescale, skipped: time - empty, empty, video, codec, encrypted })
 }
 
-/// `media_time` of the first edit (ISO/IEC 14496-12 §8.6.6), which is all that browsers heed in fragmented MP4: priming
-/// samples, or the decoder's delay; -1 for an empty edit.
-fn first_edit(edts: &[u8]) -> Option<i64> {
-    let elst = child(edts, b"elst")?;
-    u32_at(elst, 4).filter(|entries| *entries > 0)?;
-    Some(match elst.first()? {
-        1 => u64_at(elst, 16)? as i64,
-        _ => i64::from(u32_at(elst, 12)? as i32),
-    })
+/// A field behind the dates of a header box, which are longer in version 1: at `at` in version 0.
+fn dated(header: &[u8], at: usize) -> Option<u32> {
+    u32_at(header, at + 8 * usize::from(*header.first()? == 1))
 }
 
-/// An init section without the edit lists that begin with an empty edit: of two browsers one moves all samples by it, the
-/// other does not, and fragments have their times anyhow.
-pub(crate) fn without_empty_edits(data: Bytes) -> Bytes {
-    let mut places = Vec::new();
-    for (kind, trak) in child(&data, b"moov").into_iter().flat_map(boxes) {
-        if &kind == b"trak"
-            && let Some(edts) = child(trak, b"edts")
-            && first_edit(edts).is_some_and(|time| time < 0)
-        {
-            // Where its type is, before its content.
-            places.push(edts.as_ptr() as usize - data.as_ptr() as usize - 4);
+/// What an edit list does to the start (ISO/IEC 14496-12 §8.6.6): how long nothing is shown (`media_time` -1), in ticks of
+/// the movie; where in `elst` the first edit with media is (0: there is none), behind which browsers heed nothing in
+/// fragmented MP4; and its `media_time`.
+fn read_edits(elst: &[u8]) -> Option<(u64, usize, i64)> {
+    let (mut empty, mut at) = (0u64, 8);
+    for _ in 0..u32_at(elst, 4)? {
+        let wide = elst.first() == Some(&1);
+        let (duration, time) = if wide {
+            (u64_at(elst, at)?, u64_at(elst, at + 8)? as i64)
+        } else {
+            (u32_at(elst, at)?.into(), (u32_at(elst, at + 4)? as i32).into())
+        };
+        if time >= 0 {
+            return Some((empty, at, time));
         }
+        empty = empty.saturating_add(duration);
+        at += if wide { 20 } else { 12 };
     }
-    if places.is_empty() {
-        return data;
-    }
+    Some((empty, 0, 0))
+}
+
+/// An init section without empty edits: of two browsers one heeds those. [`delayed`] does what they say.
+#[inline(never)]
+pub(crate) fn without_empty_edits(data: &[u8]) -> Bytes {
     let mut out = data.to_vec();
-    for at in places {
-        if let Some(kind) = out.get_mut(at..at + 4).filter(|kind| kind == b"edts") {
-            kind.copy_from_slice(b"free");
+    for (_, trak) in boxes(child(data, b"moov").unwrap_or_default()) {
+        let edts = child(trak, b"edts").unwrap_or_default();
+        let elst = child(edts, b"elst").unwrap_or_default();
+        let Some((_, from, _)) = read_edits(elst) else { continue };
+        let at = place(data, elst);
+        if from > 0 {
+            out.copy_within(at + from..at + elst.len(), at + 8);
+            // One edit, and behind it bytes that nobody reads.
+            out[at + 7] = 1;
+        } else {
+            let at = place(data, edts);
+            out[at - 4..at].copy_from_slice(b"free");
         }
     }
     Bytes::from(out)
+}
+
+/// A segment whose tracks are so much later as their empty edits are long.
+#[inline(never)]
+pub(crate) fn delayed(init: &InitSection, data: &[u8]) -> Bytes {
+    let mut out = data.to_vec();
+    for (kind, moof) in boxes(data) {
+        let inside = if &kind == b"moof" { moof } else { &[] };
+        for (_, traf) in boxes(inside) {
+            let id = child(traf, b"tfhd").and_then(|tfhd| u32_at(tfhd, 4));
+            let track = init.tracks.iter().find(|track| Some(track.id) == id);
+            let Some((track, tfdt)) = track.zip(child(traf, b"tfdt")) else { continue };
+            let size = if tfdt.first() == Some(&1) { 8 } else { 4 };
+            // In version 0 there is only the lower half; before it are version and flags, which do not matter.
+            let Some(time) = u64_at(tfdt, size - 4) else { continue };
+            let later = time.wrapping_add(track.empty as u64).to_be_bytes();
+            let at = place(data, tfdt) + 4;
+            out[at..at + size].copy_from_slice(&later[8 - size..]);
+        }
+    }
+    Bytes::from(out)
+}
+
+/// Where a box's content is.
+fn place(data: &[u8], content: &[u8]) -> usize {
+    content.as_ptr() as usize - data.as_ptr() as usize
 }
 
 /// (`track_ID`, earliest presentation time in ticks) of a `traf` box's content.
@@ -264,21 +304,24 @@ fn earliest_offset(trun: &[u8], default_duration: i64) -> Option<i64> {
 
 /// The boxes of a container's content, as (type, content). A box that is cut off ends the list.
 pub(super) fn boxes(mut data: &[u8]) -> impl Iterator<Item = ([u8; 4], &[u8])> {
-    std::iter::from_fn(move || {
-        let mut size = u64::from(u32_at(data, 0)?);
-        let kind: [u8; 4] = data.get(4..8)?.try_into().ok()?;
-        let mut header = 8;
-        if size == 1 {
-            size = u64_at(data, 8)?;
-            header = 16;
-        } else if size == 0 {
-            size = data.len() as u64;
-        }
-        let size = usize::try_from(size).ok()?;
-        let content = data.get(header..size)?;
-        data = &data[size..];
-        Some((kind, content))
-    })
+    std::iter::from_fn(move || next_box(&mut data))
+}
+
+#[inline(never)]
+fn next_box<'a>(data: &mut &'a [u8]) -> Option<([u8; 4], &'a [u8])> {
+    let mut size = u64::from(u32_at(data, 0)?);
+    let kind: [u8; 4] = data.get(4..8)?.try_into().ok()?;
+    let mut header = 8;
+    if size == 1 {
+        size = u64_at(data, 8)?;
+        header = 16;
+    } else if size == 0 {
+        size = data.len() as u64;
+    }
+    let size = usize::try_from(size).ok()?;
+    let content = data.get(header..size)?;
+    *data = &data[size..];
+    Some((kind, content))
 }
 
 /// Content of the first child box of this type.
@@ -327,6 +370,7 @@ mod tests {
                 id: 1,
                 timescale: 1000,
                 skipped: 0,
+                empty: 0,
                 video: true,
                 codec: String::new(),
                 encrypted: false,
@@ -349,6 +393,40 @@ mod tests {
         assert_eq!(presentation_start(&init(), &data), Some(90.0));
     }
 
+    /// `moov` with a track per list of edits (duration in ms, media time), 1,000 ticks a second and in version 0 or 1.
+    fn movie(version: u8, tracks: &[&[(u32, i64)]]) -> Vec<u8> {
+        let words = |words: &[u32]| -> Vec<u8> {
+            words.iter().flat_map(|word| word.to_be_bytes()).collect()
+        };
+        let mut moov = boxed(b"mvhd", &words(&[0, 0, 0, 1000]));
+        for (id, edits) in (1..).zip(tracks) {
+            let mut elst = words(&[u32::from(version) << 24, edits.len() as u32]);
+            for (duration, time) in *edits {
+                if version == 1 {
+                    elst.extend(u64::from(*duration).to_be_bytes());
+                    elst.extend(time.to_be_bytes());
+                } else {
+                    elst.extend(duration.to_be_bytes());
+                    elst.extend((*time as i32).to_be_bytes());
+                }
+                elst.extend([0, 1, 0, 0]);
+            }
+            let stbl = boxed(b"stbl", &boxed(b"stsd", &[0; 8]));
+            let mdia = [
+                boxed(b"mdhd", &words(&[0, 0, 0, 1000])),
+                boxed(b"hdlr", b"\0\0\0\0\0\0\0\0vide"),
+                boxed(b"minf", &stbl),
+            ];
+            let mut trak = boxed(b"tkhd", &words(&[0, 0, 0, id]));
+            if !edits.is_empty() {
+                trak.extend(boxed(b"edts", &boxed(b"elst", &elst)));
+            }
+            trak.extend(boxed(b"mdia", &mdia.concat()));
+            moov.extend(boxed(b"trak", &trak));
+        }
+        [boxed(b"ftyp", b"isom"), boxed(b"moov", &moov)].concat()
+    }
+
     #[test]
     fn a_fragment_ends_behind_its_media_data() {
         let head = [boxed(b"styp", &[0; 16]), fragment(90_000, &[0])].concat();
@@ -363,32 +441,56 @@ mod tests {
 
     #[test]
     fn an_edit_list_moves_the_start() {
-        let entry = |version: u8, time: i64| {
-            let mut elst = vec![version, 0, 0, 0, 0, 0, 0, 1];
-            if version == 1 {
-                elst.extend(0u64.to_be_bytes());
-                elst.extend(time.to_be_bytes());
-            } else {
-                elst.extend(0u32.to_be_bytes());
-                elst.extend((time as i32).to_be_bytes());
+        for (edits, start) in [
+            (&[][..], 90.0),
+            (&[(0, 0)], 90.0),
+            (&[(0, 2000)], 88.0),
+            (&[(900, -1)], 90.9),
+            (&[(900, -1), (0, 0)], 90.9),
+            (&[(900, -1), (100, -1), (0, 2500), (0, 7)], 88.5),
+        ] {
+            for version in [0, 1] {
+                let init = read_init(&movie(version, &[edits])).expect("a track");
+                assert_eq!(
+                    presentation_start(&init, &fragment(90_000, &[0])),
+                    Some(start),
+                    "{edits:?}"
+                );
+                let plain = without_empty_edits(&movie(version, &[edits]));
+                let again = read_init(&plain).expect("the same track");
+                assert_eq!(again.tracks[0].empty, 0, "{edits:?}: no empty edit is left");
+                let delayed = delayed(&init, &fragment(90_000, &[0]));
+                assert_eq!(presentation_start(&again, &delayed), Some(start), "{edits:?}");
             }
-            elst.extend([0, 1, 0, 0]);
-            boxed(b"elst", &elst)
-        };
-        for (version, time, start) in [(0, 2000, 88.0), (1, 2000, 88.0), (0, 0, 90.0)] {
-            let mut init = init();
-            init.tracks[0].skipped = first_edit(&entry(version, time)).expect("an edit");
-            assert_eq!(presentation_start(&init, &fragment(90_000, &[0])), Some(start));
         }
-        assert_eq!(first_edit(&boxed(b"elst", &[0; 8])), None, "no edits at all");
-        let moov = |time: i64| {
-            let edts = boxed(b"edts", &entry(0, time));
-            Bytes::from(boxed(b"moov", &boxed(b"trak", &edts)))
+        let none = boxed(b"moov", &boxed(b"trak", &boxed(b"edts", &boxed(b"elst", &[0; 8]))));
+        assert_eq!(read_init(&none), None, "no edits at all, and no track");
+    }
+
+    #[test]
+    fn each_track_has_its_own_edits() {
+        let moov = movie(0, &[&[(900, -1), (0, 0)], &[(29, -1), (0, 5)], &[], &[(0, 20)]]);
+        let shifts = |init: &[u8]| -> Vec<(i64, i64)> {
+            let tracks = read_init(init).expect("four tracks").tracks;
+            tracks.iter().map(|track| (track.empty, track.skipped)).collect()
         };
-        assert_eq!(without_empty_edits(moov(2000)), moov(2000));
-        let without = without_empty_edits(moov(-1));
-        assert_eq!(&without[20..24], b"free");
-        assert_eq!((&without[..20], &without[24..]), (&moov(-1)[..20], &moov(-1)[24..]));
+        assert_eq!(shifts(&moov), [(900, -900), (29, -24), (0, 0), (0, 20)]);
+        let plain = without_empty_edits(&moov);
+        assert_eq!(shifts(&plain), [(0, 0), (0, 5), (0, 0), (0, 20)]);
+        assert_eq!(plain.len(), moov.len(), "nothing moves");
+        // 32 bits and 64, in one segment.
+        let short = boxed(
+            b"traf",
+            &[boxed(b"tfhd", &[0, 0, 0, 0, 0, 0, 0, 2]), boxed(b"tfdt", &[0, 0, 0, 0, 0, 0, 1, 0])]
+                .concat(),
+        );
+        let data =
+            [fragment(90_000, &[0]), boxed(b"mdat", &[1; 20]), boxed(b"moof", &short)].concat();
+        let later = delayed(&read_init(&moov).expect("four tracks"), &data);
+        assert_eq!(presentation_start(&init(), &later), Some(90.9));
+        assert_eq!(later[later.len() - 4..], (256u32 + 29).to_be_bytes());
+        let same = later.iter().zip(&data).filter(|(one, other)| one == other).count();
+        assert!(same >= data.len() - 5 && later.len() == data.len(), "nothing else changes");
     }
 
     #[test]
@@ -419,6 +521,8 @@ mod tests {
                 data[at..end].copy_from_slice(&whole[..end - at]);
             }
             let _ = read_init(&data);
+            let _ = without_empty_edits(&data);
+            let _ = delayed(&init(), &data);
             let _ = presentation_start(&init(), &data);
             let _ = fragment_end(&data);
             let _ = presentation_start(&init(), data.get(at..).unwrap_or_default());

@@ -4,6 +4,7 @@ mod boxes;
 mod codecs;
 
 pub(crate) use boxes::{
-    Container, InitSection, fragment_end, presentation_start, read_init, sniff, without_empty_edits,
+    Container, InitSection, delayed, fragment_end, presentation_start, read_init, sniff,
+    without_empty_edits,
 };
 pub(crate) use codecs::{mime_type, track_codecs};

@@ -285,6 +285,7 @@ impl Player {
             return self.append_init(index, key);
         }
         let first = media::presentation_start(&init.section, &data);
+        let data = if init.section.is_late() { media::delayed(&init.section, &data) } else { data };
         let Some(offset) = self.offset(index, start, discontinuity, first) else {
             return self.segment_unusable(now, id, media::sniff(&data));
         };
@@ -347,14 +348,15 @@ impl Player {
                         && !transfer.hint
                         && self.seconds_to_come(now, transfer) * MARGIN > segment.duration
                 });
-        if available <= cursor.offset || !whole && cursor.offset == 0 && waits {
-            return;
-        }
-        if self.quota_factor < 1.0 {
-            available = available.min(cursor.offset.saturating_add(PIECE));
-        }
         let Some(key) = self.init_key(index) else { return };
         let Some(init) = self.title.inits.get(&key) else { return };
+        let late = init.section.is_late();
+        if available <= cursor.offset || !whole && cursor.offset == 0 && (waits || late) {
+            return;
+        }
+        if self.quota_factor < 1.0 && !late {
+            available = available.min(cursor.offset.saturating_add(PIECE));
+        }
         let data = join(self.store.read(id, cursor.offset, available));
         let doing = Doing::Media { bytes: data.len() as u32, last: available == size };
         if cursor.offset > 0 {
@@ -371,6 +373,7 @@ impl Player {
             return self.append_init(index, key);
         }
         let first = media::presentation_start(&init.section, &data);
+        let data = if late { media::delayed(&init.section, &data) } else { data };
         match self.offset(index, start, discontinuity, first) {
             Some(offset) => self.append_media(index, data, Some(offset), discontinuity, doing),
             None if whole => self.segment_unusable(now, id, Container::Unknown),

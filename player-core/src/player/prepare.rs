@@ -361,7 +361,6 @@ impl Player {
     }
 
     fn init_ready(&mut self, now: Instant, key: InitKey, body: Bytes, original: Bytes) {
-        let body = media::without_empty_edits(body);
         self.title.init_requests.remove(&key);
         let Some(section) = media::read_init(&body) else {
             let container = media::sniff(&body);
@@ -371,6 +370,10 @@ impl Player {
             let container = container.name().to_owned();
             return self.fail(now, PlayerError::UnsupportedContainer { container });
         };
+        let mut body = body;
+        if section.is_late() {
+            body = media::without_empty_edits(&body);
+        }
         self.know_codecs(&key, &section);
         if section.tracks.iter().any(|track| track.encrypted) {
             // Not every playlist tells; and the browser itself may say nothing.
