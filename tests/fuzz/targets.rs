@@ -5,7 +5,13 @@ use player_core::OrderedMap;
 use player_core::hls::{self, MediaPlaylist};
 use player_core::tracker::{ClientMessage, ServerMessage};
 use player_core::wire::Message;
+use player_crypto::Cipher;
+use player_text::segment::Place;
+use player_text::{Cue, MAX_CUES, MAX_TEXT, Tap, segment, thumbnails};
 use player_transmux::{Transmuxed, Transmuxer};
+
+#[path = "../../player-core/tests/hostile/mod.rs"]
+mod hostile;
 
 const URL: &str = "https://media.example/show/index.m3u8?user=ann";
 
@@ -13,13 +19,16 @@ const URL: &str = "https://media.example/show/index.m3u8?user=ann";
 pub(crate) type Target = (&'static str, fn(&[u8]));
 
 /// All of them.
-pub(crate) const TARGETS: [Target; 6] = [
+pub(crate) const TARGETS: [Target; 9] = [
     ("playlist", playlist),
     ("refresh", refresh),
     ("transport_stream", transport_stream),
     ("boxes", boxes),
     ("wire", wire),
     ("tracker", tracker),
+    ("core", core),
+    ("text", text),
+    ("crypto", crypto),
 ];
 
 /// A playlist of either kind.
@@ -146,9 +155,8 @@ fn drain(transmuxer: &mut Transmuxer) -> usize {
 
 /// An init section and a segment of fragmented MP4. The first two bytes tell where one ends.
 pub(crate) fn boxes(data: &[u8]) {
-    let Some((&[high, low], data)) = data.split_first_chunk::<2>() else { return };
-    let at = usize::from(u16::from_be_bytes([high, low])).min(data.len());
-    let start = player_core::read_fmp4(&data[..at], &data[at..]);
+    let Some((init, data)) = halves(data) else { return };
+    let start = player_core::read_fmp4(init, data);
     assert!(start.is_none_or(f64::is_finite));
 }
 
@@ -173,5 +181,84 @@ pub(crate) fn tracker(data: &[u8]) {
     if let Ok(message) = ClientMessage::from_json(&text) {
         let again = ClientMessage::from_json(&message.to_json());
         assert_eq!(again.ok(), Some(message));
+    }
+}
+
+/// Most throws of the dice in one world.
+const MAX_THROWS: usize = 400;
+
+/// A core in a world that does what the bytes say, eight for each thing that happens; the first eight are the core's
+/// seed, and whether it plays already. What must hold is checked after each of them.
+pub(crate) fn core(data: &[u8]) {
+    let Some((seed, data)) = data.split_first_chunk::<8>() else { return };
+    let mut world = hostile::World::new(u64::from_le_bytes(*seed));
+    if seed[0].is_multiple_of(2) {
+        world.warm_up();
+    }
+    let (throws, _) = data.as_chunks::<8>();
+    for &[action, choice, a, b, c, d, e, f] in throws.iter().take(MAX_THROWS) {
+        let number = u32::from_le_bytes([a, b, c, d]);
+        world.step((action, choice, number, u16::from_le_bytes([e, f])));
+    }
+}
+
+/// Where the bytes of a target are cut in two: its first two bytes tell.
+fn halves(data: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (&[high, low], data) = data.split_first_chunk::<2>()?;
+    let at = usize::from(u16::from_be_bytes([high, low])).min(data.len());
+    Some(data.split_at(at))
+}
+
+/// An init section and a segment of subtitles, and the same as what is appended to a source buffer. Both as a playlist
+/// of thumbnails too.
+pub(crate) fn text(data: &[u8]) {
+    let Some((init, data)) = halves(data) else { return };
+    for offset in [f64::NAN, 0.0, -1e9] {
+        let place = Place { start: 10.0, end: 16.0, offset };
+        for init in [init, &[]] {
+            let cues = segment::read(init, data, place).unwrap_or_default();
+            sensible(&cues, MAX_CUES);
+            assert!(cues.iter().all(|cue| cue.end > cue.start && cue.start.is_finite()));
+        }
+    }
+    let mut cues: Vec<Cue> = Vec::new();
+    let mut tap = Tap::default();
+    tap.append(init, None, &mut cues);
+    let (head, tail) = data.split_at(data.len() / 2);
+    tap.append(head, Some(0.0), &mut cues);
+    tap.append(tail, None, &mut cues);
+    tap.append(data, Some(5.0), &mut cues);
+    sensible(&cues, 4 * MAX_CUES);
+    let playlist = thumbnails::read(&String::from_utf8_lossy(data));
+    assert!(playlist.thumbnails.len() <= MAX_CUES);
+    let _ = thumbnails::picture(init, data);
+}
+
+fn sensible(cues: &[Cue], most: usize) {
+    assert!(cues.len() <= most, "{} cues", cues.len());
+    for cue in cues {
+        assert!(!cue.start.is_nan() && !cue.end.is_nan(), "{cue:?}");
+        assert!(cue.text.len() <= MAX_TEXT, "{} bytes of text", cue.text.len());
+    }
+}
+
+/// An init section and a segment, decrypted in each way. Nothing gets longer, and what is in place stays in place.
+pub(crate) fn crypto(data: &[u8]) {
+    let Some((init, data)) = halves(data) else { return };
+    let (key, iv) = ([7; 32], [9; 16]);
+    for (cipher, key) in [
+        (Cipher::Samples, &key[..16]),
+        (Cipher::Cbc, &key[..16]),
+        (Cipher::Cbc, &key[..]),
+        (Cipher::Ctr, &key[..16]),
+        (Cipher::Samples, &key[..]),
+        (Cipher::Ctr, &key[..5]),
+    ] {
+        let mut out = data.to_vec();
+        let done = player_crypto::decrypt(cipher, key, &iv, init, &mut out);
+        let padding = if cipher == Cipher::Cbc { 16 } else { 0 };
+        assert!(out.len() <= data.len() && out.len() + padding >= data.len(), "{done:?}");
+        let mut init = init.to_vec();
+        let _ = player_crypto::decrypt(cipher, key, &iv, &[], &mut init);
     }
 }

@@ -10,8 +10,11 @@ use player_core::wire::{
     SegmentId,
 };
 use player_transmux::{Transmuxed, Transmuxer};
+use tests::encrypt::{self, Auxiliary, Plan, Scheme};
 use tests::transport_stream;
 
+#[path = "../../player-text/tests/common/mod.rs"]
+mod boxes;
 #[path = "../fuzz/targets.rs"]
 mod targets;
 
@@ -89,6 +92,17 @@ fn seeds() -> Vec<(&'static str, String, Vec<u8>)> {
     for (at, message) in messages().into_iter().enumerate() {
         out.push(("wire", format!("message-{at}"), message.encode()));
     }
+    for seed in 1..5 {
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let throws: Vec<u8> = std::iter::repeat_with(|| rng.u8(..)).take(8 + 8 * 250).collect();
+        out.push(("core", format!("world-{seed}"), throws));
+    }
+    for (name, init, data) in texts() {
+        out.push(("text", name.to_owned(), joined(&init, &data)));
+    }
+    for (name, init, data) in encrypted(&stream) {
+        out.push(("crypto", name.to_owned(), joined(&init, &data)));
+    }
     let announce = ClientMessage::Announce(Announce {
         numwant: Some(1),
         offers: vec![Offer { offer_id: OfferId([b'o'; 20]), sdp: "v=0\r\n".to_owned() }],
@@ -150,6 +164,64 @@ fn reloads() -> Vec<(&'static str, Vec<String>)> {
 }
 
 /// Where the init section ends, then it and a segment.
+fn joined(init: &[u8], data: &[u8]) -> Vec<u8> {
+    [&(init.len() as u16).to_be_bytes()[..], init, data].concat()
+}
+
+/// Subtitles, captions, metadata and thumbnails, with their init sections.
+fn texts() -> Vec<(&'static str, Vec<u8>, Vec<u8>)> {
+    let captions = [[0xfc, 0x94, 0x20], [0xfc, 0x94, 0x2f], [0xff, 0x0a, 0x2f], [0xfe, 0x98, 0x20]];
+    let cue = b"\0\0\0\x1avttc\0\0\0\x12payla<i>b</i>".to_vec();
+    let document = b"<?xml version='1.0'?><tt xmlns:tts='x' ttp:frameRate='25'><head><styling><style xml:id='s' tts:color='#ff0000'/></styling><layout><region xml:id='r' tts:origin='1% 2%' tts:extent='3% 4%'/></layout></head><body><div><p begin='1s' end='2s' style='s' region='r'>a<br/>b &#228;</p></div></body></tt>";
+    let tag = b"ID3\x04\0\0\0\0\0\x0cTIT2\0\0\0\x02\0\0\x03a";
+    vec![
+        ("webvtt", Vec::new(), b"WEBVTT\nX-TIMESTAMP-MAP=LOCAL:00:00:00.000,MPEGTS:900000\n\nSTYLE\n::cue { color: red }\n\n1\n00:01.000 --> 00:02.000 line:0\n<v Ann>a &amp; <b>c\n\n".to_vec()),
+        ("ttml", Vec::new(), document.to_vec()),
+        ("webvtt-in-mp4", boxes::init(b"wvtt"), boxes::fragment(3, &[(90, 90, cue)])),
+        ("ttml-in-mp4", boxes::init(b"stpp"), boxes::fragment(3, &[(0, 90, document.to_vec())])),
+        (
+            "captions-and-event",
+            boxes::init(b"avc1"),
+            [
+                boxes::event(1, b"https://aomedia.org/emsg/ID3", tag),
+                boxes::fragment(3, &[(0, 3, boxes::picture(&captions))]),
+            ]
+            .concat(),
+        ),
+        (
+            "thumbnails",
+            Vec::new(),
+            b"#EXTM3U\n#EXT-X-TILES:RESOLUTION=9x9,LAYOUT=2x2,DURATION=1\n#EXT-X-BYTERANGE:9@1\n#EXTINF:4,\na.jpg\n".to_vec(),
+        ),
+    ]
+}
+
+/// Encrypted segments with their init sections.
+fn encrypted(stream: &[u8]) -> Vec<(&'static str, Vec<u8>, Vec<u8>)> {
+    let clear = fmp4(stream);
+    let (size, clear) = clear.split_first_chunk::<2>().expect("a size");
+    let (init, segment) = clear.split_at(usize::from(u16::from_be_bytes(*size)));
+    let mut out =
+        vec![("transport-stream", Vec::new(), encrypt::encrypt_ts(stream, &[7; 16], &[9; 16]))];
+    for (name, scheme) in [("cenc", Scheme::Cenc), ("cbcs", Scheme::Cbcs)] {
+        let plan = Plan {
+            scheme,
+            key: [7; 16],
+            kid: [5; 16],
+            iv: [9; 16],
+            auxiliary: Auxiliary::Senc,
+            second_iv: None,
+        };
+        out.push((
+            name,
+            encrypt::encrypt_init(init, &plan),
+            encrypt::encrypt_segment(init, segment, &plan),
+        ));
+    }
+    out
+}
+
+/// An init section and a segment made of a transport stream.
 fn fmp4(stream: &[u8]) -> Vec<u8> {
     let mut transmuxer = Transmuxer::new();
     transmuxer.begin(false);

@@ -3,6 +3,7 @@
 use super::Player;
 use crate::stats::{SegmentStats, Stats};
 use crate::time::Instant;
+use crate::wire::SegmentId;
 
 /// Seconds around the playhead whose segments are listed.
 const AROUND: (f64, f64) = (60.0, 120.0);
@@ -59,6 +60,12 @@ impl Player {
             + self.store.iter().count()
             + self.outputs.len()
             + self.trace.all().len()
+    }
+
+    /// Whether a block is held, verified or not.
+    #[must_use]
+    pub fn holds(&self, segment: SegmentId, block: u16) -> bool {
+        self.store.segment(segment).is_some_and(|stored| stored.held.has(block))
     }
 
     fn segment_stats(&self, now: Instant) -> Vec<SegmentStats> {
