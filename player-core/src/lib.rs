@@ -19,6 +19,7 @@ pub mod config;
 pub mod error;
 pub mod hls;
 pub mod io;
+mod json;
 mod media;
 mod ordered;
 mod player;

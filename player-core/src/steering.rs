@@ -1,9 +1,12 @@
 //! The steering manifest (RFC 8216bis §7.1, §7.2): JSON that ranks the pathways a title can be had from.
 
-use crate::hls::{with_host, with_parameter};
+use crate::hls::{number, with_host, with_parameter};
+use crate::json::{self, Json};
 
 /// What is read of any list in it.
 const MAX_ENTRIES: usize = 64;
+/// Deepest nesting that is read; a manifest has 4.
+const MAX_DEPTH: u32 = 16;
 
 /// A steering manifest.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -54,16 +57,15 @@ impl Clone {
 
 /// Reads a manifest; `None` for what is none.
 pub(crate) fn read(body: &[u8]) -> Option<Manifest> {
-    let mut reader = Reader { rest: body };
-    let value = reader.value(0)?;
+    let value = json::read::<MAX_DEPTH>(body)?;
     // Other versions may mean anything.
-    if value.field("VERSION")?.number() != Some(1) || !reader.is_at_end() {
+    if value.field("VERSION").and_then(whole) != Some(1) {
         return None;
     }
     let list = |name| value.field(name).map_or(&[][..], Json::list).iter().take(MAX_ENTRIES);
     Some(Manifest {
-        ttl: value.field("TTL").and_then(Json::number),
-        reload_uri: value.filled("RELOAD-URI"),
+        ttl: value.field("TTL").and_then(whole),
+        reload_uri: filled(&value, "RELOAD-URI"),
         priority: list("PATHWAY-PRIORITY").filter_map(Json::text).map(str::to_owned).collect(),
         clones: list("PATHWAY-CLONES").filter_map(clone).collect(),
     })
@@ -78,148 +80,23 @@ fn clone(value: &Json) -> Option<Clone> {
         pairs.take(MAX_ENTRIES).collect()
     };
     Some(Clone {
-        base_id: value.filled("BASE-ID")?,
-        id: value.filled("ID")?,
-        host: replacement.filled("HOST"),
+        base_id: filled(value, "BASE-ID")?,
+        id: filled(value, "ID")?,
+        host: filled(replacement, "HOST"),
         params: pairs("PARAMS"),
         variants: pairs("PER-VARIANT-URIS"),
         renditions: pairs("PER-RENDITION-URIS"),
     })
 }
 
-/// What is read of JSON. The tracker's reader is not here when nobody shares.
-enum Json {
-    Text(String),
-    /// A number without its fraction.
-    Number(u64),
-    List(Vec<Self>),
-    Object(Vec<(String, Self)>),
-    /// `true`, `false`, `null`, and numbers below 0.
-    Other,
+/// A string that is not empty.
+fn filled(value: &Json, name: &str) -> Option<String> {
+    value.field(name)?.text().filter(|text| !text.is_empty()).map(str::to_owned)
 }
 
-impl Json {
-    fn field(&self, name: &str) -> Option<&Self> {
-        self.fields().iter().find(|(known, _)| known == name).map(|(_, value)| value)
-    }
-
-    fn filled(&self, name: &str) -> Option<String> {
-        self.field(name)?.text().filter(|text| !text.is_empty()).map(str::to_owned)
-    }
-
-    fn fields(&self) -> &[(String, Self)] {
-        if let Self::Object(fields) = self { fields } else { &[] }
-    }
-
-    fn list(&self) -> &[Self] {
-        if let Self::List(list) = self { list } else { &[] }
-    }
-
-    fn text(&self) -> Option<&str> {
-        if let Self::Text(text) = self { Some(text) } else { None }
-    }
-
-    const fn number(&self) -> Option<u64> {
-        if let Self::Number(number) = self { Some(*number) } else { None }
-    }
-}
-
-/// Deepest nesting that is read; a manifest has 4.
-const MAX_DEPTH: u32 = 16;
-
-struct Reader<'a> {
-    rest: &'a [u8],
-}
-
-impl Reader<'_> {
-    fn peek(&mut self) -> Option<u8> {
-        self.rest = self.rest.trim_ascii_start();
-        self.rest.first().copied()
-    }
-
-    fn is_at_end(&mut self) -> bool {
-        self.peek().is_none()
-    }
-
-    /// Takes this byte if it comes next.
-    fn take(&mut self, byte: u8) -> bool {
-        let next = self.peek() == Some(byte);
-        if next {
-            self.rest = &self.rest[1..];
-        }
-        next
-    }
-
-    fn value(&mut self, depth: u32) -> Option<Json> {
-        if depth > MAX_DEPTH {
-            return None;
-        }
-        match self.peek()? {
-            b'"' => self.string().map(Json::Text),
-            open @ (b'{' | b'[') => {
-                self.take(open);
-                let close = open + 2;
-                let (mut fields, mut list) = (Vec::new(), Vec::new());
-                while !self.take(close) {
-                    let after_first = !fields.is_empty() || !list.is_empty();
-                    if after_first && !self.take(b',') {
-                        return None;
-                    }
-                    if open == b'[' {
-                        list.push(self.value(depth + 1)?);
-                        continue;
-                    }
-                    let name = self.string()?;
-                    if !self.take(b':') {
-                        return None;
-                    }
-                    fields.push((name, self.value(depth + 1)?));
-                }
-                Some(if open == b'[' { Json::List(list) } else { Json::Object(fields) })
-            }
-            _ => {
-                let mut bytes = self.rest.iter();
-                let end = bytes.position(|byte| b",]} \t\r\n".contains(byte));
-                let (word, rest) = self.rest.split_at(end.unwrap_or(self.rest.len()));
-                self.rest = rest;
-                let word = std::str::from_utf8(word).ok()?;
-                let whole = word.split(['.', 'e', 'E']).next().unwrap_or_default();
-                Some(whole.parse().map_or(Json::Other, Json::Number))
-            }
-        }
-    }
-
-    fn string(&mut self) -> Option<String> {
-        if !self.take(b'"') {
-            return None;
-        }
-        let mut out = Vec::new();
-        loop {
-            let (byte, rest) = self.rest.split_first()?;
-            self.rest = rest;
-            match byte {
-                b'"' => return String::from_utf8(out).ok(),
-                b'\\' => {
-                    let (escape, rest) = self.rest.split_first()?;
-                    self.rest = rest;
-                    match escape {
-                        b'n' | b'r' | b't' | b'b' | b'f' => out.push(b' '),
-                        b'u' => {
-                            let hex = self.rest.get(..4)?;
-                            self.rest = &self.rest[4..];
-                            let code =
-                                u32::from_str_radix(std::str::from_utf8(hex).ok()?, 16).ok()?;
-                            // Half a pair has no character of its own; ids and URIs have neither.
-                            let char = char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER);
-                            out.extend(char.encode_utf8(&mut [0; 4]).bytes());
-                        }
-                        other => out.push(*other),
-                    }
-                }
-                byte => out.push(*byte),
-            }
-        }
-    }
+/// A number without its fraction; `None` below 0.
+fn whole(value: &Json) -> Option<u64> {
+    if let Json::Number(text) = value { number::integer(text) } else { None }
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use super::{Document, Player, Purpose};
 use crate::config::P2pMode;
 use crate::error::PlayerError;
 use crate::io::{ConnectionId, JobId, Output};
+use crate::json::Json;
 use crate::ordered::OrderedMap;
 use crate::proof::{Entry, Hash, Proof, digest, root};
 use crate::stats::Verification;
@@ -453,13 +454,11 @@ pub(super) const fn is_partial(document: &Document, status: u16) -> bool {
 /// Reads a file of hashes: an object of file names, each with an entry, or with an object of byte ranges
 /// (`FIRST-LAST`), each with an entry.
 fn read_hashes(body: &[u8]) -> Option<OrderedMap<u32, Entry>> {
-    use crate::tracker::json::{Fields, Value, read_document};
-    let value = read_document(std::str::from_utf8(body).ok()?)?;
+    use crate::tracker::json::{Fields, read_document};
+    let value = read_document(body)?;
     let mut entries = OrderedMap::new();
-    let mut put = |name: &str, range: Option<(u64, u64)>, value: &Value<'_>| {
-        if let Value::String(text) = value
-            && let Some(entry) = Entry::read(text)
-        {
+    let mut put = |name: &str, range: Option<(u64, u64)>, value: &Json| {
+        if let Some(entry) = value.text().and_then(Entry::read) {
             entries.insert(segment_tag(name, range), entry);
         }
     };

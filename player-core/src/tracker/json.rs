@@ -1,73 +1,57 @@
 //! JSON for the tracker protocol: read field by field, written piece by piece. Derived serializers come to
 //! several times the code, which each page would download.
 
-use std::borrow::Cow;
-
-use hifijson::token::Lex;
-use hifijson::{SliceLexer, value};
-
 use super::binary::{from_latin1, to_latin1};
 use super::message::{MAX_MESSAGE_BYTES, MAX_SDP_BYTES, TrackerMessageError, limit};
 use crate::hls::number;
+use crate::json::{self, Json};
 use crate::text::push_decimal;
 
 /// Deepest nesting that is read; the protocol has 4.
-const MAX_DEPTH: usize = 64;
-
-/// A value as it was read: strings are borrowed from the text unless they have escapes, numbers are as written.
-pub(crate) type Value<'a> = value::Value<&'a str, Cow<'a, str>>;
+const MAX_DEPTH: u32 = 64;
 
 /// Reads a text that is one value.
-pub(super) fn read(text: &str) -> Result<Value<'_>, TrackerMessageError> {
+pub(super) fn read(text: &str) -> Result<Json, TrackerMessageError> {
     if text.len() > MAX_MESSAGE_BYTES {
         return Err(TrackerMessageError::TooLarge { len: text.len() });
     }
-    read_document(text).ok_or(TrackerMessageError::Json)
+    read_document(text.as_bytes()).ok_or(TrackerMessageError::Json)
 }
 
 /// The same, of any length, for other documents.
-pub(crate) fn read_document(text: &str) -> Option<Value<'_>> {
-    SliceLexer::new(text.as_bytes())
-        .exactly_one(Lex::ws_peek, |next, lexer| value::parse_bounded(MAX_DEPTH, next, lexer))
-        .ok()
+pub(crate) fn read_document(document: &[u8]) -> Option<Json> {
+    json::read::<MAX_DEPTH>(document)
 }
 
 /// A 20-byte id.
-pub(super) fn id(value: &Value<'_>) -> Option<[u8; 20]> {
-    match value {
-        Value::String(text) => from_latin1(text),
-        _ => None,
-    }
+pub(super) fn id(value: &Json) -> Option<[u8; 20]> {
+    from_latin1(value.text()?)
 }
 
 /// The fields of an object. One that is `null` counts as missing.
 #[derive(Clone, Copy)]
-pub(crate) struct Fields<'a>(&'a [(Cow<'a, str>, Value<'a>)]);
+pub(crate) struct Fields<'a>(&'a Json);
 
 impl<'a> Fields<'a> {
     /// `None` when the value is no object.
-    pub(crate) fn of(value: &'a Value<'a>) -> Option<Self> {
-        match value {
-            Value::Object(fields) => Some(Self(fields)),
-            _ => None,
-        }
+    pub(crate) fn of(value: &'a Json) -> Option<Self> {
+        matches!(value, Json::Object(_)).then_some(Self(value))
     }
 
     /// Names and values.
-    pub(crate) fn entries(self) -> impl Iterator<Item = (&'a str, &'a Value<'a>)> {
-        self.0.iter().map(|(name, value)| (name.as_ref(), value))
+    pub(crate) fn entries(self) -> impl Iterator<Item = (&'a str, &'a Json)> {
+        self.0.fields().iter().map(|(name, value)| (name.as_str(), value))
     }
 
-    fn value(self, name: &str) -> Option<&'a Value<'a>> {
-        let (_, value) = self.0.iter().find(|(other, _)| other == name)?;
-        Some(value).filter(|value| !matches!(value, Value::Null))
+    fn value(self, name: &str) -> Option<&'a Json> {
+        self.0.field(name)
     }
 
     /// A string.
     pub(super) fn text(self, name: &'static str) -> Result<Option<&'a str>, TrackerMessageError> {
         match self.value(name) {
             None => Ok(None),
-            Some(Value::String(text)) => Ok(Some(text)),
+            Some(Json::Text(text)) => Ok(Some(text)),
             Some(_) => Err(TrackerMessageError::WrongType(name)),
         }
     }
@@ -87,8 +71,8 @@ impl<'a> Fields<'a> {
     pub(super) fn number(self, name: &'static str) -> Result<Option<u64>, TrackerMessageError> {
         match self.value(name) {
             None => Ok(None),
-            Some(Value::Number((text, _))) => Ok(Some(count(text))),
-            Some(Value::String(text)) => Ok(number::integer(text)),
+            Some(Json::Number(text)) => Ok(Some(count(text))),
+            Some(Json::Text(text)) => Ok(number::integer(text)),
             Some(_) => Err(TrackerMessageError::WrongType(name)),
         }
     }
@@ -100,9 +84,9 @@ impl<'a> Fields<'a> {
     }
 
     /// A list; anything else counts as missing.
-    pub(super) fn list(self, name: &str) -> Option<&'a [Value<'a>]> {
+    pub(super) fn list(self, name: &str) -> Option<&'a [Json]> {
         match self.value(name) {
-            Some(Value::Array(list)) => Some(list),
+            Some(Json::List(list)) => Some(list),
             _ => None,
         }
     }

@@ -5,7 +5,8 @@
 //! be missing. It is bounded too: see [`MAX_MESSAGE_BYTES`], [`MAX_SDP_BYTES`] and [`MAX_OFFERS`].
 
 use super::binary::{OfferId, from_latin1, to_latin1};
-use super::json::{self, Fields, Object, Value};
+use super::json::{self, Fields, Object};
+use crate::json::Json;
 use crate::ordered::OrderedMap;
 use crate::wire::{InfoHash, PeerId};
 
@@ -444,13 +445,13 @@ impl ServerMessage {
 }
 
 /// An info hash in a list.
-fn info_hash(value: &Value<'_>) -> Result<InfoHash, TrackerMessageError> {
+fn info_hash(value: &Json) -> Result<InfoHash, TrackerMessageError> {
     json::id(value).map(InfoHash).ok_or(TrackerMessageError::WrongType("info_hash"))
 }
 
 /// One swarm of a scrape's response.
 fn scrape_file(
-    (name, value): (&str, &Value<'_>),
+    (name, value): (&str, &Json),
 ) -> Result<(InfoHash, ScrapeFile), TrackerMessageError> {
     let info_hash = from_latin1(name).map(InfoHash);
     let (Some(info_hash), Some(fields)) = (info_hash, Fields::of(value)) else {
