@@ -59,8 +59,7 @@ impl World {
         let languages = languages.iter().map(|language| (*language).to_owned()).collect();
         let config = Config { p2p: P2pMode::Off, languages, ..Config::default() };
         let mut files = BTreeMap::new();
-        let variant =
-            "#EXT-X-STREAM-INF:BANDWIDTH=500000,CODECS=\"avc1.64001f\",SUBTITLES=\"s\"\nv.m3u8\n";
+        let variant = "#EXT-X-STREAM-INF:BANDWIDTH=500000,CODECS=\"avc1.64001f\",SUBTITLES=\"s\",PATHWAY-ID=\"A\"\nv.m3u8\n";
         files.insert("m.m3u8".to_owned(), ["#EXTM3U\n", renditions, variant].concat().into_bytes());
         let mut video = MEDIA.replace("#EXT-X-MAP", "#EXT-X-PROGRAM-DATE-TIME:2030-01-01T00:00:00Z\n#EXT-X-DATERANGE:ID=\"a\",START-DATE=\"2030-01-01T00:00:10Z\",DURATION=5,X-NOTE=\"b\"\n#EXT-X-DATERANGE:ID=\"c\",START-DATE=\"2030-01-01T00:00:20Z\"\n#EXT-X-MAP");
         let mut text = "#EXTM3U\n#EXT-X-TARGETDURATION:6\n".to_owned();
@@ -75,6 +74,11 @@ impl World {
         files.insert("v.m3u8".to_owned(), [&video, "#EXT-X-ENDLIST\n"].concat().into_bytes());
         files.insert("t.m3u8".to_owned(), [&text, "#EXT-X-ENDLIST\n"].concat().into_bytes());
         files.insert("i.mp4".to_owned(), init());
+        files.insert("steer".to_owned(), b"{\"VERSION\":1,\"TTL\":2}".to_vec());
+        // The same on another pathway.
+        let copies: Vec<_> =
+            files.iter().map(|(name, file)| (["b/", name].concat(), file.clone())).collect();
+        files.extend(copies);
         let mut world = Self {
             player: Player::new(config, 1),
             now: Instant::default(),
@@ -151,7 +155,8 @@ impl World {
     }
 
     fn answer(&mut self, FetchRequest { id, url, range, kind }: FetchRequest) {
-        let name = url.strip_prefix(BASE).unwrap().to_owned();
+        let name = url.strip_prefix(BASE).unwrap();
+        let name = name.split('?').next().unwrap_or_default().to_owned();
         let body = self.files.get(&name).cloned();
         if kind == FetchKind::Text {
             self.fetched.push(name);
@@ -172,6 +177,11 @@ impl World {
             self.tell(Input::FetchChunk { id, data: Bytes::from(body) });
             self.tell(Input::FetchDone { id });
         }
+    }
+
+    fn steer(&mut self, priority: &str) {
+        let manifest = format!("{{\"VERSION\":1,\"TTL\":2,\"PATHWAY-PRIORITY\":{priority}}}");
+        self.files.insert("steer".into(), manifest.into_bytes());
     }
 
     fn play(&mut self, seconds: f64) {
@@ -346,6 +356,68 @@ fn encrypted_subtitles_are_decrypted_and_an_init_section_comes_with_them() {
     assert_eq!((&world.texts[0].init[..], &world.texts[1].init[..]), (&b""[..], &b"init"[..]));
     assert_eq!(world.decrypted[0], 1_u128.to_be_bytes(), "by media sequence number");
     assert!(world.given().contains(&"WEBVTT 1"));
+}
+
+#[test]
+fn subtitles_that_nobody_can_decrypt_are_lost_and_the_film_goes_on() {
+    for key in [
+        "METHOD=XOR,URI=\"k\"",
+        "METHOD=SAMPLE-AES,URI=\"skd://k\",KEYFORMAT=\"com.apple.streamingkeydelivery\"",
+    ] {
+        let mut world = World::new(&subtitles("English", "en", ""), &[]);
+        world.change(
+            "t.m3u8",
+            "#EXTINF:6,\nt1.vtt",
+            &format!("#EXT-X-KEY:{key}\n#EXTINF:6,\nt1.vtt"),
+        );
+        world.tell(Input::SelectText(vec![0]));
+        world.play(20.0);
+        assert_eq!(world.given(), ["WEBVTT 0"], "what is clear is shown");
+        assert_eq!(world.errors, [("unsupported-encryption", false)]);
+        assert!(world.buffered > 40.0, "{}", world.buffered);
+    }
+}
+
+#[test]
+fn a_key_of_subtitles_that_comes_right_later_leaves_nothing_behind() {
+    let entries = |bad: bool| {
+        let mut world = World::new(&subtitles("English", "en", ""), &[]);
+        world.change(
+            "t.m3u8",
+            "#EXTINF:6,\nt0.vtt",
+            "#EXT-X-KEY:METHOD=AES-128,URI=\"k\"\n#EXTINF:6,\nt0.vtt",
+        );
+        world.files.insert("k".into(), vec![7; if bad { 5 } else { 16 }]);
+        world.tell(Input::SelectText(vec![0]));
+        world.play(3.0);
+        assert_eq!(world.errors, if bad { vec![("key", false)] } else { Vec::new() });
+        world.files.insert("k".into(), vec![7; 16]);
+        world.play(10.0);
+        assert!(world.given().contains(&"WEBVTT 1"), "{:?}", world.given());
+        world.player.footprint()
+    };
+    assert_eq!(entries(true), entries(false));
+}
+
+#[test]
+fn subtitles_follow_the_pathway() {
+    let there = "#EXT-X-CONTENT-STEERING:SERVER-URI=\"steer\",PATHWAY-ID=\"B\"\n#EXT-X-MEDIA:TYPE=SUBTITLES,GROUP-ID=\"s2\",NAME=\"English\",LANGUAGE=\"en\",URI=\"b/t.m3u8\"\n\
+        #EXT-X-STREAM-INF:BANDWIDTH=500000,CODECS=\"avc1.64001f\",SUBTITLES=\"s2\",PATHWAY-ID=\"B\"\nb/v.m3u8\n";
+    let mut world = World::new(&[there, &subtitles("English", "en", "")].concat(), &[]);
+    world.steer("[\"B\",\"A\"]");
+    assert_eq!(world.sources.len(), 1, "one source, with two places: {:?}", world.sources);
+    world.tell(Input::SelectText(vec![0]));
+    world.play(2.0);
+    assert!(world.fetched.contains(&"b/t0.vtt".to_owned()), "{:?}", world.fetched);
+    // The steering server sends viewers elsewhere.
+    world.steer("[\"A\",\"B\"]");
+    world.play(5.0);
+    world.fetched.clear();
+    world.play(40.0);
+    assert!(world.buffered > 40.0, "{}", world.buffered);
+    for segment in ["t7.vtt", "t8.vtt", "t9.vtt"] {
+        assert!(world.fetched.contains(&segment.to_owned()), "{:?}", world.fetched);
+    }
 }
 
 #[test]

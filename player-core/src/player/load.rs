@@ -306,6 +306,11 @@ impl Player {
                 lists.push(list(url, &rendition.stable_rendition_id));
             }
         }
+        for rendition in &playlist.renditions {
+            if let (RenditionKind::Subtitles, Some(url)) = (rendition.kind, &rendition.url) {
+                lists.push(list(url, &rendition.stable_rendition_id));
+            }
+        }
         self.title.lists = lists;
         self.title.pathways = pathways;
         self.title.variants = playlist
@@ -423,7 +428,8 @@ impl Player {
         if playlist.i_frames_only {
             // They are for seeking (RFC 8216 §4.3.3.6), and often no whole fragments.
             let container = "single pictures for seeking (EXT-X-I-FRAMES-ONLY)".to_owned();
-            return self.fail(now, PlayerError::UnsupportedContainer { container });
+            let error = PlayerError::UnsupportedContainer { container };
+            return self.list_failed(now, index, error, 400, true);
         }
         let reference = self.title.lists.iter().enumerate().filter(|(other, _)| *other != index);
         if let Some(reference) = reference.filter_map(|(_, list)| list.playlist.as_ref()).next() {

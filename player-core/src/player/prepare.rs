@@ -64,8 +64,8 @@ pub(super) enum Job {
     Init(InitKey, Bytes),
     /// Decrypt or transmux the next segment of a track.
     Segment(Track, SegmentId),
-    /// Decrypt a segment of subtitles.
-    Text(TextSegment),
+    /// Decrypt a segment of subtitles with the key of this URL.
+    Text(TextSegment, String),
     /// Check a segment's signature.
     Signature(SegmentId),
 }
@@ -208,9 +208,11 @@ impl Player {
                 }
             }
             // One that does not decrypt is left out.
-            Some(Job::Text(segment)) => {
-                let segment = data.map(|data| TextSegment { data, ..segment });
-                self.outputs.extend(segment.map(Output::Text));
+            Some(Job::Text(segment, url)) => {
+                if let Some(data) = data {
+                    self.title.key_failures.remove(&url);
+                    self.outputs.push_back(Output::Text(TextSegment { data, ..segment }));
+                }
             }
             Some(Job::Signature(_)) | None => {}
         }
@@ -409,9 +411,7 @@ impl Player {
         keys: &[Key],
     ) -> Option<(Key, Cipher, Bytes)> {
         let Some((key, cipher)) = keys.iter().find_map(|key| Some((key, key.cipher()?))) else {
-            let method =
-                keys.first().map_or("an unknown method", |key| key.method.as_str()).to_owned();
-            self.fail(now, PlayerError::UnsupportedEncryption { method });
+            self.fail(now, unsupported(keys));
             return None;
         };
         let url = &key.uri;
@@ -453,4 +453,11 @@ impl Player {
         self.jobs.insert(id, job);
         id
     }
+}
+
+/// None of these keys is one that this player can use.
+#[inline(never)]
+pub(super) fn unsupported(keys: &[Key]) -> PlayerError {
+    let method = keys.first().map_or("an unknown method", |key| key.method.as_str());
+    PlayerError::UnsupportedEncryption { method: method.to_owned() }
 }

@@ -3,12 +3,11 @@
 use bytes::Bytes;
 
 use super::load::backoff;
-use super::prepare::Job;
+use super::prepare::{Job, unsupported};
 use super::title::{InitKey, List};
 use super::{Player, Purpose};
-use crate::hls::{AttributeList, RenditionKind};
-use crate::io::{DateRangeInfo, Event, Output, TextKind, TextSegment, TextSource, Track};
-use crate::swarm::rendition_id;
+use crate::hls::{AttributeList, Key, RenditionKind};
+use crate::io::{Cipher, DateRangeInfo, Event, Output, TextKind, TextSegment, TextSource, Track};
 use crate::time::Instant;
 
 /// Subtitles are fetched this far ahead of the playhead, in seconds.
@@ -25,8 +24,8 @@ const MAX_DATE_RANGES: usize = 1000;
 /// What a title has of text.
 #[derive(Debug, Default)]
 pub(super) struct Text {
-    /// The sources' URLs.
-    urls: Vec<String>,
+    /// The places of the sources' playlists in the title's lists; `None` for what is none to be fetched here.
+    lists: Vec<Option<usize>>,
     feeds: Vec<Feed>,
 }
 
@@ -116,7 +115,12 @@ impl Player {
             source.chosen = true;
         }
         if !sources.is_empty() {
-            self.text.urls = sources.iter().map(|source| source.url.clone()).collect();
+            let list = |source: &TextSource| {
+                let subtitles = source.kind == TextKind::Subtitles;
+                let named = |list: &List| list.urls.iter().any(|(_, url)| *url == source.url);
+                self.title.lists.iter().position(named).filter(|_| subtitles)
+            };
+            self.text.lists = sources.iter().map(list).collect();
             self.event(Event::TextSources(sources));
         }
     }
@@ -126,15 +130,10 @@ impl Player {
         self.text.feeds.retain(|feed| sources.contains(&feed.source));
         for source in sources {
             let known = self.text.feeds.iter().any(|feed| feed.source == *source);
-            let Some(url) = self.text.urls.get(*source) else { continue };
-            if known || url.is_empty() || self.text.feeds.len() >= MAX_FEEDS {
+            let Some(Some(list)) = self.text.lists.get(*source).copied() else { continue };
+            if known || self.text.feeds.len() >= MAX_FEEDS {
                 continue;
             }
-            let lists = &mut self.title.lists;
-            let list = lists.iter().position(|list| list.url == *url).unwrap_or_else(|| {
-                lists.push(List::new(rendition_id(url, 0), url.clone()));
-                lists.len() - 1
-            });
             self.text.feeds.push(Feed {
                 source: *source,
                 list,
@@ -165,8 +164,10 @@ impl Player {
     }
 
     fn run_feed(&mut self, now: Instant, index: usize) -> Option<()> {
-        let feed = &self.text.feeds[index];
-        if feed.busy {
+        let feed = self.text.feeds.get(index)?;
+        let list = &self.title.lists[feed.list];
+        // On another pathway its segments have other URLs; without a playlist there, those that are known.
+        if feed.busy || list.failures == 0 && self.title.pathways.is_moving(list) {
             return None;
         }
         if feed.retry_at > now {
@@ -193,7 +194,7 @@ impl Player {
             self.text.feeds[index].init = Some((init, None));
         } else if !keys.is_empty() {
             // The key first: then the segment can be decrypted when it comes.
-            self.usable_key(now, &keys)?;
+            self.text_key(now, source, &keys)?;
         }
         self.text.feeds[index].busy = true;
         let (url, range, sequence) = request;
@@ -253,16 +254,31 @@ impl Player {
         let Some(playlist) = &self.title.lists[list].playlist else { return };
         let Some(segment) = playlist.position_of(sequence) else { return };
         let keys = playlist.keys_of(segment).to_vec();
-        let iv = keys.first().map(|key| key.iv_of(segment)).unwrap_or_default();
+        let segment = *segment;
         let (start, end) = (segment.start, segment.end());
         let offset = self.text_offset(start, segment.discontinuity_sequence);
         let found = TextSegment { source, start, end, offset, init, data };
         if keys.is_empty() {
             self.outputs.push_back(Output::Text(found));
-        } else if let Some((_, cipher, key)) = self.usable_key(now, &keys) {
-            let data = found.data.clone();
-            self.decrypt(Job::Text(found), cipher, key, iv, Bytes::new(), data);
+        } else if let Some((key, cipher, bytes)) = self.text_key(now, source, &keys) {
+            let (iv, data) = (key.iv_of(&segment), found.data.clone());
+            self.decrypt(Job::Text(found, key.uri), cipher, bytes, iv, Bytes::new(), data);
         }
+    }
+
+    /// The key of subtitles. Those that nobody here can decrypt are left out: the film goes on without.
+    fn text_key(
+        &mut self,
+        now: Instant,
+        source: usize,
+        keys: &[Key],
+    ) -> Option<(Key, Cipher, Bytes)> {
+        if keys.iter().any(|key| key.cipher().is_some()) {
+            return self.usable_key(now, keys);
+        }
+        self.text.feeds.retain(|feed| feed.source != source);
+        self.warn(unsupported(keys));
+        None
     }
 
     /// A segment or an init section could not be had: later, or not at all.
