@@ -130,6 +130,15 @@ export class PotluckVideo extends Base {
     this.setAttribute('src', url);
   }
 
+  // An absolute URL, or empty: never a boolean, as what this is built on has it.
+  override get poster(): string {
+    return this.nativeEl.poster;
+  }
+
+  override set poster(url: string) {
+    this.setAttribute('poster', url);
+  }
+
   override get currentSrc(): string {
     return this.#session?.url ?? this.#nativeUrl ?? '';
   }
@@ -159,7 +168,10 @@ export class PotluckVideo extends Base {
     this.#playRequested = true;
     if (this.#error) this.#reload = true;
     this.#schedule();
-    await this.nativeEl.play();
+    await this.nativeEl.play().catch((cause: unknown) => {
+      // A source that has come takes over from the one before, and plays as it was asked for.
+      if (this.nativeEl.paused) throw cause;
+    });
   }
 
   // The media element extensions that media-chrome and other skins read.

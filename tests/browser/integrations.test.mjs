@@ -1,0 +1,234 @@
+// The pieces of `integrations/`, as far as they run on one machine: built where they are built, played in Chromium.
+
+import assert from 'node:assert/strict';
+import { execFile, execFileSync } from 'node:child_process';
+import { cp, mkdir, readFile, readdir } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import path from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { chromium } from './lib/browsers.mjs';
+import { startDemo } from './lib/demo.mjs';
+import { inWords } from './lib/figures.mjs';
+import { freshProject, run, serveFolder } from './lib/package.mjs';
+import { startPeerTube } from './lib/peertube.mjs';
+import { startStage } from './lib/stage.mjs';
+import { openViewer } from './lib/viewer.mjs';
+import { until } from './lib/wait.mjs';
+
+const FOLDER = fileURLToPath(new URL('../../integrations/', import.meta.url));
+const exec = promisify(execFile);
+const require = createRequire(import.meta.url);
+/** PHP, where it is installed. */
+const php = ['php', 'php8.4', 'php8.2'].find((name) => {
+  try {
+    execFileSync(name, ['--version'], { stdio: 'ignore' });
+    return true;
+  } catch {
+    return false;
+  }
+}) ?? null;
+const MODULES = ['vite', 'react', 'react-dom', 'vue', '@vitejs/plugin-vue', 'svelte', '@sveltejs/vite-plugin-svelte', 'video.js'];
+
+describe('the example with', () => {
+  let demo;
+  let browser;
+  let project;
+  const sites = [];
+  before(async () => {
+    [demo, browser, project] = await Promise.all([startDemo(), chromium(), freshProject({}, MODULES)]);
+  });
+  after(async () => {
+    await browser?.close();
+    await demo?.stop();
+    await Promise.all(sites.map((site) => site.stop()));
+    await project?.remove();
+  });
+
+  /** Builds one as it is, beside the packed player, and opens its page. */
+  async function build(name) {
+    const folder = path.join(project.folder, name);
+    await mkdir(folder);
+    await cp(path.join(FOLDER, name), folder, { recursive: true, filter: (from) => !from.includes('node_modules') });
+    await run(folder, 'vite/bin/vite.js', 'build', '--logLevel', 'warn');
+    const site = await serveFolder(path.join(folder, 'dist'));
+    sites.push(site);
+    const viewer = await openViewer(browser, demo, { page: `${site.url}/?${new URLSearchParams({ src: demo.vod, trackers: demo.tracker })}` });
+    return viewer;
+  }
+
+  for (const name of ['react', 'vue', 'svelte']) {
+    test(`${name}: its button plays and pauses, its figures come from events`, { timeout: 60_000 }, async () => {
+      const other = await openViewer(browser, demo, { src: demo.vod });
+      await other.plays(1, { seconds: 30 });
+      const viewer = await build(name);
+      await until('the player is there', () => viewer.frame.evaluate('Boolean(document.querySelector("potluck-player")?.video)'));
+      await viewer.adopt(() => document.querySelector('potluck-player').video);
+      const button = async () => await viewer.frame.evaluate('document.querySelector("main > p > button").textContent');
+      assert.equal(await button(), 'Play');
+      await viewer.page.click('main > p > button');
+      const state = await viewer.plays(1, { seconds: 30 });
+      assert.equal(state.error, null, inWords(state));
+      assert.equal(await button(), 'Pause');
+      await until('it tells of the other viewer', () => viewer.frame.evaluate('document.querySelector("output").textContent === "1 people"'), { seconds: 20 });
+      await viewer.page.click('main > p > button');
+      await viewer.until('it pauses', ({ paused }) => paused);
+      assert.deepEqual(viewer.problems, []);
+      await viewer.close();
+      await other.close();
+    });
+  }
+
+  test("video.js: its controls and its API drive the element, and other sources go to its own tech", { timeout: 60_000 }, async () => {
+    const viewer = await build('videojs');
+    await until('the tech is there', () => viewer.frame.evaluate('Boolean(globalThis.player?.tech(true)?.el()?.nativeEl)'));
+    await viewer.adopt(() => document.querySelector('potluck-video'));
+    await viewer.page.click('.vjs-big-play-button');
+    const state = await viewer.plays(1, { seconds: 30 });
+    assert.equal(state.error, null, inWords(state));
+    const ask = async (expression) => await viewer.frame.evaluate(expression);
+    assert.equal(await ask('player.techName_'), 'Potluck');
+    assert.ok(await ask('player.duration() > 60 && player.currentSrc().endsWith("master.m3u8")'));
+    await until('the time is shown', () => ask(`/1:0\\d/.test(document.querySelector('.vjs-duration-display, .vjs-remaining-time-display').textContent)`));
+    await ask('player.currentTime(30); player.playbackRate(1.5); player.volume(0.4)');
+    const later = await viewer.until('it seeks', ({ position, rate }) => position >= 30 && position < 45 && rate === 1.5, { seconds: 20 });
+    assert.equal(later.paused, false);
+    await viewer.page.hover('.video-js');
+    await viewer.page.click('.vjs-play-control');
+    await viewer.until('it pauses', ({ paused }) => paused);
+    // A source that is no HLS, and one that is again.
+    await ask(`player.src({ src: '/nothing.mp4', type: 'video/mp4' })`);
+    await until('its own tech takes it', () => ask('player.techName_ === "Html5" && !document.querySelector("potluck-video")'));
+    await ask(`player.src({ src: '${demo.vod}', type: 'application/vnd.apple.mpegurl' }); player.muted(true)`);
+    await until('the element is back', () => ask('Boolean(document.querySelector("potluck-video"))'));
+    await viewer.adopt(() => document.querySelector('potluck-video'));
+    await ask('player.play()');
+    await viewer.plays(1, { seconds: 30 });
+    await ask('player.dispose()');
+    await until('its worker is gone', () => viewer.page.workers().length === 0, { seconds: 10 });
+    assert.deepEqual(viewer.problems.filter((problem) => !problem.includes('nothing.mp4') && !problem.includes('MEDIA_ERR_SRC_NOT_SUPPORTED')), []);
+    await viewer.close();
+  });
+});
+
+describe('the piece for', () => {
+  let demo;
+  let browser;
+  let stage;
+  before(async () => {
+    [demo, browser, stage] = await Promise.all([startDemo({ hashes: 'none' }), chromium(), startStage({})]);
+  });
+  after(async () => {
+    await browser?.close();
+    await demo?.stop();
+    await stage?.stop();
+  });
+
+  test("PeerTube replaces the instance's player where it was, and leaves private videos alone", { timeout: 60_000 }, async () => {
+    const instance = await startPeerTube(demo);
+    try {
+      // A watch page as far as the plugin sees it: video.js, the hooks, the files of the plugin where the server has them.
+      const route = '/plugins/potluck/0.1.0/static';
+      const videojs = await readFile(require.resolve('video.js/dist/video.min.js'));
+      Object.assign(instance.routes, {
+        '/plugins/potluck/0.1.0/client-scripts/client.js': { type: 'text/javascript', body: await readFile(path.join(FOLDER, 'peertube-plugin/client.js')) },
+        '/video.js': { type: 'text/javascript', body: videojs },
+        '/w/page.html': `<!doctype html><link rel="icon" href="data:,"><script src="/video.js"></script><main style="width: 640px; height: 360px"><video id="vjs" class="video-js"></video></main>
+          <script type="module">
+            import { register } from '/plugins/potluck/0.1.0/client-scripts/client.js';
+            const hooks = {};
+            await register({
+              registerHook: ({ target, handler }) => { hooks[target] = handler; },
+              peertubeHelpers: { getBaseStaticRoute: () => '${route}', getSettings: async () => ({ trackers: '${demo.tracker}' }) },
+            });
+            const player = videojs('vjs', { muted: true, sources: [] });
+            player.paused = () => false;
+            window.act = async (video) => { await hooks['action:video-watch.player.loaded']({ player, videojs, video }); };
+          </script>`,
+      });
+      const { contents } = await builtFiles();
+      for (const [name, body] of contents) instance.routes[`${route}/player/${name}`] = { type: name.endsWith('.wasm') ? 'application/wasm' : 'text/javascript', body };
+      const viewer = await openViewer(browser, demo, { page: `${instance.url}/w/page.html` });
+      await until('the page is there', () => viewer.frame.evaluate('Boolean(window.act)'));
+      await viewer.frame.evaluate(`act({ uuid: '${instance.uuid}', shortUUID: '${instance.id}', privacy: { id: 3 } })`);
+      assert.equal(await viewer.frame.evaluate('document.querySelector("potluck-player") === null && Boolean(document.querySelector(".video-js"))'), true);
+      await viewer.frame.evaluate(`act({ uuid: '${instance.uuid}', shortUUID: '${instance.id}', privacy: { id: 1 } })`);
+      await until('the player is there', () => viewer.frame.evaluate('Boolean(document.querySelector("main > potluck-player")?.video)'));
+      assert.equal(await viewer.frame.evaluate('document.querySelector(".video-js")'), null);
+      await viewer.adopt(() => document.querySelector('potluck-player').video);
+      const state = await viewer.plays(1, { seconds: 30 });
+      assert.equal(state.error, null, inWords(state));
+      assert.deepEqual(await viewer.frame.evaluate(`(({ heading, offsetHeight, trackers }) => [heading, offsetHeight, trackers])(document.querySelector('potluck-player'))`), ['Ein Tag am See <b>', 360, demo.tracker]);
+      await viewer.close();
+    } finally {
+      await instance.stop();
+    }
+  });
+
+  test('Owncast waits until somebody is live, plays, and says when it is over', { timeout: 60_000 }, async () => {
+    const status = { online: false, viewerCount: 0, streamTitle: '' };
+    Object.assign(stage.routes, {
+      '/public/index.html': await readFile(path.join(FOLDER, 'owncast/index.html'), 'utf8'),
+      '/api/status': (request, response) => response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(status)),
+      '/logo': { type: 'image/png', body: Buffer.from('iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR42mNoAAAAggCBd81ytgAAAABJRU5ErkJggg==', 'base64') },
+      '/hls/stream.m3u8': (request, response) => response.writeHead(302, { location: demo.live, 'access-control-allow-origin': '*' }).end(),
+    });
+    const viewer = await openViewer(browser, demo, { page: `${stage.url}/public/index.html?${new URLSearchParams({ potluck: `${demo.url}/potluck.js`, trackers: demo.tracker, poll: '1' })}` });
+    const said = async () => await viewer.frame.evaluate(`document.getElementById('status').textContent`);
+    await until('it waits', async () => /Nobody is live/.test(await said()), { describe: said });
+    Object.assign(status, { online: true, viewerCount: 3, streamTitle: 'Hello <world>' });
+    await until('it is live', async () => /Live, 3 watching/.test(await said()), { describe: said });
+    await viewer.adopt(() => document.getElementById('player').video);
+    const state = await viewer.plays(1, { seconds: 30 });
+    assert.equal(state.duration, null, 'a broadcast');
+    assert.equal(await viewer.frame.evaluate(`document.getElementById('title').textContent`), 'Hello <world>');
+    status.online = false;
+    await viewer.until('it is over', ({ readyState }) => readyState === 0, { seconds: 20 });
+    assert.match(await said(), /Nobody is live/);
+    assert.deepEqual(viewer.problems, []);
+    await viewer.close();
+  });
+
+  test("Mastodon and Lemmy says that this server's pages are shown, and why others are not", async () => {
+    const check = async (...args) => await exec(process.execPath, [path.join(FOLDER, 'oembed-check/check.mjs'), ...args]).then(({ stdout }) => ({ code: 0, stdout }), (failed) => ({ code: failed.code, stdout: failed.stdout }));
+    const good = await check('--insecure', `${demo.url}/?title=live`);
+    assert.equal(good.code, 0, good.stdout);
+    assert.match(good.stdout, /Mastodon shows a player of 640x360: A day at the lake, live, picture http/);
+    assert.match(good.stdout, /Lemmy embeds: A day at the lake, live/);
+    const plain = await check(`${demo.url}/?title=live`);
+    assert.equal(plain.code, 1);
+    assert.match(plain.stdout, /not https/);
+    stage.routes['/none.html'] = '<!doctype html><title>Nothing</title>';
+    const none = await check('--insecure', `${stage.url}/none.html`);
+    assert.equal(none.code, 1);
+    assert.match(none.stdout, /names no oEmbed card/);
+  });
+
+  test('WordPress renders its shortcode, with nothing in it that gets out', { skip: php === null && 'there is no php' }, async () => {
+    const render = async (attributes) => JSON.parse((await exec(php, [path.join(FOLDER, 'wordpress/try.php'), JSON.stringify(attributes)])).stdout);
+    await exec(php, ['-l', path.join(FOLDER, 'wordpress/potluck/potluck.php')]);
+    const { html, log } = await render({ src: demo.vod, heading: 'A "film" <b>', muted: '1', autoplay: true, width: '640', trackers: 'javascript:alert(1) ws://ok.example/announce' });
+    assert.deepEqual(log.block, ['potluck/player', 'potluck_render']);
+    assert.equal(log.enqueued, 'potluck');
+    assert.match(log.registered[1], /\/player\/potluck\.js$/);
+    assert.ok(html.startsWith(`<potluck-player src="${demo.vod}"`), html);
+    for (const part of ['heading="A &quot;film&quot; &lt;b&gt;"', 'trackers="ws://ok.example/announce"', 'consent="ask"', ' muted', ' autoplay', 'max-width: 640px']) assert.ok(html.includes(part), `${part}: ${html}`);
+    assert.equal((await render({ src: 'javascript:alert(1)' })).html, '');
+    assert.match((await render({ instance: 'peertube.example', video: 'x"><script>' })).html, /video="x&quot;&gt;&lt;script&gt;" consent="ask" preload="none" trackers="wss:\/\/blog.example\/announce"/);
+    // And plays.
+    stage.routes['/post.html'] = `<!doctype html><link rel="icon" href="data:,"><script type="module" src="${demo.url}/potluck.js"></script>${html}`;
+    const viewer = await openViewer(browser, demo, { page: `${stage.url}/post.html` });
+    await until('the element is there', () => viewer.frame.evaluate('Boolean(document.querySelector("potluck-player")?.video)'));
+    await viewer.adopt(() => document.querySelector('potluck-player').video);
+    await viewer.plays(1, { seconds: 30 });
+    await viewer.close();
+  });
+});
+
+/** The built player's files, by name. */
+async function builtFiles() {
+  const folder = process.env.POTLUCK_WWW ?? fileURLToPath(new URL('../../www/dist', import.meta.url));
+  const names = (await readdir(folder)).filter((name) => /\.(js|wasm)$/.test(name));
+  return { contents: await Promise.all(names.map(async (name) => [name, await readFile(path.join(folder, name))])) };
+}
