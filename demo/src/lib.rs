@@ -23,6 +23,7 @@ pub mod tracker;
 
 use std::future::Future;
 use std::io;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -57,6 +58,8 @@ pub struct Options {
     pub hashes: bool,
     /// Signs what they say.
     pub signer: Option<hashes::Signer>,
+    /// What the tracker takes.
+    pub tracker: tracker::limits::Limits,
     /// Whether `/api/faults` and `/api/tracker` may break things on purpose.
     pub faults: bool,
 }
@@ -90,7 +93,7 @@ impl Server {
         Ok(Self {
             state: Arc::new(State {
                 origin,
-                tracker: Arc::new(Tracker::new(clock::seed())),
+                tracker: Arc::new(Tracker::new(clock::seed(), options.tracker)),
                 faults,
                 faults_allowed: options.faults,
                 www: options.www,
@@ -116,7 +119,8 @@ impl Server {
     ) -> io::Result<()> {
         let (told, stopped) = tokio::sync::oneshot::channel();
         let state = self.state.clone();
-        let serving = axum::serve(listener, self.router()).with_graceful_shutdown(async move {
+        let service = self.router().into_make_service_with_connect_info::<SocketAddr>();
+        let serving = axum::serve(listener, service).with_graceful_shutdown(async move {
             stop.await;
             // Sockets never end by themselves.
             state.tracker.close_all();

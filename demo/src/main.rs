@@ -9,6 +9,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use demo::hashes::Signer;
+use demo::tracker::limits::Limits;
 use demo::{Options, Server};
 use tokio::net::TcpListener;
 use tracing_subscriber::EnvFilter;
@@ -38,6 +39,21 @@ struct Arguments {
     /// Sign those hashes with the key in this file (see `potluck keygen`).
     #[arg(long, value_name = "KEYFILE")]
     sign: Option<PathBuf>,
+    /// Connections to the tracker at once.
+    #[arg(long, value_name = "COUNT", default_value_t = Limits::default().sockets)]
+    tracker_sockets: usize,
+    /// Connections to the tracker from one address at once: many viewers may share one.
+    #[arg(long, value_name = "COUNT", default_value_t = Limits::default().sockets_per_address)]
+    tracker_sockets_per_address: usize,
+    /// Take viewers of pages of this origin only (https://site.example). May be repeated; any page when left out.
+    #[arg(long, value_name = "ORIGIN")]
+    allow_origin: Vec<String>,
+    /// Take this swarm only, by its name (the `swarm` attribute). May be repeated; any swarm when left out.
+    #[arg(long, value_name = "NAME")]
+    only_swarm: Vec<String>,
+    /// Believe the proxy in front, which adds to `X-Forwarded-For` whom it speaks for.
+    #[arg(long)]
+    behind_proxy: bool,
     /// Let tests break the origin and the tracker through /api/faults and /api/tracker.
     #[arg(long)]
     faults: bool,
@@ -84,6 +100,13 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
         www: arguments.www,
         hashes: arguments.hashes == Hashes::Tags,
         signer,
+        tracker: Limits {
+            sockets: arguments.tracker_sockets,
+            sockets_per_address: arguments.tracker_sockets_per_address,
+            origins: arguments.allow_origin,
+            only_swarms: arguments.only_swarm,
+            behind_proxy: arguments.behind_proxy,
+        },
         faults: arguments.faults,
     };
     let server = Server::open(options, |line| {

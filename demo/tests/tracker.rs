@@ -5,13 +5,16 @@ mod common;
 use std::time::Duration;
 
 use common::{Running, options, start};
+use demo::Options;
+use demo::tracker::limits::Limits;
 use futures_util::{SinkExt, StreamExt};
 use player_core::tracker::{
     Announce, AnnounceEvent, Answer, ClientMessage, Offer, OfferId, ServerMessage,
 };
 use player_core::wire::{InfoHash, PeerId};
 use tokio::net::TcpStream;
-use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::{self, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
 const SWARM: InfoHash = InfoHash([0xf7; 20]);
@@ -147,4 +150,100 @@ async fn stopping_ends_open_sockets_in_time() {
     assert_eq!(viewer.hear().await, None);
     let ended = tokio::time::timeout(Duration::from_secs(5), &mut server.task).await;
     ended.expect("an end in time").expect("no panic").expect("no error");
+}
+
+/// The HTTP status that a WebSocket is refused with, and when to come again.
+async fn refusal(
+    server: &Running,
+    headers: &[(&'static str, &str)],
+) -> Option<(u16, Option<String>)> {
+    let mut request = format!("ws://{}/announce", server.address).into_client_request().unwrap();
+    for (name, value) in headers {
+        request.headers_mut().insert(*name, value.parse().unwrap());
+    }
+    match connect_async(request).await {
+        Ok(_) => None,
+        Err(tungstenite::Error::Http(response)) => {
+            let retry = response.headers().get("retry-after");
+            Some((response.status().as_u16(), retry.map(|it| it.to_str().unwrap().to_owned())))
+        }
+        Err(error) => panic!("{error}"),
+    }
+}
+
+#[tokio::test]
+async fn a_flood_hears_when_to_try_again_and_is_then_cut_off() {
+    let server = start(options("flood")).await;
+    let mut honest = Viewer::join(&server, 1).await;
+    let mut flood = Viewer::join(&server, 2).await;
+    let text = flood.announce(0).to_json();
+    for _ in 0..300 {
+        // It may have been cut off by now.
+        let _ = flood.socket.send(Message::text(text.clone())).await;
+    }
+    let mut refused = 0;
+    while let Some(message) = flood.hear().await {
+        if let ServerMessage::Failure(failure) = message {
+            assert!(failure.reason.starts_with("too many messages: try again in "), "{failure:?}");
+            refused += 1;
+        }
+    }
+    assert!((30..=60).contains(&refused), "{refused}");
+    honest.say(&honest.announce(1)).await;
+    assert!(matches!(honest.hear().await, Some(ServerMessage::Announce(_))));
+}
+
+#[tokio::test]
+async fn one_address_cannot_take_all_connections() {
+    let limits =
+        Limits { sockets: 5, sockets_per_address: 2, behind_proxy: true, ..Limits::default() };
+    let server = start(Options { tracker: limits, ..options("addresses") }).await;
+    let from = |address: &'static str| [("x-forwarded-for", address)];
+    let mut open = Vec::new();
+    for address in ["spoofed, 192.0.2.1", "192.0.2.1"] {
+        let mut request =
+            format!("ws://{}/announce", server.address).into_client_request().unwrap();
+        request.headers_mut().insert("x-forwarded-for", address.parse().unwrap());
+        open.push(connect_async(request).await.expect("a socket").0);
+    }
+    let full = Some((503, Some("60".to_owned())));
+    assert_eq!(refusal(&server, &from("192.0.2.9, 192.0.2.1")).await, full);
+    assert_eq!(refusal(&server, &from("192.0.2.2")).await, None, "another address has room");
+    drop(open.pop());
+    for attempt in 0.. {
+        // Its place is free once the server has seen it go.
+        if refusal(&server, &from("192.0.2.1")).await.is_none() {
+            break;
+        }
+        assert!(attempt < 100, "the place of a socket that closed stays taken");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test]
+async fn only_the_pages_and_swarms_that_are_listed_are_served() {
+    let limits = Limits {
+        origins: vec!["https://site.example".to_owned()],
+        only_swarms: vec!["the film".to_owned()],
+        ..Limits::default()
+    };
+    let server = start(Options { tracker: limits, ..options("listed") }).await;
+    assert_eq!(refusal(&server, &[]).await, Some((403, None)));
+    assert_eq!(refusal(&server, &[("origin", "https://other.example")]).await, Some((403, None)));
+    let mut request = format!("ws://{}/announce", server.address).into_client_request().unwrap();
+    request.headers_mut().insert("origin", "https://site.example".parse().unwrap());
+    let socket = connect_async(request).await.expect("a socket").0;
+    let mut viewer = Viewer { socket, id: PeerId([1; 20]) };
+    viewer.say(&viewer.announce(0)).await;
+    let Some(ServerMessage::Failure(failure)) = viewer.hear().await else { panic!("it is served") };
+    assert_eq!(failure.reason, "this tracker does not serve that swarm");
+    let info_hash = player_core::swarm::info_hash("the film");
+    viewer
+        .say(&ClientMessage::Announce(Announce {
+            info_hash,
+            peer_id: viewer.id,
+            ..Announce::default()
+        }))
+        .await;
+    assert!(matches!(viewer.hear().await, Some(ServerMessage::Announce(_))));
 }

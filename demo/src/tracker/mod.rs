@@ -1,26 +1,29 @@
-//! The WebTorrent tracker: [`swarms`] decides, this file moves text between it and the sockets.
+//! The WebTorrent tracker: [`swarms`] decides, [`limits`] bounds, this file moves text between them and the sockets.
 
+pub mod limits;
 pub mod swarms;
 
 use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use axum::extract::State as Shared;
 use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
-use axum::http::StatusCode;
+use axum::extract::{ConnectInfo, State as Shared};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use player_core::tracker::MAX_MESSAGE_BYTES;
+use player_core::tracker::{Failure, MAX_MESSAGE_BYTES, ServerMessage};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
 use crate::State;
+use limits::{Census, Limits, Meter, Verdict};
 use swarms::{Size, SocketId, Swarms};
 
 /// Messages that wait for a slow socket; more are dropped.
 const QUEUE: usize = 256;
-/// Sockets at once.
-const MAX_SOCKETS: usize = 20_000;
+/// Seconds after which somebody who finds the tracker full should try again.
+const RETRY: &str = "60";
 /// How often a ping asks whether somebody is there.
 const PING: Duration = Duration::from_secs(20);
 /// Silence after which nobody is there.
@@ -30,6 +33,7 @@ const WRITE: Duration = Duration::from_secs(10);
 
 /// The tracker and its open sockets.
 pub(crate) struct Tracker {
+    limits: Limits,
     room: Mutex<Room>,
 }
 
@@ -37,15 +41,18 @@ struct Room {
     swarms: Swarms,
     /// Where each open socket's messages wait. Dropping it closes the socket.
     sockets: BTreeMap<SocketId, mpsc::Sender<String>>,
+    census: Census,
     next: u64,
     up: bool,
 }
 
 impl Tracker {
     /// An empty tracker.
-    pub(crate) fn new(seed: u64) -> Self {
-        let swarms = Swarms::new(seed);
-        Self { room: Mutex::new(Room { swarms, sockets: BTreeMap::new(), next: 0, up: true }) }
+    pub(crate) fn new(seed: u64, limits: Limits) -> Self {
+        let swarms = Swarms::new(seed).only(&limits.only_swarms);
+        let sockets = BTreeMap::new();
+        let room = Room { swarms, sockets, census: Census::default(), next: 0, up: true };
+        Self { limits, room: Mutex::new(room) }
     }
 
     /// Takes sockets, or closes all and refuses new ones.
@@ -71,16 +78,23 @@ impl Tracker {
         self.room.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn open(&self) -> Option<(SocketId, mpsc::Receiver<String>)> {
+    /// Takes a socket; why not, if not.
+    fn open(&self, address: IpAddr) -> Result<Place, &'static str> {
         let mut room = self.room();
-        if !room.up || room.sockets.len() >= MAX_SOCKETS {
-            return None;
+        if !room.up {
+            return Err("the tracker is closed");
+        }
+        if room.sockets.len() >= self.limits.sockets {
+            return Err("the tracker is full");
+        }
+        if !room.census.enter(address, self.limits.sockets_per_address) {
+            return Err("too many connections from this address");
         }
         room.next += 1;
         let socket = SocketId(room.next);
         let (sender, receiver) = mpsc::channel(QUEUE);
         room.sockets.insert(socket, sender);
-        Some((socket, receiver))
+        Ok(Place { socket, address, outgoing: receiver })
     }
 
     fn message(&self, socket: SocketId, text: &str) {
@@ -94,16 +108,35 @@ impl Tracker {
         }
     }
 
-    fn close(&self, socket: SocketId) {
+    fn close(&self, place: &Place) {
         let mut room = self.room();
-        room.sockets.remove(&socket);
-        room.swarms.close(socket);
+        room.sockets.remove(&place.socket);
+        room.census.leave(place.address);
+        room.swarms.close(place.socket);
     }
+
+    /// Whom a request counts for: behind a proxy, the last address that it adds.
+    fn client(&self, peer: SocketAddr, headers: &HeaderMap) -> IpAddr {
+        let forwarded = headers.get_all("x-forwarded-for").iter().next_back();
+        forwarded
+            .filter(|_| self.limits.behind_proxy)
+            .and_then(|value| value.to_str().ok()?.rsplit(',').next()?.trim().parse().ok())
+            .unwrap_or(peer.ip())
+    }
+}
+
+/// An open socket's place.
+struct Place {
+    socket: SocketId,
+    address: IpAddr,
+    outgoing: mpsc::Receiver<String>,
 }
 
 /// `/announce`: one viewer's connection.
 pub(crate) async fn announce(
     Shared(state): Shared<Arc<State>>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
     upgrade: Result<WebSocketUpgrade, axum::extract::ws::rejection::WebSocketUpgradeRejection>,
 ) -> Response {
     let Ok(upgrade) = upgrade else {
@@ -111,40 +144,72 @@ pub(crate) async fn announce(
         return (StatusCode::UPGRADE_REQUIRED, words).into_response();
     };
     let tracker = state.tracker.clone();
-    if !tracker.room().up {
-        return StatusCode::SERVICE_UNAVAILABLE.into_response();
+    let origin = headers.get(header::ORIGIN).and_then(|value| value.to_str().ok());
+    if !tracker.limits.takes_origin(origin) {
+        let words = "this tracker is not for pages of that origin";
+        return (StatusCode::FORBIDDEN, words).into_response();
     }
+    let mut place = match tracker.open(tracker.client(peer, &headers)) {
+        Ok(place) => Open { tracker: tracker.clone(), place },
+        Err(reason) => {
+            let retry = [(header::RETRY_AFTER, RETRY)];
+            return (StatusCode::SERVICE_UNAVAILABLE, retry, reason).into_response();
+        }
+    };
     upgrade
         .max_message_size(MAX_MESSAGE_BYTES)
         .max_frame_size(MAX_MESSAGE_BYTES)
-        .on_upgrade(move |socket| converse(tracker, socket))
+        .on_upgrade(async move |socket| converse(&tracker, &mut place.place, socket).await)
 }
 
-async fn converse(tracker: Arc<Tracker>, mut socket: WebSocket) {
-    let Some((id, mut outgoing)) = tracker.open() else { return };
+/// Gives a place back, whether the socket was ever upgraded or not.
+struct Open {
+    tracker: Arc<Tracker>,
+    place: Place,
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.tracker.close(&self.place);
+    }
+}
+
+async fn converse(tracker: &Tracker, place: &mut Place, mut socket: WebSocket) {
+    let id = place.socket;
     tracing::debug!(socket = id.0, "a tracker socket opened");
     let mut pings = interval(PING);
     pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut heard = Instant::now();
+    let mut meter = Meter::new(heard);
     loop {
         let send = tokio::select! {
             incoming = socket.recv() => match incoming {
                 Some(Ok(message)) => {
                     heard = Instant::now();
-                    match message {
-                        Message::Text(text) => tracker.message(id, text.as_str()),
+                    let text = match &message {
+                        Message::Text(text) => text.as_str(),
                         // Some clients send JSON in binary frames.
-                        Message::Binary(bytes) => {
-                            tracker.message(id, std::str::from_utf8(&bytes).unwrap_or(""));
-                        }
+                        Message::Binary(bytes) => std::str::from_utf8(bytes).unwrap_or(""),
                         Message::Close(_) => break,
-                        Message::Ping(_) | Message::Pong(_) => {}
+                        Message::Ping(_) | Message::Pong(_) => continue,
+                    };
+                    match meter.message(heard) {
+                        Verdict::Take => {
+                            tracker.message(id, text);
+                            continue;
+                        }
+                        Verdict::Refuse => {
+                            let seconds = meter.wait().as_secs_f64().ceil();
+                            let reason = format!("too many messages: try again in {seconds} s");
+                            let failure = Failure { info_hash: None, reason };
+                            Message::Text(ServerMessage::Failure(failure).to_json().into())
+                        }
+                        Verdict::Close => Message::Close(None),
                     }
-                    continue;
                 }
                 Some(Err(_)) | None => break,
             },
-            text = outgoing.recv() => match text {
+            text = place.outgoing.recv() => match text {
                 Some(text) => Message::Text(text.into()),
                 None => Message::Close(None),
             },
@@ -161,6 +226,5 @@ async fn converse(tracker: Arc<Tracker>, mut socket: WebSocket) {
             break;
         }
     }
-    tracker.close(id);
     tracing::debug!(socket = id.0, "a tracker socket closed");
 }
