@@ -1,4 +1,4 @@
-//! `cargo xtask bench first-frame | swarm | transmux | abr | playlists`: Potluck beside other players, in real
+//! `cargo xtask bench first-frame | swarm | transmux | abr | playlists | tracker`: Potluck beside other players, in real
 //! browsers and in Node.
 //!
 //! The measuring is done by the package in `tests/bench`; this sets it up and hands it the options.
@@ -165,6 +165,45 @@ pub(crate) fn playlists(root: &Path, options: &Playlists) -> Result<(), String> 
         root,
         "playlists.mjs",
         &json!({ "wasm": wasm, "segments": options.segments.max(1), "runs": options.runs.max(1) }),
+    )
+}
+
+/// Options of `cargo xtask bench tracker`.
+#[derive(Args)]
+pub(crate) struct Tracker {
+    /// WebSockets that are open at once.
+    #[arg(long, default_value_t = 10_000)]
+    clients: u32,
+    /// Members of each swarm.
+    #[arg(long, default_value_t = 1000)]
+    swarm: u32,
+    /// Announces a second, all clients together.
+    #[arg(long, default_value_t = 300)]
+    rate: u32,
+    /// Seconds that are measured.
+    #[arg(long, default_value_t = 20)]
+    seconds: u32,
+}
+
+/// Many clients of the demo's tracker, and of npm's bittorrent-tracker.
+pub(crate) fn tracker(root: &Path, options: &Tracker) -> Result<(), String> {
+    packages(root)?;
+    step("compile the trackers' client and the server", || {
+        let mut cargo = cargo(root);
+        cargo.args(["build", "--quiet", "--release", "-p", "demo", "-p", "tests"]);
+        cargo.args(["--bin", "potluck", "--bin", "tracker-load"]);
+        run(&mut cargo, "the compiler's messages above say why")
+    })?;
+    measure(
+        root,
+        "tracker.mjs",
+        &json!({
+            "programs": build::target_folder(root).join("release"),
+            "clients": options.clients,
+            "swarm": options.swarm,
+            "rate": options.rate,
+            "seconds": options.seconds,
+        }),
     )
 }
 

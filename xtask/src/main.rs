@@ -64,6 +64,8 @@ enum Bench {
     Abr(bench::Abr),
     /// Reading a long playlist, beside hls.js and m3u8-parser.
     Playlists(bench::Playlists),
+    /// Many clients of the demo's tracker and of npm's.
+    Tracker(bench::Tracker),
     /// What the origin sends to a swarm of real browsers, beside hls.js and p2p-media-loader (Linux, as root).
     Swarm(bench::Swarm),
     /// How fast MPEG-TS becomes fragmented MP4, beside hls.js and mux.js (needs ffmpeg).
@@ -84,6 +86,7 @@ fn main() -> ExitCode {
         Command::Bench { what: Bench::Transmux(options) } => bench::transmux(&root, &options),
         Command::Bench { what: Bench::Abr(options) } => bench::abr(&root, &options),
         Command::Bench { what: Bench::Playlists(options) } => bench::playlists(&root, &options),
+        Command::Bench { what: Bench::Tracker(options) } => bench::tracker(&root, &options),
         Command::Sample => sample::generate(&root),
     };
     match outcome {

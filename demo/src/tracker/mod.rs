@@ -22,6 +22,8 @@ use swarms::{Size, SocketId, Swarms};
 
 /// Messages that wait for a slow socket; more are dropped.
 const QUEUE: usize = 256;
+/// Bytes that are read at once: each open socket keeps so many.
+const READ_BUFFER: usize = 4 << 10;
 /// Seconds after which somebody who finds the tracker full should try again.
 const RETRY: &str = "60";
 /// How often a ping asks whether somebody is there.
@@ -159,6 +161,7 @@ pub(crate) async fn announce(
     upgrade
         .max_message_size(MAX_MESSAGE_BYTES)
         .max_frame_size(MAX_MESSAGE_BYTES)
+        .read_buffer_size(READ_BUFFER)
         .on_upgrade(async move |socket| converse(&tracker, &mut place.place, socket).await)
 }
 
