@@ -129,6 +129,44 @@ fn segments_cut_at_any_packet_are_joined() {
 }
 
 #[test]
+fn codecs_that_change_in_the_middle_of_a_segment_lose_nothing() {
+    if !has_ffmpeg() {
+        return;
+    }
+    let folder = folder("change");
+    let larger = "-f lavfi -i testsrc2=size=640x360:rate=25:duration=6";
+    let parts = [
+        (VIDEO, "aac", 0),
+        (larger, "ac3", 8),
+        (VIDEO, "libmp3lame", 16),
+        (larger, "aac -mpegts_flags latm", 24),
+    ];
+    let mut whole = Vec::new();
+    let mut source = std::collections::BTreeMap::<_, Vec<common::Packet>>::new();
+    for (video, audio, offset) in parts {
+        let file = folder.join(format!("{offset}.ts"));
+        let words =
+            format!("{video} {AUDIO} {AVC} -c:a {audio} -output_ts_offset {offset} -f mpegts");
+        if !ffmpeg(&words, &file) {
+            return;
+        }
+        whole.extend(fs::read(&file).expect("the stream is there"));
+        for (kind, packets) in probe(&file) {
+            source.entry(kind).or_default().extend(packets);
+        }
+    }
+    for piece in [usize::MAX >> 1, 1000] {
+        let made = common::transmux(&[whole.clone()], piece).expect("it is transmuxed");
+        common::compare("change", &source, &common::samples(&made.mp4), 1.0);
+        // Between two of them a track may be gone already, and the next not there yet.
+        let whole = made.codecs.iter().filter_map(|codecs| codecs.split_once(','));
+        let sound: Vec<&str> = whole.map(|(_, sound)| sound).collect();
+        assert_eq!(sound, ["mp4a.40.2", "ac-3", "mp3", "mp4a.40.2"], "{:?}", made.codecs);
+    }
+    let _ = fs::remove_dir_all(&folder);
+}
+
+#[test]
 fn raw_audio() {
     if !has_ffmpeg() {
         return;
