@@ -11,11 +11,12 @@ import { fixed, table } from './lib/figures.mjs';
 
 const HLSJS = fileURLToPath(new URL('abr/hlsjs.mjs', import.meta.url));
 
-await runMain(({ program, plot, record }) => {
-  const spec = run(program, ['spec']);
+await runMain(({ program, folder, plot, record }) => {
+  const lines = folder ? [folder] : [];
+  const spec = run(program, ['spec', ...lines]);
   const { traces, ladder } = JSON.parse(spec);
   const others = traces.map(({ name }) => ({ trace: name, ...JSON.parse(run(process.execPath, [HLSJS, name], spec)) }));
-  const results = JSON.parse(run(program, ['compare'], JSON.stringify(others)));
+  const results = JSON.parse(run(program, ['compare', ...lines], JSON.stringify(others)));
   const version = others[0].version;
   console.log(`    a film in ${ladder.map((bps) => bps / 1e6).join(', ')} Mbit/s; Potluck | hls.js ${version}\n`);
   const rows = [['', 'Mbit/s', 'switches', 'rebuffer', 'first frame', 'QoE', '|', 'Mbit/s', 'switches', 'rebuffer', 'first frame', 'QoE', '']];

@@ -120,8 +120,11 @@ pub(crate) struct Abr {
     #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "docs/bench-abr.svg")]
     plot: Option<PathBuf>,
     /// Keep hls.js's figures for the test that ours are no worse.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "traces")]
     record: bool,
+    /// A folder with recorded lines in place of those of `tests/traces`: in each file lines of seconds and Mbit/s.
+    #[arg(long, value_name = "FOLDER")]
+    traces: Option<PathBuf>,
 }
 
 /// Options of `cargo xtask bench playlists`.
@@ -145,6 +148,8 @@ pub(crate) fn abr(root: &Path, options: &Abr) -> Result<(), String> {
     })?;
     let program = format!("abr{}", std::env::consts::EXE_SUFFIX);
     let record = options.record.then(|| root.join("tests/traces/figures/hlsjs.json"));
+    let folder = options.traces.as_ref().map(std::path::absolute).transpose();
+    let folder = folder.map_err(|error| format!("the folder with traces: {error}"))?;
     measure(
         root,
         "abr.mjs",
@@ -152,6 +157,7 @@ pub(crate) fn abr(root: &Path, options: &Abr) -> Result<(), String> {
             "program": build::target_folder(root).join("debug").join(program),
             "plot": options.plot.as_ref().map(|file| root.join(file)),
             "record": record,
+            "folder": folder,
         }),
     )
 }

@@ -9,7 +9,7 @@ use player_core::config::P2pMode;
 use serde_json::{Value, json};
 
 pub use figures::Figures;
-pub use traces::{Trace, folder, generate, recorded};
+pub use traces::{Trace, folder, generate, read_folder, recorded};
 
 use crate::simulation::{Sample, Title, World};
 
@@ -62,9 +62,9 @@ pub fn watch(trace: &Trace) -> Vec<Sample> {
     report.viewers[0].samples.clone()
 }
 
-/// Everything that the program for hls.js needs to show the same film on the same lines.
+/// Everything that the program for hls.js needs to show the same film on these lines.
 #[must_use]
-pub fn spec() -> Value {
+pub fn spec(traces: &[Trace]) -> Value {
     let title = film();
     let count = title.segments.unwrap_or(0);
     let variants: Vec<Value> = (0..LADDER.len() as u32)
@@ -90,7 +90,7 @@ pub fn spec() -> Value {
         "latencyMs": setting.origin_latency_ms,
         "thinkMs": setting.origin_think_ms,
         "variants": variants,
-        "traces": recorded(),
+        "traces": traces,
     })
 }
 

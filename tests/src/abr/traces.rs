@@ -44,6 +44,61 @@ pub fn recorded() -> Vec<Trace> {
     traces
 }
 
+/// Traces of a folder, in the order of their names: as those of `tests/traces`, or recorded ones as public data sets have
+/// them, with a line of two columns for each measurement: seconds from the start, and the Mbit/s up to then.
+///
+/// # Errors
+/// Names what cannot be read.
+pub fn read_folder(folder: &Path) -> Result<Vec<Trace>, String> {
+    let files = std::fs::read_dir(folder).map_err(|error| format!("{}: {error}", folder.display()));
+    let mut traces = Vec::new();
+    for file in files? {
+        let path = file.map_err(|error| error.to_string())?.path();
+        let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        if !path.is_file() || name.starts_with('.') {
+            continue;
+        }
+        let text = std::fs::read_to_string(&path).map_err(|error| format!("{name}: {error}"))?;
+        let trace = if path.extension().is_some_and(|extension| extension == "json") {
+            serde_json::from_str(&text).map_err(|error| format!("{name}: {error}"))?
+        } else {
+            let kbps = seconds_of(&text).ok_or_else(|| {
+                format!("{name}: each line has to have two numbers: seconds, and Mbit/s up to then")
+            })?;
+            Trace { name, model: "recorded".to_owned(), seed: 0, kbps }
+        };
+        traces.push(trace);
+    }
+    traces.sort_by(|a, b| a.name.cmp(&b.name));
+    if traces.is_empty() { Err(format!("{}: no traces", folder.display())) } else { Ok(traces) }
+}
+
+/// kbit/s of each second, out of columns.
+fn seconds_of(text: &str) -> Option<Vec<u64>> {
+    let lines =
+        text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let mut points = Vec::new();
+    for line in lines {
+        let mut columns = line.split([',', ';', ' ', '\t']).filter(|column| !column.is_empty());
+        let (at, mbps): (f64, f64) = (columns.next()?.parse().ok()?, columns.next()?.parse().ok()?);
+        let forward = points.last().is_none_or(|(last, _)| at >= *last);
+        (forward && (0.0..=86_400.0).contains(&at) && (0.0..=1e5).contains(&mbps)).then_some(())?;
+        points.push((at, mbps));
+    }
+    let end = points.last()?.0.floor().max(1.0) as usize;
+    let mut kbits = vec![0.0; end];
+    let mut from = 0.0_f64;
+    for (to, mbps) in points {
+        while from < to.min(end as f64) {
+            let second = from as usize;
+            let until = to.min((second + 1) as f64);
+            kbits[second] += (until - from) * mbps * 1000.0;
+            from = until;
+        }
+    }
+    Some(kbits.into_iter().map(|kbit| kbit.round() as u64).collect())
+}
+
 /// The traces as they are made.
 #[must_use]
 pub fn generate() -> Vec<Trace> {
@@ -157,6 +212,15 @@ fn spiky() -> Trace {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn columns_become_the_rate_of_each_second() {
+        let text = "# s Mbit/s\n0.5\t2\n1.0, 4\n\n3.5 1.5\n4.2 9\n";
+        assert_eq!(seconds_of(text), Some(vec![3000, 1500, 1500, 5250]));
+        for odd in ["", "1", "1 x", "2 1\n1 1", "-1 1", "1 -1", "1 nan", "1e99 1"] {
+            assert_eq!(seconds_of(odd), None, "{odd}");
+        }
+    }
 
     #[test]
     fn the_traces_are_the_ones_that_their_seeds_give() {

@@ -1,7 +1,7 @@
 //! Adaptive bitrate on lines that change, in virtual time: `cargo xtask bench abr` runs it beside hls.js.
 //!
 //! `traces` writes the bandwidth traces, `spec` prints film and lines for another player, and `compare` reads what that
-//! one showed and prints the figures of both, as JSON.
+//! one showed and prints the figures of both, as JSON. Both take a folder with other traces than those of `tests/traces`.
 #![allow(clippy::print_stdout, reason = "a command-line program talks on standard output")]
 
 use serde::Deserialize;
@@ -18,6 +18,10 @@ struct Other {
 
 fn main() -> Result<(), String> {
     let command = std::env::args().nth(1).unwrap_or_default();
+    let traces = || match std::env::args_os().nth(2) {
+        Some(folder) => abr::read_folder(folder.as_ref()),
+        None => Ok(abr::recorded()),
+    };
     match command.as_str() {
         "traces" => {
             for trace in abr::generate() {
@@ -27,11 +31,11 @@ fn main() -> Result<(), String> {
                     .map_err(|error| format!("{}: {error}", file.display()))?;
             }
         }
-        "spec" => println!("{}", abr::spec()),
+        "spec" => println!("{}", abr::spec(&traces()?)),
         "compare" => {
             let others: Vec<Other> = serde_json::from_reader(std::io::stdin())
                 .map_err(|error| format!("what the other player showed: {error}"))?;
-            let pairs = abr::recorded().into_iter().map(|trace| {
+            let pairs = traces()?.into_iter().map(|trace| {
                 let samples = abr::watch(&trace);
                 let ours = Figures::of(&samples, abr::ladder());
                 let other = others.iter().find(|other| other.trace == trace.name);
