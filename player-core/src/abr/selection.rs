@@ -42,7 +42,7 @@ const BORDER: f64 = 1.15;
 const START: f64 = 0.8;
 /// Part of the measured throughput that a variant in use may take with an empty buffer, and what a full one adds:
 /// it can pay for a while for what the line does not carry.
-const KEEP: (f64, f64) = (0.6, 1.2);
+const KEEP: (f64, f64) = (0.6, 2.0);
 /// Part that a higher variant may take.
 const UP: f64 = 0.88;
 /// Part of the reach that has to be buffered for a rise to a variant that takes all of the throughput.

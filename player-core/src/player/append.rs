@@ -19,7 +19,7 @@ use crate::time::Instant;
 /// With less than this buffered, in seconds, a segment is appended while it still arrives.
 pub(super) const STARVING: f64 = 2.0;
 /// Playback that stands still goes on when its segment is seen to come so many times faster than it plays.
-const MARGIN: f64 = 1.5;
+const MARGIN: f64 = 3.0;
 /// The back buffer is trimmed when it is this much longer than it should be, in seconds.
 const TRIM_STEP: f64 = 10.0;
 /// Seconds of back buffer that are kept when the buffer is full.
