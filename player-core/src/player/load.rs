@@ -284,7 +284,21 @@ impl Player {
         }
         let (pathways, urls) = Pathways::of(&mut playlist, now);
         let mut seen: OrderedMap<crate::wire::RenditionId, u32> = OrderedMap::new();
-        let mut list = |url: &String, stable_id: &Option<String>| {
+        // Variants first: their numbers are the lists'. Then what goes with them.
+        let mut named: Vec<(&String, &Option<String>)> =
+            playlist.variants.iter().map(|one| (&one.url, &one.stable_variant_id)).collect();
+        for kind in [RenditionKind::Audio, RenditionKind::Subtitles] {
+            for (index, rendition) in playlist.renditions.iter().enumerate() {
+                let Some(url) = rendition.url.as_ref().filter(|_| rendition.kind == kind) else {
+                    continue;
+                };
+                if kind == RenditionKind::Audio {
+                    self.title.audio.push((index, named.len()));
+                }
+                named.push((url, &rendition.stable_rendition_id));
+            }
+        }
+        let list = |(url, stable_id): (&String, &Option<String>)| {
             let nth = seen.get_or_insert_with(rendition_id(url, 0), Default::default);
             let id = rendition_id(url, *nth);
             *nth += 1;
@@ -297,20 +311,7 @@ impl Player {
             }
             list
         };
-        let variants = playlist.variants.iter();
-        let mut lists: Vec<List> =
-            variants.map(|variant| list(&variant.url, &variant.stable_variant_id)).collect();
-        for (index, rendition) in playlist.renditions.iter().enumerate() {
-            if let (RenditionKind::Audio, Some(url)) = (rendition.kind, &rendition.url) {
-                self.title.audio.push((index, lists.len()));
-                lists.push(list(url, &rendition.stable_rendition_id));
-            }
-        }
-        for rendition in &playlist.renditions {
-            if let (RenditionKind::Subtitles, Some(url)) = (rendition.kind, &rendition.url) {
-                lists.push(list(url, &rendition.stable_rendition_id));
-            }
-        }
+        let lists = named.into_iter().map(list).collect();
         self.title.lists = lists;
         self.title.pathways = pathways;
         self.title.variants = playlist
