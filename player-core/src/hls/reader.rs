@@ -388,7 +388,6 @@ impl<'a> Reader<'a> {
             self.pending.duration = Some(duration.min(MAX_DURATION));
             self.pending.timed = true;
         } else {
-            self.pending.duration.get_or_insert(0.0);
             self.warn("EXTINF without a duration");
         }
     }
