@@ -59,7 +59,8 @@ impl World {
         let languages = languages.iter().map(|language| (*language).to_owned()).collect();
         let config = Config { p2p: P2pMode::Off, languages, ..Config::default() };
         let mut files = BTreeMap::new();
-        let variant = "#EXT-X-STREAM-INF:BANDWIDTH=500000,CODECS=\"avc1.64001f\",SUBTITLES=\"s\",PATHWAY-ID=\"A\"\nv.m3u8\n";
+        let variant =
+            "#EXT-X-STREAM-INF:BANDWIDTH=500000,CODECS=\"avc1.64001f\",SUBTITLES=\"s\"\nv.m3u8\n";
         files.insert("m.m3u8".to_owned(), ["#EXTM3U\n", renditions, variant].concat().into_bytes());
         let mut video = MEDIA.replace("#EXT-X-MAP", "#EXT-X-PROGRAM-DATE-TIME:2030-01-01T00:00:00Z\n#EXT-X-DATERANGE:ID=\"a\",START-DATE=\"2030-01-01T00:00:10Z\",DURATION=5,X-NOTE=\"b\"\n#EXT-X-DATERANGE:ID=\"c\",START-DATE=\"2030-01-01T00:00:20Z\"\n#EXT-X-MAP");
         let mut text = "#EXTM3U\n#EXT-X-TARGETDURATION:6\n".to_owned();
@@ -404,13 +405,13 @@ fn subtitles_follow_the_pathway() {
     let there = "#EXT-X-CONTENT-STEERING:SERVER-URI=\"steer\",PATHWAY-ID=\"B\"\n#EXT-X-MEDIA:TYPE=SUBTITLES,GROUP-ID=\"s2\",NAME=\"English\",LANGUAGE=\"en\",URI=\"b/t.m3u8\"\n\
         #EXT-X-STREAM-INF:BANDWIDTH=500000,CODECS=\"avc1.64001f\",SUBTITLES=\"s2\",PATHWAY-ID=\"B\"\nb/v.m3u8\n";
     let mut world = World::new(&[there, &subtitles("English", "en", "")].concat(), &[]);
-    world.steer("[\"B\",\"A\"]");
+    world.steer("[\"B\",\".\"]");
     assert_eq!(world.sources.len(), 1, "one source, with two places: {:?}", world.sources);
     world.tell(Input::SelectText(vec![0]));
     world.play(2.0);
     assert!(world.fetched.contains(&"b/t0.vtt".to_owned()), "{:?}", world.fetched);
     // The steering server sends viewers elsewhere.
-    world.steer("[\"A\",\"B\"]");
+    world.steer("[\".\",\"B\"]");
     world.play(5.0);
     world.fetched.clear();
     world.play(40.0);

@@ -65,17 +65,19 @@ impl Pathways {
         let mut groups: Vec<(usize, String, String)> = Vec::new();
         for variant in std::mem::take(&mut playlist.variants) {
             let stated = variant.pathway_id.as_deref();
+            let taken = |known: &Variant, id: &str| {
+                let place = found.place(id);
+                let all = urls.get(&known.url).into_iter().flatten();
+                all.map(|(place, _)| Some(*place)).any(|known| known == place)
+            };
             let same = kept.iter().find(|known| {
-                is_redundant(known, &variant) && {
-                    let taken = urls.get(&known.url).map_or(0, Vec::len);
-                    // Without ids the nth of the same kind is on the nth pathway.
-                    let place = stated.map_or(Some(taken), |id| found.place(id));
-                    let at = |entry: &(usize, String)| Some(entry.0) == place;
-                    !urls.get(&known.url).is_some_and(|known| known.iter().any(at))
-                }
+                is_redundant(known, &variant) && stated.is_none_or(|id| !taken(known, id))
             });
-            let nth = same.map_or(0, |known| urls.get(&known.url).map_or(0, Vec::len));
-            let id = stated.map_or_else(|| ".".repeat(nth + 1), str::to_owned);
+            // Without an id it is the pathway `.` (RFC 8216bis §4.4.6.2), and the next of the same kind another.
+            let mut id = stated.unwrap_or(".").to_owned();
+            while stated.is_none() && same.is_some_and(|known| taken(known, &id)) {
+                id.push('.');
+            }
             let Some(place) = found.add(&id) else { continue };
             let Some(known) = same else {
                 let own = urls.get_or_insert_with(variant.url.clone(), Vec::new);
