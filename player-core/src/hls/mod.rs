@@ -64,7 +64,7 @@ pub struct Start {
 pub struct Warning {
     /// Line number, from 1.
     pub line: u32,
-    /// What is wrong.
+    /// What is wrong; empty in WebAssembly.
     pub message: &'static str,
 }
 

@@ -41,6 +41,8 @@ pub(super) fn read(text: &str, url: &str, imports: &OrderedMap<String, String>) 
 }
 
 pub(super) fn push_warning(warnings: &mut Vec<Warning>, line: u32, message: &'static str) {
+    // In a page nobody is shown the words: there they would only be a download.
+    let message = if cfg!(target_arch = "wasm32") { "" } else { message };
     if warnings.len() < MAX_WARNINGS {
         warnings.push(Warning { line, message });
     }
