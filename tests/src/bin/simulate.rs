@@ -258,6 +258,9 @@ fn over_seeds(reports: &[Report]) -> String {
     line("  without polluters'", &|r| r.honest_origin_copies.unwrap_or(f64::NAN));
     line("victims after 10 s", &|r| r.polluted_pairs.1 as f64);
     line("most wrong pieces", &|r| f64::from(r.polluted_pairs.2));
+    line("uplinks, media", &|r| r.uplinks[0]);
+    line("uplinks, of use", &|r| r.uplinks[2]);
+    line("uplinks, messages", &|r| r.uplinks[1]);
     line("duplicate share", &|r| r.duplicate_share);
     line("control share", &|r| r.control_share);
     out

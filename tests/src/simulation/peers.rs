@@ -231,6 +231,10 @@ impl<E: Engine> Run<'_, E> {
             };
             let len = u64::from(frame.len);
             let wire = peer_wire_bytes(len);
+            if self.settled_at.is_some() {
+                let kind = usize::from(!matches!(frame.message, Message::Piece { .. }));
+                v.counted.line[kind] += wire;
+            }
             uplink.busy_until = uplink.busy_until.max(now) + transmission(wire, uplink.rate_bps);
             let delay = loss_delay(&mut self.rng, self.world.loss, peer_packets(len), 2 * latency);
             let arrival = (uplink.busy_until + latency + delay).max(direction.last_arrival);

@@ -5,6 +5,7 @@ use serde::Serialize;
 use std::fmt::Write as _;
 
 use super::media::Sample;
+use super::net::peer_wire_bytes;
 use super::origin::{Origin, Served};
 use super::viewer::Viewer;
 use super::world::{Setting, World};
@@ -44,6 +45,11 @@ pub struct ViewerReport {
     pub peer_bytes: u64,
     /// Media bytes given to peers.
     pub uploaded_bytes: u64,
+    /// What its uplink was used for once the run had settled: bytes on the line of media and of all else, and what the
+    /// line could have carried.
+    pub line: [u64; 3],
+    /// Bytes since then that came from peers and were new.
+    pub taken: u64,
     /// Bytes of peer messages beside their media, sent.
     pub control_bytes: u64,
     /// Media bytes that it held already, by its own count.
@@ -134,6 +140,9 @@ pub struct Report {
     /// Pairs of a polluter and an honest viewer that got wrong bytes of it; those in which
     /// it had not banned it 10 s after the first of them; the most wrong pieces in one pair.
     pub polluted_pairs: (u64, u64, u32),
+    /// Of what all uplinks could carry once the run had settled: what they carried of media, of all else, and what of the
+    /// media was of use, each with its headers.
+    pub uplinks: [f64; 3],
     /// Jain's index of bytes given, over viewers that can give and stayed for at least half the run.
     pub upload_fairness: f64,
     /// Messages that the tracker received.
@@ -176,7 +185,7 @@ impl ViewerReport {
         index: u32,
         viewer: &Viewer<E>,
         stats: &Stats,
-        now: u64,
+        (settled, now): (Option<u64>, u64),
         gone: bool,
     ) -> Self {
         let watched = &viewer.element.watched;
@@ -191,6 +200,9 @@ impl ViewerReport {
         ];
         let seconds = |micros: u64| micros as f64 / 1e6;
         let latencies = viewer.latencies.iter().map(|latency| f64::from(*latency)).collect();
+        let present = settled.map_or(0, |at| now.saturating_sub(at.max(viewer.joined)));
+        let gives = !(traits.blocked || traits.free_rider);
+        let could = if gives { viewer.uplink.rate_bps / 8 * present / 1_000_000 } else { 0 };
         Self {
             viewer: index,
             joined: seconds(viewer.joined),
@@ -206,6 +218,8 @@ impl ViewerReport {
             http_bytes: viewer.counted.http_media_bytes,
             peer_bytes: viewer.counted.peer_media_bytes,
             uploaded_bytes: viewer.counted.uploaded_bytes,
+            line: [viewer.counted.line[0], viewer.counted.line[1], could],
+            taken: stats.peer_bytes - viewer.counted.taken_before.min(stats.peer_bytes),
             control_bytes: viewer.counted.control_bytes,
             duplicate_bytes: stats.duplicate_bytes,
             rejected_bytes: stats.rejected_bytes,
@@ -303,6 +317,12 @@ impl Report {
             rejected_bytes: viewers.iter().map(|v| v.rejected_bytes).sum(),
             corrupt_bytes: viewers.iter().map(|v| v.corrupt_bytes).sum(),
             polluted_pairs: raw.lies,
+            uplinks: {
+                let could = sum(|v| v.line[2] as f64);
+                let taken = peer_wire_bytes(sum(|v| v.taken as f64) as u64) as f64;
+                [sum(|v| v.line[0] as f64), sum(|v| v.line[1] as f64), taken]
+                    .map(|bytes| ratio(bytes, could))
+            },
             upload_fairness: jain(&given),
             tracker_messages: raw.tracker_messages,
             offers_relayed: raw.offers_relayed,
@@ -352,6 +372,8 @@ impl Report {
                 line("  copies for the honest", format!("{copies:.3}"));
             }
         }
+        let [media, other, used] = self.uplinks.map(|share| 100.0 * share);
+        line("uplinks, %", format!("{media:.1} media, {used:.1} of use; {other:.1} messages"));
         line("upload fairness (Jain)", format!("{:.3}", self.upload_fairness));
         line("tracker messages, offers", {
             format!("{}, {}", self.tracker_messages, self.offers_relayed)

@@ -26,6 +26,8 @@ const PLAYHEAD_EVERY: u64 = 250_000;
 const MEDIA_COMMAND: u64 = 1_000;
 /// A core that says more than this in one drain has no end.
 const MOST_OUTPUTS: usize = 1_000_000;
+/// µs after the last join until it is counted what uplinks are used for.
+const SETTLE: u64 = 10_000_000;
 
 /// The origin's line: serves viewers in turns.
 #[derive(Debug, Default)]
@@ -54,6 +56,8 @@ pub(super) struct Run<'w, E> {
     commons: Commons,
     planned: u32,
     last_join: u64,
+    /// When all had joined and met (µs).
+    pub(super) settled_at: Option<u64>,
     event_count: u64,
     violations: Vec<String>,
     pub(super) lies: Lies,
@@ -92,6 +96,7 @@ impl<'w, E: Engine> Run<'w, E> {
             commons: Commons::default(),
             planned: 0,
             last_join: 0,
+            settled_at: None,
             event_count: 0,
             violations: Vec::new(),
             lies: Lies::default(),
@@ -108,6 +113,7 @@ impl<'w, E: Engine> Run<'w, E> {
             while second < at / 1_000_000 {
                 second += 1;
                 progress(second, self.alive.len());
+                self.settle();
             }
             self.happen(event);
         }
@@ -129,6 +135,19 @@ impl<'w, E: Engine> Run<'w, E> {
             violations: self.violations,
             lies: self.lies.figures(),
         })
+    }
+
+    /// Begins to count what uplinks are used for.
+    fn settle(&mut self) {
+        let all = self.planned == self.world.viewers;
+        if self.settled_at.is_some() || !all || self.now < self.last_join + SETTLE {
+            return;
+        }
+        self.settled_at = Some(self.now);
+        let now = Instant::from_micros(self.now);
+        for viewer in self.viewers.iter_mut().flatten() {
+            viewer.counted.taken_before = viewer.engine.stats(now).peer_bytes;
+        }
     }
 
     fn happen(&mut self, event: Event) {
@@ -511,11 +530,12 @@ impl<'w, E: Engine> Run<'w, E> {
         for violation in std::mem::take(&mut state.element.violations) {
             self.violate(viewer, &violation);
         }
+        let times = (self.settled_at, self.now);
         let Some(notice) = notice else {
-            self.reports.push(ViewerReport::new(viewer, &state, &stats, self.now, false));
+            self.reports.push(ViewerReport::new(viewer, &state, &stats, times, false));
             return;
         };
-        self.reports.push(ViewerReport::new(viewer, &state, &stats, self.now, true));
+        self.reports.push(ViewerReport::new(viewer, &state, &stats, times, true));
         for connection in state.connections.values() {
             if let Connection::Linked(link, side) = connection {
                 self.close_link(*link, *side, notice);

@@ -67,6 +67,9 @@ pub(super) struct Counted {
     pub(super) control_bytes: u64,
     pub(super) connections: u32,
     pub(super) failed_connections: u32,
+    /// Bytes on the line since the run has settled: media with their headers, and all else; and bytes from peers until then.
+    pub(super) line: [u64; 2],
+    pub(super) taken_before: u64,
 }
 
 pub(super) struct Viewer<E> {
