@@ -45,7 +45,7 @@ fn with_hash_lists_no_wrong_byte_is_appended_and_liars_are_banned() {
 #[test]
 fn a_tenth_of_liars_costs_the_honest_nothing() {
     let mut all = Vec::new();
-    for seed in [2, 12] {
+    for seed in [2, 5, 12] {
         let mut world = World { seed, seconds: 75.0, polluter_share: 0.1, ..World::live(20) };
         world.title.hashes = Hashes::Roots;
         let report = world.run::<Player>();
@@ -63,9 +63,11 @@ fn a_tenth_of_liars_costs_the_honest_nothing() {
         all.push((report.late_origin_copies, report.honest_origin_copies));
     }
     // Whom everybody has banned takes a copy of its own: with two of twenty that is three.
-    assert!(all.iter().all(|(_, honest)| honest.is_some_and(|k| k <= 2.0)), "{all:?}");
-    let mean = all.iter().filter_map(|(k, _)| *k).sum::<f64>() / all.len() as f64;
-    assert!(mean <= 3.0, "{all:?}");
+    let mean = |of: fn(&(Option<f64>, Option<f64>)) -> Option<f64>| {
+        all.iter().filter_map(of).sum::<f64>() / all.len() as f64
+    };
+    assert!(mean(|(_, honest)| *honest) <= 1.5, "{all:?}");
+    assert!(mean(|(k, _)| *k) <= 3.0, "{all:?}");
 }
 
 #[test]

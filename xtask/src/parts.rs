@@ -37,6 +37,8 @@ const SHARING: Part = Part {
         "player_core::player::Player>::ask_peers",
         "player_core::player::Player>::fetch_if_due",
         "player_core::player::Player>::fetch_share",
+        "player_core::player::Player>::is_open",
+        "player_core::player::Player>::is_scarce",
         "player_core::player::Player>::fetch_if_elected",
         "player_core::player::Player>::proof_of",
         "player_core::player::Player>::hashes_done",

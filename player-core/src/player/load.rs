@@ -505,7 +505,7 @@ impl Player {
         for id in held {
             self.store.remove(id);
             if let Some(swarm) = &mut self.swarm {
-                swarm.blocks_changed(now, id);
+                swarm.blocks_changed(now, id, &self.store);
             }
         }
         self.segment_failures.retain(|id, _| !of(id));

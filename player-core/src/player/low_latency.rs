@@ -288,7 +288,7 @@ impl Player {
                 && self.store.remove(id)
                 && let Some(swarm) = &mut self.swarm
             {
-                swarm.blocks_changed(now, id);
+                swarm.blocks_changed(now, id, &self.store);
             }
         }
         // A hint that was not kept.
@@ -394,7 +394,7 @@ impl Player {
                 self.store.approve(id, block as u16);
             }
             if let Some(swarm) = &mut self.swarm {
-                swarm.blocks_changed(now, id);
+                swarm.blocks_changed(now, id, &self.store);
             }
         }
         self.title.lists[index].assembled = sequence + 1;

@@ -9,7 +9,7 @@ use super::transfer::{blocks_to_come, transfer_end};
 use crate::hls::parts::part_number;
 use crate::media::fragment_end;
 use crate::proof::Proof;
-use crate::swarm::{Blocks, LAG, fallback_time};
+use crate::swarm::{Blocks, LAG, STEP_SECONDS, Swarm, fallback_time};
 use crate::time::Instant;
 use crate::wire::{BLOCK_BYTES, Interest, SegmentId, block_count};
 
@@ -29,7 +29,7 @@ const START_AHEAD: f64 = 2.0;
 /// Seconds that are asked of it each time the rest is due.
 const FILL_AHEAD: f64 = 1.0;
 /// With peers for less time than this nothing is said about uplinks by what they don't bring.
-const NEWCOMER: Duration = Duration::from_secs(10);
+const NEWCOMER: Duration = Duration::from_secs(1);
 /// With nothing buffered, how long peers that hold a segment are given to bring it before the origin is asked.
 const START_GRACE: Duration = Duration::from_millis(1000);
 /// A segment that peers hold is asked of the origin no sooner than this before it is due, however slow the origin is.
@@ -45,9 +45,13 @@ const DEFICIT_GAIN: f64 = 0.25;
 /// What a segment that came without takes off: a part of it, and so much that accidents are forgotten.
 const DEFICIT_DECAY: f64 = 0.05;
 const DEFICIT_DRAIN: f64 = 0.015;
+/// From this share on uplinks are called scarce.
+const SCARCE_DEFICIT: f64 = 0.12;
 /// Bounds of that share.
 const MIN_DEFICIT: f64 = 0.06;
 const MAX_DEFICIT: f64 = 0.9;
+/// A segment is taken from the origin in so many parts by as many viewers.
+const STRIPES: u16 = 8;
 /// It is taken when the segment is due within this time.
 const SHARE_HORIZON: Duration = Duration::from_secs(15);
 /// How long the playlist of a variant that is to be fetched next is waited for.
@@ -116,6 +120,12 @@ impl Player {
         self.wake_at(now + PLAN_INTERVAL);
         let discovery = if self.swarm.is_some() { self.discovery(now) } else { Discovery::Alone };
         if discovery == Discovery::Ready {
+            // Before peers are asked for it: what the origin brings, they need not send.
+            for want in &wants {
+                if self.is_open(now, want) {
+                    self.fetch_share(now, want);
+                }
+            }
             for want in &wants {
                 if !self.swarm.as_ref().is_some_and(|swarm| swarm.any_can_be_asked(now)) {
                     break;
@@ -145,7 +155,7 @@ impl Player {
                 Discovery::Alone => self.fetch_directly(now, want, &wants),
                 Discovery::Pending => _ = self.fetch_if_due(now, want, missing),
                 Discovery::Ready => {
-                    if !self.fetch_if_due(now, want, missing) && !self.fetch_share(now, want) {
+                    if !self.fetch_if_due(now, want, missing) {
                         self.fetch_if_elected(now, want);
                     }
                 }
@@ -168,6 +178,19 @@ impl Player {
         {
             self.ask_peers(now, &want);
         }
+    }
+
+    /// Whether a request for (some of) a segment can be made now.
+    #[inline(never)]
+    fn is_open(&mut self, now: Instant, want: &Want) -> bool {
+        let failure = self.segment_failures.get(&want.id);
+        !self.is_fetching(want.id)
+            && !self.is_for_origin(want.id)
+            && !self.comes_behind(want.list, want.sequence)
+            && self.slots() < SLOTS * PARALLEL.max(self.tracks.len())
+            && failure.is_none_or(|failure| failure.retry_at <= now)
+            && !self.title.pathways.is_moving(&self.title.lists[want.list])
+            && self.may_fetch(now)
     }
 
     /// The segments between the cursors and the horizon, of every track.
@@ -262,7 +285,9 @@ impl Player {
         let list = &self.title.lists[list];
         let plain = list.playlist.as_ref().zip(list.segment(sequence)).is_some_and(
             |(playlist, segment)| {
-                playlist.keys_of(segment).is_empty() && playlist.init_of(segment).is_some()
+                playlist.keys_of(segment).is_empty()
+                    && playlist.init_of(segment).is_some()
+                    && self.may_begin(list.segment_id(sequence))
             },
         );
         if !plain || mime.contains("codecs") && !mime.contains(',') {
@@ -333,6 +358,7 @@ impl Player {
                 return;
             }
         }
+        let scarce = self.is_scarce();
         let (Some(stored), Some(swarm)) = (self.store.segment(want.id), &mut self.swarm) else {
             return;
         };
@@ -359,6 +385,8 @@ impl Player {
             tag: want.tag,
             size,
             urgent,
+            scarce: scarce && !want.part,
+            part: want.part,
             deadline: want.deadline,
             first: stored.first_missing(),
             step: want.step(size),
@@ -408,7 +436,7 @@ impl Player {
         if !want.hint && same_list >= if want.part { SLOTS * PARALLEL } else { most } {
             return;
         }
-        self.fetch_missing(now, want, |_| true);
+        self.fetch_missing(now, want, true, |_| true);
     }
 
     /// The origin is asked at the last moment that is safe.
@@ -462,7 +490,7 @@ impl Player {
         };
         // Of what plays while it arrives only the blocks that are due first: peers may bring the others in time.
         let mut end = u16::MAX;
-        if want.begun && self.may_begin(want.id) {
+        if want.begun {
             let (count, next) = held.map_or_else(
                 || (want.estimate.div_ceil(BLOCK_BYTES.into()) as f64, 0),
                 |held| (f64::from(held.held.len()), held.first_missing()),
@@ -474,7 +502,7 @@ impl Player {
             }
             if held.is_none() && f64::from(end) + 1.0 < count {
                 let to = Some(u32::from(end) * BLOCK_BYTES);
-                self.start_transfer(now, want.list, want.sequence, 0, to);
+                self.start_transfer(now, want.list, want.sequence, 0, to, true);
                 return true;
             }
         }
@@ -493,46 +521,60 @@ impl Player {
                 / held.map_or(1.0, |held| f64::from(held.held.len().max(1)));
             self.deficit = (self.deficit + DEFICIT_GAIN * share).min(MAX_DEFICIT);
         }
-        self.fetch_missing(now, want, |block| late_blocks.contains(&block))
+        self.fetch_missing(now, want, true, |block| late_blocks.contains(&block))
     }
 
-    /// Where the swarm's uplinks have proved not to suffice, each viewer takes a share of each segment from the origin
-    /// early, a run of its own, instead of the rest at the last moment: so the origin is asked evenly, peers do not
-    /// send what comes too late, and what one viewer takes helps the others.
+    /// What a viewer takes from the origin early because it is its part: of a segment that somebody has begun to fetch
+    /// and has not claimed, the stripes in whose order this viewer is the first; and where the swarm's uplinks have
+    /// proved not to suffice, as many more copies of each stripe as they lack, so that the origin is asked evenly, peers
+    /// do not send what comes too late, and what one viewer takes helps the others.
     #[inline(never)]
     fn fetch_share(&mut self, now: Instant, want: &Want) -> bool {
-        if self.deficit < MIN_DEFICIT
-            || !want.near
-            || want.part
-            || want.deadline > now + SHARE_HORIZON
-        {
+        if !want.near || want.part || want.deadline > now + SHARE_HORIZON {
             return false;
         }
-        let Some(stored) = self.store.segment(want.id).filter(|stored| stored.http_bytes == 0)
-        else {
+        let (Some(swarm), Some(stored)) = (&self.swarm, self.store.segment(want.id)) else {
             return false;
         };
         let bitrate = self.title.variants.get(want.list).map_or(0, |variant| variant.bitrate_bps);
-        if self.bandwidth.bps() < AMPLE * bitrate.max(500_000) as f64 {
+        let ample = self.bandwidth.bps() >= AMPLE * bitrate.max(500_000) as f64;
+        let lack = if ample && self.deficit >= MIN_DEFICIT { self.deficit } else { 0.0 };
+        let open = want.live
+            && stored.proof == Proof::None
+            && swarm.is_full_mesh()
+            && swarm.claimed_until(now, want.id).is_none()
+            && !swarm.offer(want.id, want.tag, Some(stored)).is_some_and(|offer| offer.covered);
+        if lack == 0.0 && !open {
             return false;
         }
         let count = stored.held.len();
-        let wanted = ((self.deficit * f64::from(count)).round() as u16).min(count);
-        if wanted == 0 {
+        let mut blocks = Vec::new();
+        let mut last = (u16::MAX, 0, 0);
+        for block in 0..count {
+            if stored.held.has(block) || swarm.is_requested(want.id, block) {
+                continue;
+            }
+            let stripe = stripe_of(block, count);
+            if last.0 != stripe {
+                let (rank, all) = swarm.stripe_rank(want.id, stripe);
+                last = (stripe, rank, all);
+            }
+            let (_, rank, all) = last;
+            // Of a fraction, a stripe now and then.
+            let dither = (want.id.sequence as u32)
+                .wrapping_mul(0x9e37_79b9)
+                .wrapping_add(u32::from(stripe).wrapping_mul(0x85eb_ca6b));
+            let copies = lack * all as f64 + f64::from(dither) / 4_294_967_296.0;
+            if lack > 0.0 && copies >= rank as f64 + 1.0
+                || open && rank == 0 && !swarm.is_held(want.id, block)
+            {
+                blocks.push(block);
+            }
+        }
+        if blocks.is_empty() {
             return false;
         }
-        let own = u64::from(self.peer_id.0[9]) * 31
-            + u64::from(self.peer_id.0[13])
-            + want.id.sequence % 1_000_003 * 7;
-        let first = (own % u64::from(count - wanted + 1)) as u16;
-        let swarm = self.swarm.as_ref();
-        let whenever = now + Duration::from_secs(3600);
-        let coming: Vec<bool> = (0..count)
-            .map(|block| swarm.is_some_and(|swarm| swarm.arrives_by(now, want.id, block, whenever)))
-            .collect();
-        let run =
-            |block: u16| (first..first + wanted).contains(&block) && !coming[usize::from(block)];
-        self.fetch_missing(now, want, run)
+        self.fetch_missing(now, want, false, |block| blocks.contains(&block))
     }
 
     /// The origin is asked when it is this viewer's turn.
@@ -555,16 +597,19 @@ impl Player {
             return;
         }
         let held = self.store.segment(want.id);
-        if let Some(offer) = swarm.offer(want.id, want.tag, held) {
-            if offer.covered {
+        let offer = swarm.offer(want.id, want.tag, held);
+        let here = held.map_or(0, |held| held.held.count());
+        if offer.is_some() || here > 0 {
+            if offer.is_some_and(|offer| offer.covered) {
                 self.wanted_since.remove(&want.id);
                 return;
             }
             // Part of it is out there: somebody fetches it, be it out of earshot. While more of it turns up it is
             // left to them.
+            let spread = offer.map_or(here, |offer| offer.known);
             let (known, since) = self.spreading.get_or_insert_with(want.id, || (0, now));
-            if offer.known > *known {
-                (*known, *since) = (offer.known, now);
+            if spread > *known {
+                (*known, *since) = (spread, now);
             }
             let patience = *since + SPREAD_PATIENCE;
             if patience > now {
@@ -579,18 +624,46 @@ impl Player {
             // Numbers of parts leap at each segment.
             (true, true) => PART_LAG,
         };
-        let wait = swarm.turn(want.id, want.playhead, lag);
+        let gap = held.and_then(|held| {
+            let missing = |block: &u16| !held.held.has(*block) && !swarm.is_held(want.id, *block);
+            (0..held.held.len()).find(missing).map(|block| stripe_of(block, held.held.len()))
+        });
+        let wait = match gap {
+            // All hold some of it: the order of what is missing counts.
+            Some(stripe) if want.live && !want.part && swarm.is_full_mesh() => {
+                Duration::from_secs_f64(STEP_SECONDS * swarm.stripe_rank(want.id, stripe).0 as f64)
+            }
+            _ => swarm.turn(want.id, want.playhead, lag),
+        };
         let since = *self.wanted_since.get_or_insert_with(want.id, || now);
         let turn = since + wait;
         if turn > now {
             self.wake_at(turn);
             return;
         }
-        self.fetch_missing(now, want, |_| true);
+        // Where uplinks are scarce it would take one viewer too long to give all of it to the others. So it takes the
+        // first of it, which tells them how large it is, and they take their stripes. What is verified as a whole only,
+        // one has to have first.
+        let early = want.deadline > now + STRANGER_HORIZON;
+        if want.live && !want.part && early && held.is_none() && swarm.is_full_mesh() {
+            let plain = self.proof_of(now, want.id).0 == Proof::None;
+            let count = want.estimate.div_ceil(BLOCK_BYTES.into()) as u32;
+            if plain && self.is_scarce() && count > 1 {
+                let to = count.div_ceil(STRIPES.into()) * BLOCK_BYTES;
+                return self.start_transfer(now, want.list, want.sequence, 0, Some(to), false);
+            }
+        }
+        self.fetch_missing(now, want, true, |_| true);
     }
 
     /// Asks the origin for the missing blocks that `which` names: the first run of them. What peers were asked for of it is taken back, so that they do not send it for nothing.
-    fn fetch_missing(&mut self, now: Instant, want: &Want, which: impl Fn(u16) -> bool) -> bool {
+    fn fetch_missing(
+        &mut self,
+        now: Instant,
+        want: &Want,
+        claim: bool,
+        which: impl Fn(u16) -> bool,
+    ) -> bool {
         let (mut from, mut to) = (0, None);
         let mut run = 0..u16::MAX;
         if let Some(stored) = self.store.segment(want.id) {
@@ -610,8 +683,14 @@ impl Player {
         if let Some(swarm) = &mut self.swarm {
             swarm.cancel(|segment, block| segment == want.id && run.contains(&block));
         }
-        self.start_transfer(now, want.list, want.sequence, from, to);
+        self.start_transfer(now, want.list, want.sequence, from, to, claim);
         true
+    }
+
+    /// Whether uplinks have nothing to spare, here or, by what they fail to bring, elsewhere.
+    #[inline(never)]
+    fn is_scarce(&self) -> bool {
+        self.deficit >= SCARCE_DEFICIT || self.swarm.as_ref().is_some_and(Swarm::is_scarce)
     }
 
     /// Keeps the store within its budget: what is furthest behind the playhead goes first, then what is furthest ahead.
@@ -636,10 +715,15 @@ impl Player {
         });
         if let Some(swarm) = &mut self.swarm {
             for id in dropped {
-                swarm.blocks_changed(now, id);
+                swarm.blocks_changed(now, id, &self.store);
             }
         }
     }
+}
+
+/// Which stripe of a segment of `count` blocks a block is of.
+fn stripe_of(block: u16, count: u16) -> u16 {
+    (u32::from(block) * u32::from(STRIPES) / u32::from(count.max(1))) as u16
 }
 
 /// The share of the origin after one more segment has been appended.

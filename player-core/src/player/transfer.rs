@@ -84,7 +84,8 @@ impl Player {
         transfer_end(now, transfer, size, self.bandwidth.bps()).since(now).as_secs_f64()
     }
 
-    /// Starts a request for bytes `from..to` of a segment.
+    /// Starts a request for bytes `from..to` of a segment, and tells peers of it if the rest will be asked for too
+    /// (`claim`).
     pub(super) fn start_transfer(
         &mut self,
         now: Instant,
@@ -92,6 +93,7 @@ impl Player {
         sequence: u64,
         from: u32,
         to: Option<u32>,
+        claim: bool,
     ) {
         let list = &self.title.lists[list];
         let Some((playlist, segment)) = list.playlist.as_ref().zip(list.segment(sequence)) else {
@@ -143,8 +145,9 @@ impl Player {
                 claimed_at: now,
             },
         );
-        if let Some(swarm) = &mut self.swarm {
-            swarm.claim(id, CLAIM_MS);
+        let held = self.store.segment(id);
+        if let (true, Some(swarm)) = (claim, &mut self.swarm) {
+            swarm.claim_missing(id, tag, held, CLAIM_MS);
         }
     }
 
@@ -253,8 +256,9 @@ impl Player {
             self.store_blocks(now, id);
         }
         let Some(transfer) = self.transfers.get(&id) else { return };
-        let end = transfer.to.or(transfer.size).unwrap_or(0);
-        if transfer.at < end {
+        // A range was asked for before the size was known: it may end behind the segment.
+        let size = transfer.size.unwrap_or(0);
+        if transfer.at < transfer.to.map_or(size, |to| to.min(size)) {
             return self.transfer_failed(now, id, 0);
         }
         self.end_transfer(now, id);

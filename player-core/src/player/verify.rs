@@ -166,7 +166,7 @@ impl Player {
         if self.store.segment(id).is_some_and(|segment| !segment.good.is_empty())
             && let Some(swarm) = &mut self.swarm
         {
-            swarm.blocks_changed(now, id);
+            swarm.blocks_changed(now, id, &self.store);
         }
     }
 
@@ -274,7 +274,7 @@ impl Player {
             // What else it sent is no better.
             for changed in self.store.drop_from(supplier) {
                 if let Some(swarm) = &mut self.swarm {
-                    swarm.blocks_changed(now, changed);
+                    swarm.blocks_changed(now, changed, &self.store);
                 }
             }
             return self.blame(now, id, &[supplier], BLOCK_BYTES as usize, 2);

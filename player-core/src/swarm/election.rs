@@ -8,7 +8,7 @@ use crate::time::Instant;
 use crate::wire::{Capabilities, PeerId, SegmentId};
 
 /// Seconds between two places of the order: longer than news takes.
-const STEP: f64 = 0.8;
+pub(crate) const STEP: f64 = 0.8;
 /// Seconds between two numbers of the lottery.
 const SPACING: f64 = 0.5;
 /// A live peer whose window ends this many segments before one will want it too: news of its window is on the way, or
@@ -40,6 +40,34 @@ impl Swarm {
             })
             .filter(|other| *other < own)
             .count()
+    }
+
+    /// How many peers come before this one in the order of one of a segment's stripes, and how many there are, this one
+    /// included. All who give and want the segment count, whatever they hold of it by now.
+    pub(crate) fn stripe_rank(&self, segment: SegmentId, stripe: u16) -> (usize, usize) {
+        let both = Capabilities::UPLOAD.with(Capabilities::ORIGIN);
+        let salted =
+            SegmentId { sequence: mix(segment.sequence ^ u64::from(stripe) << 48), ..segment };
+        let own = score(&self.own.peer_id, salted);
+        let (mut rank, mut all) = (0, 1);
+        for peer in self.peers.values() {
+            let wants = |of: &crate::wire::Interest| {
+                of.playhead <= segment.sequence && segment.sequence <= of.last.saturating_add(LAG)
+            };
+            if peer.ready
+                && peer.capabilities.contains(both)
+                && peer.interest(segment.rendition).is_some_and(wants)
+            {
+                all += 1;
+                rank += usize::from(score(&peer.id.unwrap_or_default(), salted) < own);
+            }
+        }
+        (rank, all)
+    }
+
+    /// Whether all members are connected to this one.
+    pub(crate) fn is_full_mesh(&self) -> bool {
+        self.size <= self.ready_peers() + 1
     }
 
     /// How long this one waits before it fetches `segment` from the origin, if it hears of nobody else who does.

@@ -16,7 +16,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 pub(crate) use deadline::fallback_time;
-pub(crate) use election::LAG;
+pub(crate) use election::{LAG, STEP as STEP_SECONDS};
 pub use identity::{info_hash, rendition_id, segment_tag};
 pub(crate) use peer::Peer;
 pub(crate) use picker::Blocks;
@@ -42,10 +42,17 @@ const SLOW_PENALTY: Duration = Duration::from_secs(8);
 const CHECK_INTERVAL: Duration = Duration::from_millis(100);
 /// News of blocks is gathered this long, so that one message carries several.
 const HAVE_INTERVAL: Duration = Duration::from_millis(60);
+/// A block that fewer others hold is rare: there is news of it soon, and only news of rare blocks is pressing.
+const RARE: usize = 3;
+/// News of other blocks is gathered this long.
+const IDLE_HAVE_INTERVAL: Duration = Duration::from_secs(1);
 /// The same while parts are shared, which are small and due soon.
 const HASTY_HAVE_INTERVAL: Duration = Duration::from_millis(10);
 /// Shortest time between two interests.
 const INTEREST_INTERVAL: Duration = Duration::from_millis(500);
+
+/// Uplinks that are busy for this part of the time have next to nothing to spare.
+const SCARCE: f64 = 0.92;
 
 /// What a peer's message meant for the player.
 #[derive(Debug, PartialEq)]
@@ -82,6 +89,8 @@ pub(crate) struct Swarm {
     /// News is not gathered for long.
     haste: bool,
     interests: OrderedMap<RenditionId, Interest>,
+    /// The same as peers know it.
+    told: OrderedMap<RenditionId, Interest>,
     interest_sent: Option<Instant>,
     interest_due: bool,
     edges: OrderedMap<RenditionId, u64>,
@@ -122,6 +131,7 @@ impl Swarm {
             news_at: None,
             haste: false,
             interests: OrderedMap::new(),
+            told: OrderedMap::new(),
             interest_sent: None,
             interest_due: false,
             edges: OrderedMap::new(),
@@ -154,6 +164,11 @@ impl Swarm {
     /// How many members the swarm has.
     pub(crate) const fn set_size(&mut self, size: usize) {
         self.size = size;
+    }
+
+    /// Whether hardly any of the uplink is left.
+    pub(crate) fn is_scarce(&self) -> bool {
+        self.uploads.busy() > SCARCE
     }
 
     /// Limits what is given, in bit/s.
@@ -243,9 +258,17 @@ impl Swarm {
         }
         let Some(peer) = self.peers.get_mut(&connection) else { return Vec::new() };
         peer.silent = false;
+        peer.heard_at = now;
         match message {
             Message::Hello(hello) => return self.hello(now, connection, &hello, store),
             _ if !peer.ready => return vec![SwarmEvent::Close],
+            Message::Have { entries, .. } if entries.is_empty() => {
+                // It has room again.
+                if peer.slow_until < now + REQUEST_TIMEOUT {
+                    peer.slow_until = now;
+                }
+                return vec![SwarmEvent::Changed];
+            }
             Message::Have { rendition, entries } => {
                 let newest = entries
                     .iter()
@@ -282,7 +305,7 @@ impl Swarm {
             Message::Interest(interest) => peer.set_interest(interest),
             Message::Request { id, segment, block, due_ms } => {
                 let upload = self.own.capabilities.contains(Capabilities::UPLOAD);
-                let due = now + Duration::from_millis(due_ms.into());
+                let due = (due_ms > 0).then(|| now + Duration::from_millis(due_ms.into()));
                 let request = uploads::Upload::new(connection, id, segment, block, due);
                 if let Some(reason) = self.uploads.request(request, upload, store) {
                     self.outbox.push_back((connection, Message::Reject { id, reason }));
@@ -331,13 +354,20 @@ impl Swarm {
 
     /// Tells that blocks of this segment came or went.
     #[inline(never)]
-    pub(crate) fn blocks_changed(&mut self, now: Instant, segment: SegmentId) {
+    pub(crate) fn blocks_changed(&mut self, now: Instant, segment: SegmentId, store: &Store) {
         if self.ready_peers() == 0 {
             return;
         }
         self.changed.insert(segment);
-        let wait = if self.haste { HASTY_HAVE_INTERVAL } else { HAVE_INTERVAL };
-        self.news_at.get_or_insert(now + wait);
+        let wait = if self.haste {
+            HASTY_HAVE_INTERVAL
+        } else if store.segment(segment).is_some_and(|held| self.is_rare(segment, held)) {
+            HAVE_INTERVAL
+        } else {
+            IDLE_HAVE_INTERVAL
+        };
+        let at = self.news_at.get_or_insert(now + wait);
+        *at = (*at).min(now + wait);
     }
 
     /// Whether news of blocks is told at once.
@@ -347,8 +377,15 @@ impl Swarm {
 
     /// Tells peers what is wanted of a rendition.
     pub(crate) fn set_interest(&mut self, interest: Interest) {
+        let live = self.edges.contains_key(&interest.rendition);
         if self.interests.insert(interest.rendition, interest) != Some(interest) {
-            self.interest_due = true;
+            // A live window moves on as everybody's does: [`LAG`] makes up for what is not told.
+            let told = self.told.get(&interest.rendition);
+            let moves = |told: &Interest| {
+                live && (told.last..told.last + LAG - 1).contains(&interest.last)
+                    && (told.playhead..told.playhead + LAG).contains(&interest.playhead)
+            };
+            self.interest_due |= !told.is_some_and(moves);
             // A rendition that is no longer played is no longer wanted: the newest four are kept (video, audio, and their
             // parts).
             while self.interests.len() > 4 {
@@ -380,6 +417,20 @@ impl Swarm {
         self.broadcast(&Message::Claim { segment, ttl_ms });
     }
 
+    /// Tells peers that this segment is fetched, unless they have all of it among them.
+    #[inline(never)]
+    pub(crate) fn claim_missing(
+        &mut self,
+        segment: SegmentId,
+        tag: u32,
+        held: Option<&StoredSegment>,
+        ttl_ms: u32,
+    ) {
+        if !self.offer(segment, tag, held).is_some_and(|offer| offer.covered) {
+            self.claim(segment, ttl_ms);
+        }
+    }
+
     /// The claim was kept: the news of its blocks says so.
     pub(crate) fn claim_kept(&mut self, segment: SegmentId) {
         self.claims.remove(&segment);
@@ -391,7 +442,12 @@ impl Swarm {
         let known = self.edges.get_or_insert_with(segment.rendition, Default::default);
         if segment.sequence > *known {
             *known = segment.sequence;
-            self.broadcast(&Message::Edge { segment });
+            // Where everybody is connected, all have heard it from whoever said it first.
+            let heard =
+                self.relayed.get(&segment.rendition).is_some_and(|at| *at >= segment.sequence);
+            if !heard || self.size > self.ready_peers() + 1 {
+                self.broadcast(&Message::Edge { segment });
+            }
         }
     }
 
@@ -424,6 +480,9 @@ impl Swarm {
                 peer.slow_until = now + SLOW_PENALTY;
                 self.outbox.push_back((*connection, peer.probe()));
             }
+            for asked in peer.expire(now) {
+                self.requested.remove(&asked);
+            }
             if peer.stalled(now, REQUEST_TIMEOUT) {
                 peer.slow_until = now + SLOW_PENALTY;
                 peer.silent = true;
@@ -441,6 +500,7 @@ impl Swarm {
         if self.interest_due && rested {
             self.interest_due = false;
             self.interest_sent = Some(now);
+            self.told = self.interests.clone();
             let interests: Vec<Interest> = self.interests.values().copied().collect();
             for interest in interests {
                 self.broadcast(&Message::Interest(interest));
@@ -592,6 +652,14 @@ impl Swarm {
         }
     }
 
+    /// Whether some of what is held of a segment is held by few others.
+    fn is_rare(&self, segment: SegmentId, held: &StoredSegment) -> bool {
+        (0..held.good.len()).filter(|block| held.good.has(*block)).any(|block| {
+            let holders = self.peers.values().filter(|peer| peer.holds_block(segment, block));
+            holders.count() < RARE
+        })
+    }
+
     fn send_news(&mut self, store: &Store) {
         let mut lists: OrderedMap<RenditionId, Vec<HaveEntry>> = OrderedMap::new();
         for id in std::mem::take(&mut self.changed) {
@@ -600,8 +668,17 @@ impl Swarm {
                 .push(have_entry(id, store.segment(id)));
         }
         for (rendition, entries) in lists {
-            for entries in entries.chunks(MAX_HAVE_ENTRIES) {
-                self.broadcast(&Message::Have { rendition, entries: entries.to_vec() });
+            for (connection, peer) in self.peers.iter().filter(|(_, peer)| peer.ready) {
+                // Who holds all of it itself has no use for the news.
+                let news = |entry: &&HaveEntry| {
+                    let id = SegmentId { rendition, sequence: entry.sequence };
+                    entry.blocks.is_empty() || !peer.holds_all(id, entry)
+                };
+                let news: Vec<HaveEntry> = entries.iter().filter(news).cloned().collect();
+                for entries in news.chunks(MAX_HAVE_ENTRIES) {
+                    let entries = entries.to_vec();
+                    self.outbox.push_back((*connection, Message::Have { rendition, entries }));
+                }
             }
         }
     }
@@ -640,3 +717,7 @@ fn have_entry(id: SegmentId, segment: Option<&StoredSegment>) -> HaveEntry {
 #[cfg(test)]
 #[path = "silence_tests.rs"]
 mod silence_tests;
+
+#[cfg(test)]
+#[path = "scarcity_tests.rs"]
+mod scarcity_tests;

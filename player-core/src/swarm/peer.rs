@@ -24,8 +24,14 @@ const MAX_CLAIM: Duration = Duration::from_secs(15);
 const MAX_PIPELINE: usize = 8;
 /// A peer that gives nothing now is left alone this long.
 const REJECT_PAUSE: Duration = Duration::from_millis(500);
+/// One that has too many requests says when there is room again; it is not asked for this long if it says nothing.
+const QUEUE_PAUSE: Duration = Duration::from_secs(3);
 /// What has begun to come is believed to take this much longer than it would at its peer's usual rate.
 const DOUBT: f64 = 1.5;
+/// Seconds before a block is due at which the origin is asked for it, if it is not on its way.
+const FALLBACK: f64 = 1.15;
+/// Pieces that may be in the queues of both lines before the first of a block is noticed at its end.
+const UNNOTICED: f64 = 6.0;
 /// First guess of a peer's throughput, in byte/s.
 const INITIAL_RATE: f64 = 250_000.0;
 
@@ -56,6 +62,8 @@ struct Asked {
     block: u16,
     len: u32,
     sent_at: Instant,
+    /// If nothing of it has come by then, nothing will: its peer has dropped it. `None`: it is kept.
+    begins_by: Option<Instant>,
     /// When its first piece came, and its last one so far.
     begun_at: Instant,
     piece_at: Instant,
@@ -92,6 +100,8 @@ pub(crate) struct Peer {
     asked: OrderedMap<u32, Asked>,
     next_request: u32,
     last_progress: Instant,
+    /// When it last said anything.
+    pub(super) heard_at: Instant,
     /// Byte/s from request to last piece, smoothed.
     rate: f64,
     /// Byte/s from first to last piece, smoothed: what it gives once it is our turn.
@@ -124,6 +134,7 @@ impl Peer {
             asked: OrderedMap::new(),
             next_request: 0,
             last_progress: now,
+            heard_at: now,
             rate: INITIAL_RATE,
             line: INITIAL_RATE,
             rtt: 0.0,
@@ -145,20 +156,12 @@ impl Peer {
         self.segments.get(&id).is_some_and(|of| of.blocks.has(block))
     }
 
-    /// Whether a request for this block has waited in its queue for longer than `patience`.
-    pub(super) fn waits(
-        &self,
-        now: Instant,
-        segment: SegmentId,
-        block: u16,
-        patience: Duration,
-    ) -> bool {
-        self.asked.values().any(|asked| {
-            asked.segment == segment
-                && asked.block == block
-                && asked.data.is_empty()
-                && now.since(asked.sent_at)
-                    > patience.max(Duration::from_secs_f64(2.0 * self.rtt.min(5.0)))
+    /// Whether it holds all that `entry` tells of.
+    pub(super) fn holds_all(&self, id: SegmentId, entry: &HaveEntry) -> bool {
+        self.segment(id, entry.tag).is_some_and(|of| {
+            of.size == entry.size
+                && (0..entry.blocks.len())
+                    .all(|block| !entry.blocks.has(block) || of.blocks.has(block))
         })
     }
 
@@ -231,6 +234,38 @@ impl Peer {
         self.rtt.max(0.02) + (queued + f64::from(BLOCK_BYTES)) / self.rate
     }
 
+    /// Seconds from when the first byte of a block is sent until it is noticed here: what may be in the queues of both lines.
+    pub(super) fn notice(&self) -> f64 {
+        (UNNOTICED * f64::from(PIECE_BYTES) / self.line + self.min_rtt).clamp(0.05, 5.0)
+    }
+
+    /// Seconds before a block is due by which it has to have begun to come, or the origin is asked.
+    pub(super) fn lead(&self) -> f64 {
+        FALLBACK.max(DOUBT * f64::from(BLOCK_BYTES) / self.line)
+    }
+
+    /// Whether a block that was asked for may still begin to come.
+    pub(super) fn may_begin(&self, now: Instant, segment: SegmentId, block: u16) -> bool {
+        self.asked.values().any(|asked| {
+            asked.segment == segment
+                && asked.block == block
+                && asked.data.is_empty()
+                && asked.begins_by.is_some_and(|by| now < by)
+        })
+    }
+
+    /// Forgets the requests that its peer has dropped, since their time is over.
+    pub(super) fn expire(&mut self, now: Instant) -> Vec<(SegmentId, u16)> {
+        let over =
+            |asked: &Asked| asked.data.is_empty() && asked.begins_by.is_some_and(|by| by <= now);
+        let ids: Vec<u32> =
+            self.asked.iter().filter(|(_, asked)| over(asked)).map(|(id, _)| *id).collect();
+        ids.into_iter()
+            .filter_map(|id| self.asked.remove(&id))
+            .map(|asked| (asked.segment, asked.block))
+            .collect()
+    }
+
     /// When a block that has begun to come will be here whole; `None` also when its next piece should have come.
     pub(super) fn arrival(&self, now: Instant, segment: SegmentId, block: u16) -> Option<Instant> {
         let coming = |asked: &&Asked| {
@@ -246,7 +281,14 @@ impl Peer {
     }
 
     /// Notes a request; the id to send.
-    pub(super) fn ask(&mut self, now: Instant, segment: SegmentId, block: u16, size: u32) -> u32 {
+    pub(super) fn ask(
+        &mut self,
+        now: Instant,
+        segment: SegmentId,
+        block: u16,
+        size: u32,
+        begins_by: Option<Instant>,
+    ) -> u32 {
         let id = self.next_request;
         self.next_request = self.next_request.wrapping_add(1);
         if self.asked.is_empty() {
@@ -260,6 +302,7 @@ impl Peer {
                 block,
                 len,
                 sent_at: now,
+                begins_by,
                 begun_at: now,
                 piece_at: now,
                 data: Vec::new(),
@@ -329,15 +372,25 @@ impl Peer {
         match reason {
             // It is asked for this segment again only after news of it.
             RejectReason::NotHeld => _ = self.segments.remove(&asked.segment),
-            RejectReason::Choked | RejectReason::TooMany => self.slow_until = now + REJECT_PAUSE,
+            RejectReason::Choked => self.slow_until = now + REJECT_PAUSE,
+            RejectReason::TooMany => self.slow_until = now + QUEUE_PAUSE,
         }
         Some((asked.segment, asked.block))
     }
 
     /// Whether it has sent nothing for too long.
     pub(super) fn stalled(&self, now: Instant, timeout: Duration) -> bool {
-        let oldest = self.asked.values().map(|asked| asked.sent_at).min();
-        oldest.is_some_and(|sent_at| now.since(sent_at.max(self.last_progress)) > timeout)
+        self.asked.values().any(|asked| {
+            // What has begun has to go on; what waits in a queue may wait while its peer is alive.
+            let since = if !asked.data.is_empty() {
+                asked.piece_at
+            } else if asked.begins_by.is_some() {
+                asked.sent_at.max(self.heard_at)
+            } else {
+                asked.sent_at.max(self.last_progress)
+            };
+            now.since(since) > timeout
+        })
     }
 
     /// A request that can only be refused, to hear whether it is still there.

@@ -9,8 +9,8 @@ use crate::store::StoredSegment;
 use crate::time::Instant;
 use crate::wire::{Bitfield, Message, SegmentId, block_count};
 
-/// A request that waits this long in a peer's queue may be asked of another.
-const QUEUE_PATIENCE: Duration = Duration::from_millis(4000);
+/// Seconds that a request may wait in a peer's queue.
+const LONGEST_WAIT: f64 = 10.0;
 
 /// What the swarm offers of a segment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +30,10 @@ pub(crate) struct Blocks {
     pub(crate) tag: u32,
     /// Its size in bytes.
     pub(crate) size: u32,
+    /// Uplinks do not suffice.
+    pub(crate) scarce: bool,
+    /// It is a part: all of it is due at once, and no request lapses.
+    pub(crate) part: bool,
     /// It is due soon.
     pub(crate) urgent: bool,
     /// When it is due: a peer that would bring a block later is not asked, unless it is too late everywhere.
@@ -64,8 +68,7 @@ impl Swarm {
     }
 
     /// Asks peers for blocks of a segment that are neither held nor asked for nor refused by `wanted`: those that the
-    /// fewest peers hold first, so that viewers fetch different ones and can trade them. A request that waits in a
-    /// peer's queue moves to another that holds the block by now. Returns how many were asked for.
+    /// fewest peers hold first, so that viewers fetch different ones and can trade them. Returns how many were asked for.
     pub(crate) fn request_blocks(
         &mut self,
         now: Instant,
@@ -76,11 +79,9 @@ impl Swarm {
         let Blocks { segment, tag, size, urgent, .. } = *what;
         let due =
             |block: u16| what.deadline + what.step * u32::from(block.saturating_sub(what.first));
-        // Where uplinks are scarce all queues are long: who has time keeps the place.
-        let patient =
-            |block| self.requested.contains(&(segment, block)) && due(block) > now + QUEUE_PATIENCE;
-        let open: Vec<u16> =
-            (0..block_count(size)).filter(|block| wanted(*block) && !patient(*block)).collect();
+        let open: Vec<u16> = (0..block_count(size))
+            .filter(|block| wanted(*block) && !self.requested.contains(&(segment, *block)))
+            .collect();
         if open.is_empty() {
             return 0;
         }
@@ -114,19 +115,10 @@ impl Swarm {
         let mut asked = 0;
         for (.., block) in order {
             let deadline = due(block);
-            let waiting = self.requested.contains(&(segment, block));
-            let from = if waiting {
-                let Some(from) = self.waiting_at(now, segment, block) else { continue };
-                Some(from)
-            } else {
-                None
-            };
             let supplier = holders
                 .iter()
                 .enumerate()
-                .filter(|(_, (connection, blocks, able))| {
-                    *able && blocks.has(block) && Some(*connection) != from
-                })
+                .filter(|(_, (_, blocks, able))| *able && blocks.has(block))
                 .filter_map(|(at, (connection, ..))| Some((at, self.peers.get(connection)?)))
                 .map(|(at, peer)| {
                     // Whoever has sent one wrong block is to show soon whether it lies.
@@ -136,15 +128,18 @@ impl Swarm {
                 .min_by(|a, b| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)));
             let Some((_, eta, at)) = supplier else { continue };
             let connection = holders[at].0;
-            let due_ms = u32::try_from(deadline.since(now).as_millis()).unwrap_or(u32::MAX);
-            if now < deadline && now + Duration::from_secs_f64(eta.min(3600.0)) > deadline {
+            let Some(peer) = self.peers.get_mut(&connection) else { continue };
+            // Until it is certain that nothing is on its way, there has to be time to ask the origin.
+            let notice = peer.notice();
+            let slack = deadline.since(now).as_secs_f64() - notice - peer.lead();
+            let late = now + Duration::from_secs_f64(eta.min(3600.0)) > deadline;
+            if now < deadline && late || what.scarce && slack < 0.0 {
                 continue;
             }
-            if waiting {
-                self.cancel(|asked, which| asked == segment && which == block);
-            }
-            let Some(peer) = self.peers.get_mut(&connection) else { continue };
-            let id = peer.ask(now, segment, block, size);
+            let wait = if what.part { 0.0 } else { slack.clamp(0.0, LONGEST_WAIT) };
+            let begins_by = (wait > 0.0).then(|| now + Duration::from_secs_f64(wait + notice));
+            let due_ms = (wait * 1000.0) as u32;
+            let id = peer.ask(now, segment, block, size, begins_by);
             holders[at].2 = peer.can_be_asked(now);
             self.requested.insert((segment, block));
             self.outbox.push_back((connection, Message::Request { id, segment, block, due_ms }));
@@ -158,11 +153,12 @@ impl Swarm {
         self.peers.values().any(|peer| peer.can_be_asked(now))
     }
 
-    /// The peer in whose queue a request for this block has waited so long that another may be quicker.
-    fn waiting_at(&self, now: Instant, segment: SegmentId, block: u16) -> Option<ConnectionId> {
-        let found =
-            self.peers.iter().find(|(_, peer)| peer.waits(now, segment, block, QUEUE_PATIENCE));
-        found.map(|(connection, _)| *connection)
+    /// Whether a peer that gives holds this block.
+    pub(crate) fn is_held(&self, segment: SegmentId, block: u16) -> bool {
+        let upload = crate::wire::Capabilities::UPLOAD;
+        self.peers.values().any(|peer| {
+            peer.ready && peer.capabilities.contains(upload) && peer.holds_block(segment, block)
+        })
     }
 
     /// Whether a block that was asked of a peer is coming in, and will be here in time. What still waits in a queue is
@@ -176,7 +172,8 @@ impl Swarm {
     ) -> bool {
         self.requested.contains(&(segment, block))
             && self.peers.values().any(|peer| {
-                peer.arrival(now, segment, block).is_some_and(|arrival| arrival <= deadline)
+                peer.may_begin(now, segment, block)
+                    || peer.arrival(now, segment, block).is_some_and(|arrival| arrival <= deadline)
             })
     }
 

@@ -33,6 +33,8 @@ fn ask(swarm: &mut Swarm, now: f64) -> Vec<(ConnectionId, Message)> {
         segment: SEGMENT,
         tag: 9,
         size: SIZE,
+        scarce: false,
+        part: false,
         urgent: true,
         deadline: at(now + 10.0),
         first: 0,

@@ -8,15 +8,22 @@ use super::Peer;
 use crate::io::ConnectionId;
 use crate::store::Store;
 use crate::time::Instant;
-use crate::wire::{BLOCK_BYTES, Message, PIECE_BYTES, RejectReason, SegmentId};
+use crate::wire::{BLOCK_BYTES, Message, PIECE_BYTES, RejectReason, RenditionId, SegmentId};
 
-/// Requests of one peer that wait at once.
-const MAX_WAITING: usize = 8;
+/// Requests that wait at once. Few: what waits here cannot be asked of whoever is free.
+const MAX_WAITING: usize = 3;
+/// The same with those that are wanted at once.
+const MAX_URGENT: usize = 8;
+/// How long a place is kept for a peer who was told that there is room.
+const INVITATION: Duration = Duration::from_millis(500);
+/// Seconds over which it is measured how busy the line is.
+const BUSY_SECONDS: f64 = 8.0;
+
 /// Bytes in all send buffers together: a block that is sent to one peer at full speed can be passed on by it sooner
 /// than several that are sent to several peers at once; and news does not wait long behind it.
 const MAX_QUEUED: usize = 32 << 10;
 /// A request that is due so soon goes before others.
-const URGENT: Duration = Duration::from_millis(2500);
+const URGENT: Duration = Duration::from_millis(1500);
 /// Most blocks of which it is remembered how often they were sent.
 const MAX_SENT: usize = 2048;
 
@@ -27,8 +34,8 @@ pub(super) struct Upload {
     id: u32,
     segment: SegmentId,
     block: u16,
-    /// When the other side needs it.
-    due: Instant,
+    /// It is dropped if it has not begun by then; `None`: it is needed now.
+    due: Option<Instant>,
     offset: u32,
 }
 
@@ -38,7 +45,7 @@ impl Upload {
         id: u32,
         segment: SegmentId,
         block: u16,
-        due: Instant,
+        due: Option<Instant>,
     ) -> Self {
         Self { connection, id, segment, block, due, offset: 0 }
     }
@@ -48,18 +55,30 @@ impl Upload {
 #[derive(Debug, Default)]
 pub(super) struct Uploads {
     waiting: Vec<Upload>,
+    /// Who was refused because too many waited: told in this order when there is room again.
+    refused: Vec<ConnectionId>,
+    /// Who was told so, and until when it is expected to ask.
+    invited: Vec<(ConnectionId, Instant)>,
     /// How often each block was sent.
     sent: OrderedMap<(SegmentId, u16), u32>,
     limit_bps: Option<u64>,
     /// Bytes that may be sent now, when there is a limit.
     budget: f64,
     refilled_at: Instant,
+    /// Part of the time, lately, in which requests waited for the line.
+    busy: f64,
+    seen_at: Instant,
     next_refill: Option<Instant>,
 }
 
 impl Uploads {
     pub(super) const fn set_limit(&mut self, bps: Option<u64>) {
         self.limit_bps = bps;
+    }
+
+    /// Part of the time, lately, in which requests waited for the line.
+    pub(super) const fn busy(&self) -> f64 {
+        self.busy
     }
 
     pub(super) const fn poll_timeout(&self) -> Option<Instant> {
@@ -79,9 +98,16 @@ impl Uploads {
         if store.segment(request.segment).and_then(|held| held.block(request.block)).is_none() {
             return Some(RejectReason::NotHeld);
         }
-        if self.waiting.len() >= MAX_WAITING {
+        let connection = request.connection;
+        self.invited.retain(|(other, _)| *other != connection);
+        let most = if request.due.is_some() { MAX_WAITING } else { MAX_URGENT };
+        if self.waiting.len() >= most {
+            if !self.refused.contains(&connection) {
+                self.refused.push(connection);
+            }
             return Some(RejectReason::TooMany);
         }
+        self.refused.retain(|other| *other != connection);
         self.waiting.push(request);
         None
     }
@@ -92,6 +118,18 @@ impl Uploads {
 
     pub(super) fn forget(&mut self, connection: ConnectionId) {
         self.waiting.retain(|upload| upload.connection != connection);
+        self.refused.retain(|other| *other != connection);
+    }
+
+    /// Tells those who were refused that there is room again, one for each place.
+    fn invite(&mut self, now: Instant, outbox: &mut Queue<(ConnectionId, Message)>) {
+        self.invited.retain(|(_, until)| *until > now);
+        while !self.refused.is_empty() && self.waiting.len() + self.invited.len() < MAX_WAITING {
+            let connection = self.refused.remove(0);
+            self.invited.push((connection, now + INVITATION));
+            let rendition = RenditionId(0);
+            outbox.push_back((connection, Message::Have { rendition, entries: Vec::new() }));
+        }
     }
 
     /// Sends pieces; the bytes of media sent. What was begun is finished first; then what nobody
@@ -106,6 +144,10 @@ impl Uploads {
         outbox: &mut Queue<(ConnectionId, Message)>,
     ) -> u64 {
         self.refill(now);
+        let passed = now.since(self.seen_at).as_secs_f64().min(1.0) / BUSY_SECONDS;
+        self.busy += (f64::from(u8::from(!self.waiting.is_empty())) - self.busy) * passed.min(1.0);
+        self.seen_at = now;
+        self.waiting.retain(|upload| upload.offset > 0 || upload.due.is_none_or(|due| now < due));
         let mut sent = 0;
         self.next_refill = None;
         if self.waiting.is_empty() {
@@ -126,8 +168,9 @@ impl Uploads {
                     let upload = &self.waiting[*at];
                     let times =
                         self.sent.get(&(upload.segment, upload.block)).copied().unwrap_or(0);
-                    let urgent = upload.due < now + URGENT;
-                    let due = if urgent { upload.due } else { Instant::default() };
+                    let due = upload.due.unwrap_or_default();
+                    let urgent = due < now + URGENT;
+                    let due = if urgent { due } else { Instant::default() };
                     // What nobody else holds has to go out once, before anything else: only then can others help.
                     let seed = times == 0
                         && !peers
@@ -170,6 +213,7 @@ impl Uploads {
                 self.waiting.remove(at);
             }
         }
+        self.invite(now, outbox);
         sent
     }
 

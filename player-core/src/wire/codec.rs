@@ -40,6 +40,10 @@
 //! A frame has at most [`MAX_FRAME_BYTES`] bytes and nothing after its last field, except that a hello
 //! of a higher version may carry more, which is skipped: both sides speak the lower version from then on.
 //!
+//! A request that has not begun to be answered after its "due in ms" is forgotten at both ends, without a message; with 0
+//! it stands until it is answered or cancelled. A have without entries tells a peer whose request was refused as one too
+//! many that there is room again.
+//!
 //! Hash lists (`docs/hash-lists.md`): a peer that understands them sets bit 2 of its capabilities
 //! ([`Capabilities::HASH_LISTS`]), and `0x0a` and `0x0b` are sent only when both peers set it. Whoever does not have
 //! the list, or not verified, does not answer.

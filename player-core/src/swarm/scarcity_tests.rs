@@ -1,0 +1,202 @@
+//! What is done so that scarce uplinks carry only what is needed.
+
+use super::*;
+use crate::proof::Proof;
+use crate::store::Source;
+use crate::wire::{BLOCK_BYTES, Bitfield, RejectReason};
+
+const RENDITION: RenditionId = RenditionId(1);
+const SEGMENT: SegmentId = SegmentId { rendition: RENDITION, sequence: 5 };
+const BLOCKS: u16 = 6;
+
+fn at(seconds: f64) -> Instant {
+    Instant::from_micros((seconds * 1e6) as u64)
+}
+
+/// A store that holds the first `blocks` blocks of [`SEGMENT`].
+fn store(blocks: u16) -> Store {
+    let mut store = Store::default();
+    store.prepare(SEGMENT, u32::from(BLOCKS) * BLOCK_BYTES, 9, Proof::None);
+    for block in 0..blocks {
+        let data = Bytes::from(vec![1; BLOCK_BYTES as usize]);
+        store.insert(SEGMENT, block, data, Source::Http);
+    }
+    store
+}
+
+/// A swarm with so many peers.
+fn swarm(peers: u32, store: &Store) -> Swarm {
+    let mut swarm = Swarm::new(InfoHash::default(), PeerId([99; 20]), true);
+    for number in 0..peers {
+        let hello = Hello {
+            version: VERSION,
+            capabilities: capabilities(true),
+            info_hash: InfoHash::default(),
+            peer_id: PeerId([number as u8; 20]),
+        };
+        swarm.connected(at(0.0), ConnectionId(number), None);
+        swarm.message(at(0.0), ConnectionId(number), Message::Hello(hello), store);
+    }
+    drain(&mut swarm);
+    swarm
+}
+
+/// The peer shows that it holds the first `blocks` blocks.
+fn show(swarm: &mut Swarm, store: &Store, peer: u32, blocks: u16) {
+    let mut held = Bitfield::empty(BLOCKS);
+    (0..blocks).for_each(|block| held.set(block));
+    let size = u32::from(BLOCKS) * BLOCK_BYTES;
+    let entries = vec![HaveEntry { sequence: SEGMENT.sequence, tag: 9, size, blocks: held }];
+    let have = Message::Have { rendition: RENDITION, entries };
+    swarm.message(at(0.0), ConnectionId(peer), have, store);
+}
+
+fn request(swarm: &mut Swarm, store: &Store, now: f64, peer: u32, due_ms: u32) {
+    let block = peer as u16;
+    let request = Message::Request { id: 1, segment: SEGMENT, block, due_ms };
+    swarm.message(at(now), ConnectionId(peer), request, store);
+    swarm.upload(at(now), store, 256 << 10, 4 << 10);
+}
+
+fn drain(swarm: &mut Swarm) -> Vec<(u32, Message)> {
+    std::iter::from_fn(|| swarm.poll_message()).map(|(to, message)| (to.0, message)).collect()
+}
+
+/// Who was sent pieces.
+fn pieces(swarm: &mut Swarm) -> Vec<u32> {
+    let piece =
+        |(to, message): (u32, Message)| matches!(message, Message::Piece { .. }).then_some(to);
+    drain(swarm).into_iter().filter_map(piece).collect()
+}
+
+#[test]
+fn what_has_not_begun_by_its_time_is_sent_no_more() {
+    let store = store(BLOCKS);
+    let mut swarm = swarm(3, &store);
+    request(&mut swarm, &store, 1.0, 0, 5_000);
+    request(&mut swarm, &store, 1.0, 1, 500);
+    request(&mut swarm, &store, 1.0, 2, 0);
+    assert_eq!(pieces(&mut swarm), [0, 0], "two pieces fill the line");
+    for second in [3.0, 3.5, 4.0, 4.5] {
+        (0..3).for_each(|peer| swarm.writable(ConnectionId(peer)));
+        swarm.upload(at(second), &store, 256 << 10, 4 << 10);
+    }
+    // What had begun is finished; of the others one is too late, and one is wanted at once whenever it comes.
+    assert_eq!(pieces(&mut swarm), [0, 0, 2, 2, 2, 2]);
+}
+
+#[test]
+fn whoever_asks_knows_when_a_request_has_lapsed() {
+    let store = store(0);
+    let mut swarm = swarm(1, &store);
+    show(&mut swarm, &store, 0, BLOCKS);
+    let what = Blocks {
+        segment: SEGMENT,
+        tag: 9,
+        size: u32::from(BLOCKS) * BLOCK_BYTES,
+        scarce: true,
+        part: false,
+        urgent: false,
+        deadline: at(8.0),
+        first: 0,
+        step: Duration::ZERO,
+    };
+    let mut rng = fastrand::Rng::with_seed(1);
+    assert_eq!(swarm.request_blocks(at(1.0), &what, &mut rng, |block| block == 2), 1);
+    let sent = drain(&mut swarm);
+    let [(0, Message::Request { due_ms, block: 2, .. })] = sent[..] else { panic!("{sent:?}") };
+    assert!((4_000..6_000).contains(&due_ms), "there is time left to ask the origin: {due_ms}");
+    // While it may still begin the origin need not be asked; and that ends without a message.
+    let mut lapsed = None;
+    for tenth in 10..80 {
+        let now = f64::from(tenth) / 10.0;
+        let news = Message::Edge { segment: SEGMENT };
+        swarm.message(at(now), ConnectionId(0), news, &store);
+        swarm.tick(at(now), &store);
+        if lapsed.is_none() && !swarm.arrives_by(at(now), SEGMENT, 2, what.deadline) {
+            lapsed = Some(now);
+        }
+    }
+    let lapsed = lapsed.expect("it lapses");
+    assert!(lapsed > 1.0 + f64::from(due_ms) / 1000.0 && lapsed < 7.0, "{lapsed}");
+    assert!(drain(&mut swarm).is_empty() && !swarm.is_requested(SEGMENT, 2));
+    assert_eq!(swarm.request_blocks(at(7.5), &what, &mut rng, |_| true), 0, "it would be late");
+}
+
+#[test]
+fn whoever_is_refused_is_told_when_there_is_room() {
+    let store = store(BLOCKS);
+    let mut swarm = swarm(6, &store);
+    (0..6).for_each(|peer| request(&mut swarm, &store, 1.0, peer, 9_000));
+    let refused: Vec<u32> = drain(&mut swarm)
+        .into_iter()
+        .filter(|(_, of)| matches!(of, Message::Reject { reason: RejectReason::TooMany, .. }))
+        .map(|(to, _)| to)
+        .collect();
+    assert_eq!(refused, [3, 4, 5]);
+    for step in 0..4 {
+        (0..6).for_each(|peer| swarm.writable(ConnectionId(peer)));
+        swarm.upload(at(1.1 + f64::from(step) / 10.0), &store, 256 << 10, 4 << 10);
+    }
+    let room = |(to, of): (u32, Message)| {
+        matches!(of, Message::Have { entries, .. } if entries.is_empty()).then_some(to)
+    };
+    let told: Vec<u32> = drain(&mut swarm).into_iter().filter_map(room).collect();
+    assert_eq!(told, [3, 4], "one for each block that went out");
+
+    // And on the other side: a peer that has refused is asked when it says so.
+    let mut peer = Peer::new(at(0.0), None);
+    (peer.ready, peer.capabilities) = (true, capabilities(true));
+    let id = peer.ask(at(1.0), SEGMENT, 0, BLOCK_BYTES, None);
+    peer.rejected(at(1.1), id, RejectReason::TooMany);
+    assert!(!peer.can_be_asked(at(2.0)));
+}
+
+#[test]
+fn news_goes_to_those_who_lack_it_and_only_what_is_rare_is_pressing() {
+    let store = store(2);
+    let mut swarm = swarm(4, &store);
+    let told = |swarm: &mut Swarm| -> Vec<u32> {
+        let sent = drain(swarm);
+        sent.iter()
+            .filter(|(_, of)| matches!(of, Message::Have { .. }))
+            .map(|(to, _)| *to)
+            .collect()
+    };
+    show(&mut swarm, &store, 0, 2);
+    show(&mut swarm, &store, 1, 1);
+    swarm.blocks_changed(at(1.0), SEGMENT, &store);
+    swarm.tick(at(1.1), &store);
+    assert_eq!(told(&mut swarm), [1, 2, 3]);
+
+    (0..3).for_each(|peer| show(&mut swarm, &store, peer, 3));
+    swarm.blocks_changed(at(2.0), SEGMENT, &store);
+    swarm.tick(at(2.1), &store);
+    assert!(told(&mut swarm).is_empty(), "three others hold it all");
+    swarm.tick(at(3.1), &store);
+    assert_eq!(told(&mut swarm), [3]);
+}
+
+#[test]
+fn each_stripe_of_a_segment_has_an_order_of_its_own() {
+    let store = store(0);
+    let mut swarm = swarm(9, &store);
+    let interest = Interest { rendition: RENDITION, playhead: 3, last: 5 };
+    for peer in 0..9 {
+        swarm.message(at(0.0), ConnectionId(peer), Message::Interest(interest), &store);
+    }
+    let mut first = 0;
+    for sequence in 4..104 {
+        let segment = SegmentId { sequence, ..SEGMENT };
+        let window = Interest { playhead: sequence, last: sequence, ..interest };
+        for peer in 0..9 {
+            swarm.message(at(0.0), ConnectionId(peer), Message::Interest(window), &store);
+        }
+        for stripe in 0..8 {
+            let (rank, all) = swarm.stripe_rank(segment, stripe);
+            assert_eq!(all, 10);
+            first += u32::from(rank == 0);
+        }
+    }
+    assert!((55..105).contains(&first), "a tenth of 800 stripes: {first}");
+}
