@@ -1,7 +1,7 @@
 // How captions look, as the viewer chose: a style sheet for the cues of the <video> inside the player.
 
+import { adoptStyle } from '../internal/adopt-style.js';
 import type { Control } from './control.js';
-import { el } from './dom.js';
 import { recall, remember } from './memory.js';
 import type { Key } from './words.js';
 
@@ -13,6 +13,8 @@ export const LOOKS: readonly [Key, string][] = [
   ['lookOutline', 'color: #fff; background: transparent; text-shadow: 0 0 3px #000, 0 0 3px #000, 0 0 5px #000;'],
   ['lookYellow', 'color: #ffe45c; background: rgb(0 0 0 / .8);'],
 ];
+
+const sheets = new WeakMap<ShadowRoot, CSSStyleSheet>();
 
 /** What is chosen, by position. */
 export function captionChoice(name: 'captionSize' | 'captionLook'): number {
@@ -30,11 +32,8 @@ export function chooseCaption(stage: Control['stage'], name: 'captionSize' | 'ca
 export function applyCaptionStyle({ video }: Control['stage']): void {
   const root = video.shadowRoot;
   if (!root) return;
-  let style = root.querySelector<HTMLStyleElement>('style[data-captions]');
-  if (!style) {
-    style = el('style', { 'data-captions': true });
-    root.append(style);
-  }
+  let sheet = sheets.get(root);
+  if (!sheet) sheets.set(root, (sheet = adoptStyle(root, '')));
   const [size, look] = [SIZES[captionChoice('captionSize')], LOOKS[captionChoice('captionLook')]];
-  style.textContent = `::cue { font-size: ${size?.[1] ?? 100}%; ${look?.[1] ?? ''} }`;
+  sheet.replaceSync(`::cue { font-size: ${size?.[1] ?? 100}%; ${look?.[1] ?? ''} }`);
 }

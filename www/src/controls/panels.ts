@@ -1,9 +1,9 @@
 // What opens over the picture: the sharing panel, statistics, keys, the context menu. A bundle of its own (potluck-panels.js), loaded
 // when one of them is opened first.
 
+import { adoptStyle } from '../internal/adopt-style.js';
 import { ContextMenu } from './context-menu.js';
 import type { PanelName, Stage } from './control.js';
-import { el } from './dom.js';
 import { KeysSheet } from './keys-sheet.js';
 import STYLE from './panels.css';
 import { SharingPanel } from './sharing-panel.js';
@@ -18,7 +18,9 @@ export function togglePanel(stage: Stage, name: PanelName, at?: MouseEvent): voi
   let panels = panelsOf.get(stage);
   if (!panels) {
     const made = { sharing: new SharingPanel(), statistics: new StatsSheet(), keys: new KeysSheet(), menu: new ContextMenu() };
-    stage.layer.append(el('style', {}, STYLE), ...Object.values(made));
+    const root = stage.layer.getRootNode();
+    if (root instanceof ShadowRoot) adoptStyle(root, STYLE);
+    stage.layer.append(...Object.values(made));
     for (const panel of Object.values(made)) panel.mount(stage);
     panelsOf.set(stage, made);
     panels = made;

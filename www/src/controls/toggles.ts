@@ -79,6 +79,24 @@ export class AirplayButton extends Control {
 }
 
 export class CastButton extends Control {
+  #remote: RemotePlayback | null = null;
+  #watching: Promise<number> | null = null;
+
+  /** Who watches is kept by the browser: only while the player is on a page. */
+  connectedCallback(): void {
+    if (!this.#remote || this.#watching) return;
+    this.#watching = this.#remote.watchAvailability((available) => {
+      this.hidden = !available;
+    });
+    this.#watching.catch(ignore);
+  }
+
+  disconnectedCallback(): void {
+    const remote = this.#remote;
+    this.#watching?.then((id) => remote?.cancelWatchAvailability(id)).catch(ignore);
+    this.#watching = null;
+  }
+
   protected override build(): void {
     const { video, words } = this.stage;
     const button = el('button', { type: 'button', part: 'button cast-button' });
@@ -88,9 +106,8 @@ export class CastButton extends Control {
     const { remote } = video.nativeEl as { remote?: RemotePlayback };
     // Safari's devices are the AirPlay button's.
     if (!remote || 'webkitShowPlaybackTargetPicker' in video.nativeEl || video.disableRemotePlayback) return;
-    remote.watchAvailability((available) => {
-      this.hidden = !available;
-    }).catch(ignore);
+    this.#remote = remote;
+    if (this.isConnected) this.connectedCallback();
     button.addEventListener('click', () => {
       remote.prompt().catch(ignore);
     });

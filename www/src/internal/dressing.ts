@@ -19,6 +19,7 @@ import { listenToKeys, shortcuts } from '../controls/keys.js';
 import { joinMediaSession } from '../controls/media-session.js';
 import STYLE from '../controls/controls.css';
 import { wordsFor } from '../controls/words.js';
+import { adoptStyle } from './adopt-style.js';
 import type { PotluckPlayer } from '../public/potluck-player.js';
 
 /** The row below the time line, in reading order. `.wide` is left out where there is little room. */
@@ -43,7 +44,8 @@ export async function dress(player: PotluckPlayer): Promise<void> {
     element('potluck-consent'),
     el('div', { class: 'bottom', part: 'bar', },
       element('potluck-seek-bar'), el('div', { class: 'row' }, ...ROW.map(([tag, attributes]) => element(tag, attributes)))));
-  root.append(el('style', {}, STYLE), layer);
+  adoptStyle(root, STYLE);
+  root.append(layer);
 
   let opener: HTMLElement | null = null;
   const stage: Stage = { player, video, layer, words, open(sheet) {

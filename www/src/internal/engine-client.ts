@@ -1,6 +1,6 @@
 // The page's half of the engine: owns the worker, routes messages, brings the media source to the element, reports the playhead.
 
-import { compileWasm, describe } from './compile-wasm.js';
+import { compiled as compile, describe } from './compile-wasm.js';
 import type { Drm } from './drm.js';
 import type { DrmConfiguration } from './drm-options.js';
 import { fileUrl } from './files.js';
@@ -43,7 +43,7 @@ export const engineUrls = {
 let compiled: { url: string; module: Promise<WebAssembly.Module | null> } | null = null;
 
 function moduleOf(url: string): Promise<WebAssembly.Module | null> {
-  if (compiled?.url !== url) compiled = { url, module: compileWasm(url).catch(() => {
+  if (compiled?.url !== url) compiled = { url, module: fetch(url, { credentials: 'same-origin' }).then((response) => response.ok ? compile(response) : null).catch(() => {
     compiled = null;
     return null;
   }) };

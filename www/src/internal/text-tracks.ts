@@ -1,5 +1,6 @@
 // The element's text tracks: subtitles, captions, metadata, chapters, thumbnails. Loaded only by streams that have some.
 
+import { adoptStyle } from './adopt-style.js';
 import { cueOf } from './text-cue.js';
 import type { ToWorker } from './protocol.js';
 import type { TextCue, TextEvent, TextSource, Thumbnail } from './text-protocol.js';
@@ -159,9 +160,8 @@ export class TextTracks {
     this.#tracks.set(key, track);
     if (!this.#styled && (kind === 'subtitles' || kind === 'captions')) {
       this.#styled = true;
-      const style = document.createElement('style');
-      style.textContent = COLORS.map((color) => `video::cue(.${color}){color:${color}}`).join('');
-      this.#video.after(style);
+      const root = this.#video.getRootNode();
+      if (root instanceof ShadowRoot) adoptStyle(root, COLORS.map((color) => `video::cue(.${color}){color:${color}}`).join(''));
     }
     return track;
   }

@@ -2,6 +2,7 @@
 
 import { CustomVideoElement } from 'custom-media-element';
 import { consentFor } from '../controls/sharing-choice.js';
+import { adoptStyle } from '../internal/adopt-style.js';
 import { OPTION_ATTRIBUTES } from '../internal/options.js';
 import { PEERTUBE_PAGE } from '../internal/peertube-page.js';
 import { POTLUCK_EVENTS, PotluckVideo, type PotluckVideoEventMap } from './potluck-video.js';
@@ -71,13 +72,12 @@ export class PotluckPlayer extends Base {
   constructor() {
     super();
     const root = this.attachShadow({ mode: 'open' });
-    const style = document.createElement('style');
-    style.textContent = STYLE;
+    adoptStyle(root, STYLE);
     this.video = document.createElement('potluck-video');
     this.video.setAttribute('playsinline', '');
     // <track> elements of the page go through to the video.
     this.video.append(document.createElement('slot'));
-    root.append(style, this.video);
+    root.append(this.video);
     for (const type of [...CustomVideoElement.Events, ...POTLUCK_EVENTS]) {
       this.video.addEventListener(type, (event) => {
         this.dispatchEvent(new CustomEvent(type, { detail: event instanceof CustomEvent ? (event.detail as unknown) : undefined }));

@@ -2,6 +2,7 @@
 
 import { CustomVideoElement } from 'custom-media-element';
 import { MediaTracksMixin } from 'media-tracks';
+import { adoptStyle } from '../internal/adopt-style.js';
 import type { DrmConfiguration, DrmSystem } from '../internal/drm-options.js';
 import { EngineClient, type EngineEvent, engineUrls } from '../internal/engine-client.js';
 import { mediaSourceClass } from '../internal/media-sink.js';
@@ -32,6 +33,8 @@ const RECOVERY_MS = 30_000;
 const DECODE_GRACE_MS = 300;
 
 const Base = MediaTracksMixin(CustomVideoElement);
+/** What the element inside is styled with. */
+let style = '';
 
 /** What plays at the moment. */
 interface Session {
@@ -80,7 +83,11 @@ export class PotluckVideo extends Base {
 
   /** The `<video>` inside must not load the playlist itself. */
   static override getTemplateHTML = (attributes: Record<string, string>): string => {
-    return CustomVideoElement.getTemplateHTML(Object.fromEntries(Object.entries(attributes).filter(([name]) => name !== 'src')));
+    const html = CustomVideoElement.getTemplateHTML(Object.fromEntries(Object.entries(attributes).filter(([name]) => name !== 'src')));
+    return html.replace(/<style>([^]*)<\/style>/, (_, css: string) => {
+      style = css;
+      return '';
+    });
   };
 
   /** URL of `potluck-worker.js`; set before the first element connects where it is not beside the script. */
@@ -329,6 +336,8 @@ export class PotluckVideo extends Base {
 
   override connectedCallback(): void {
     super.connectedCallback();
+    const root = this.shadowRoot;
+    if (root && root.adoptedStyleSheets.length === 0) adoptStyle(root, style);
     for (const name of ['trackers', 'swarm', 'hashes', 'publisherKey', 'iceServers', 'p2p', 'uploadLimit', 'consent', 'drm', 'sizeCap', 'tuning'] as const) this.#upgrade(name);
     this.#schedule();
   }
