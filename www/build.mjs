@@ -2,11 +2,12 @@
 // `--pkg` is where wasm-bindgen left potluck.js, transmux.js, text.js, crypto.js and their wasm (default: pkg/).
 
 import { execFileSync } from 'node:child_process';
-import { copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { build, transform } from 'esbuild';
+import { homePage, writeDocs } from './docs.mjs';
 
 const root = dirname(fileURLToPath(import.meta.url));
 const { values } = parseArgs({ options: { pkg: { type: 'string' }, out: { type: 'string' } } });
@@ -81,7 +82,7 @@ await Promise.all([
   build({ ...common, entryPoints: { 'potluck-transmux': join(pkg, 'transmux.js'), 'potluck-crypto': join(pkg, 'crypto.js') } }),
   build({ ...common, entryPoints: { 'potluck-text': 'src/internal/text-desk.ts' }, alias: { 'potluck-text-wasm': join(pkg, 'text.js') } }),
   build({ ...common, entryPoints: { 'potluck-tracks': 'src/internal/text-tracks.ts' } }),
-  build({ ...common, sourcemap: false, entryPoints: { 'demo': 'src/demo/demo.css' } }),
+  build({ ...common, sourcemap: false, entryPoints: { 'demo': 'src/demo/demo.css', 'home': 'src/demo/home.css' } }),
 ]);
 
 copyFileSync(join(pkg, 'potluck_bg.wasm'), join(out, 'potluck.wasm'));
@@ -92,9 +93,12 @@ cpSync(join(root, 'src/lang'), join(out, 'lang'), { recursive: true });
 copyFileSync(join(pkg, 'text_bg.wasm'), join(out, 'potluck-text.wasm'));
 copyFileSync(join(pkg, 'crypto_bg.wasm'), join(out, 'potluck-crypto.wasm'));
 copyFileSync(join(root, 'src/public/embed.html'), join(out, 'embed.html'));
-for (const page of ['index.html', 'generator.html']) copyFileSync(join(root, 'src/demo', page), join(out, page));
+copyFileSync(join(root, 'src/demo/generator.html'), join(out, 'generator.html'));
+writeFileSync(join(out, 'index.html'), homePage(readFileSync(join(root, 'src/demo/index.html'), 'utf8')));
+for (const plot of ['bench-swarm.svg', 'bench-abr.svg']) copyFileSync(join(root, '../docs', plot), join(out, plot));
 
 execFileSync(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '--declaration', '--emitDeclarationOnly', '--outDir', join(out, 'types')], { cwd: root, stdio: 'inherit' });
 rmSync(join(out, 'types/demo'), { recursive: true, force: true });
 execFileSync(process.execPath, [join(root, 'node_modules/@custom-elements-manifest/analyzer/cem.js'), 'analyze', '--outdir', relative(root, out)], { cwd: root, stdio: 'inherit' });
+writeDocs(out);
 for (const name of ['LICENSE-MIT', 'LICENSE-APACHE']) copyFileSync(join(root, '..', name), join(out, name));

@@ -15,7 +15,7 @@ use crate::cards::with_cards;
 const NOT_BUILT: &str =
     "the pages are not built yet: run `cargo xtask build`, or `cargo xtask demo`";
 
-/// Serves a file of the folder, `/` being `index.html`, and `/embed` and `/generator` pages without their `.html`. What other sites read
+/// Serves a file of the folder, `/` being `index.html`, and `/embed`, `/generator` and `/docs` pages without their `.html`. What other sites read
 /// of a page is put into it (see [`crate::cards`]).
 pub(crate) async fn serve(Shared(state): Shared<Arc<State>>, request: Request) -> Response {
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
@@ -25,6 +25,7 @@ pub(crate) async fn serve(Shared(state): Shared<Arc<State>>, request: Request) -
         "/" => "index.html",
         "/embed" => "embed.html",
         "/generator" => "generator.html",
+        "/docs" => "docs.html",
         other => other.trim_start_matches('/'),
     };
     let Some(path) = decode(name).and_then(|name| inside(&state.www, &name)) else {

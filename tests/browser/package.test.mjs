@@ -44,7 +44,7 @@ describe('the package', () => {
     const manifest = JSON.parse(await readFile(path.join(project.installed, 'package.json'), 'utf8'));
     const named = JSON.stringify([manifest.exports, manifest.types, manifest.main, manifest.customElements]).match(/dist\/[\w./-]+\w(?!\*)/g).filter((file) => !file.includes('*'));
     for (const file of [...named, 'README.md', 'API.md', 'dist/LICENSE-MIT', 'dist/LICENSE-APACHE']) assert.ok(contents.includes(file), `${file} is missing`);
-    assert.deepEqual(contents.filter((file) => /\.map$|demo|generator|index\.html/.test(file)), []);
+    assert.deepEqual(contents.filter((file) => /\.map$|demo|generator|home|docs|\.svg$|index\.html/.test(file)), []);
     // Each file that the player may load is named for bundlers.
     const files = await readFile(path.join(project.installed, 'dist/package-files.js'), 'utf8');
     for (const file of contents.filter((one) => /^dist\/(potluck.*\.(wasm|js)|lang\/.*)$/.test(one))) {
