@@ -113,6 +113,11 @@ describe('encrypted streams', () => {
       for (const file of readdirSync(path.join(FIELD, name))) routes[`/${name}/${file}`] = ranged(readFileSync(path.join(FIELD, name, file)));
     }
     routes['/licence'] = (request, response) => licence(request, response, licences);
+    routes['/licence-with-cookies'] = (request, response) => {
+      licence(request, response, licences, {
+        'access-control-allow-origin': request.headers.origin, 'access-control-allow-headers': 'x-ticket, content-type', 'access-control-allow-credentials': 'true',
+      });
+    };
     routes['/refuse'] = (request, response) => {
       response.writeHead(request.method === 'OPTIONS' ? 204 : 403, { 'access-control-allow-headers': '*' }).end();
     };
@@ -183,6 +188,21 @@ describe('encrypted streams', () => {
         await viewer.close();
       });
 
+      test('ClearKey with a licence server of another site that wants to be asked with credentials', { timeout: 60_000 }, async () => {
+        licences.length = 0;
+        const system = { licenseUrl: `${stage.url}/licence-with-cookies`, headers: { 'x-ticket': 'seat 8' }, withCredentials: true };
+        const viewer = await open('cenc-silent.m3u8', { properties: { drm: { 'org.w3.clearkey': system } } });
+        await plays(viewer);
+        assert.deepEqual(licences.map(({ ticket }) => ticket), ['seat 8']);
+        await viewer.close();
+        // A server that answers everybody alike may not be asked so: browsers keep its answer from the page.
+        licences.length = 0;
+        const open2 = { ...system, licenseUrl: `${stage.url}/licence` };
+        const other = await open('cenc-silent.m3u8', { properties: { drm: { 'org.w3.clearkey': open2 } } });
+        await other.until('it is told', (state) => state.warnings.includes('licence'), { seconds: 30 });
+        await other.close();
+      });
+
       for (const [what, playlist, drm, code, words] of [
         ['a page that says nothing of licences', 'cenc-widevine', null, 'drm-missing', /Widevine.*property drm/],
         ['the same where the playlist says nothing either', 'cenc-silent', null, 'drm-missing', /property drm/],
@@ -229,8 +249,7 @@ describe('encrypted streams', () => {
 });
 
 /** A ClearKey licence server (W3C Encrypted Media Extensions §9.1.3, §9.1.4). */
-function licence(request, response, log) {
-  const headers = { 'access-control-allow-origin': '*', 'access-control-allow-headers': '*' };
+function licence(request, response, log, headers = { 'access-control-allow-origin': '*', 'access-control-allow-headers': '*' }) {
   if (request.method === 'OPTIONS') {
     response.writeHead(204, headers).end();
     return;
