@@ -10,7 +10,7 @@ const MAX_DEPTH: usize = 64;
 /// Most styles and regions.
 const MAX_DEFINITIONS: usize = 1000;
 /// Height of a line of text in a browser, in percent of the picture's.
-const LINE_HEIGHT: f64 = 5.33;
+pub(crate) const LINE_HEIGHT: f64 = 5.33;
 
 type Attributes<'a> = Vec<(&'a str, String)>;
 

@@ -1,10 +1,14 @@
 //! WebVTT files (W3C WebVTT §6), and what HLS adds to them (RFC 8216 §3.5).
 
+use crate::markup::percent;
 use crate::number::{decimal, split_at};
+use crate::ttml::LINE_HEIGHT;
 use crate::{Cue, MAX_CUES, MAX_TEXT, truncate};
 
 /// Longest line that can be a timing or a header, in bytes.
 const MAX_LINE: usize = 1024;
+/// Most regions of a file.
+const MAX_REGIONS: usize = 64;
 
 /// A WebVTT file.
 #[derive(Debug, Default, PartialEq)]
@@ -26,6 +30,7 @@ pub(crate) fn read(text: &str) -> Option<Document> {
     let mut lines = Lines { rest: text };
     // The header ends at the first blank line, or, in files of the field, at the first cue.
     let mut block: Vec<&str> = Vec::new();
+    let mut regions: Vec<Region<'_>> = Vec::new();
     let mut header = true;
     loop {
         let line = lines.next();
@@ -42,8 +47,12 @@ pub(crate) fn read(text: &str) -> Option<Document> {
         }
         // A second timing line ends a block that no blank line ended; an identifier before it is lost.
         if blank || timing && block.iter().any(|line| is_timing(line)) {
-            if document.cues.len() < MAX_CUES {
-                document.cues.extend(read_block(&block));
+            if block.first().is_some_and(|line| line.trim_end() == "REGION") {
+                if regions.len() < MAX_REGIONS {
+                    regions.extend(read_region(&block[1..]));
+                }
+            } else if document.cues.len() < MAX_CUES {
+                document.cues.extend(read_block(&block, &regions));
             }
             block.clear();
         }
@@ -74,7 +83,67 @@ fn is_timing(line: &str) -> bool {
     split_at(line, "-->").is_some()
 }
 
-fn read_block(lines: &[&str]) -> Option<Cue> {
+/// Where cues may be told to go, in percent of the picture (§3.4).
+struct Region<'a> {
+    id: &'a str,
+    left: f64,
+    width: f64,
+    bottom: f64,
+}
+
+fn read_region<'a>(lines: &[&'a str]) -> Option<Region<'a>> {
+    let (mut id, mut width, mut rows) = ("", 100.0, 3.0);
+    let (mut anchor, mut viewport) = ((0.0, 100.0), (0.0, 100.0));
+    let settings = lines.iter().flat_map(|line| line.split_ascii_whitespace());
+    for (name, value) in settings.filter_map(|setting| split_at(setting, ":")) {
+        let pair = || {
+            let (x, y) = value.split_once(',')?;
+            Some((percentage(x)?, percentage(y)?))
+        };
+        match name {
+            "id" => id = value,
+            "width" => width = percentage(value).unwrap_or(width),
+            "lines" => rows = decimal(value).filter(|rows| *rows >= 0.0).unwrap_or(rows),
+            "regionanchor" => anchor = pair().unwrap_or(anchor),
+            "viewportanchor" => viewport = pair().unwrap_or(viewport),
+            _ => {}
+        }
+    }
+    let left = viewport.0 - width * anchor.0 / 100.0;
+    let bottom = viewport.1 + rows * LINE_HEIGHT * (1.0 - anchor.1 / 100.0);
+    (!id.is_empty()).then_some(Region { id, left, width, bottom })
+}
+
+fn percentage(text: &str) -> Option<f64> {
+    decimal(text.strip_suffix('%')?).filter(|value| (0.0..=100.0).contains(value))
+}
+
+/// Settings that put a cue of so many lines at the bottom of its region, which not all browsers know; those that it has
+/// where it has none, or a place of its own.
+fn settle(settings: &str, regions: &[Region<'_>], lines: usize) -> String {
+    let value = |name: &str| {
+        let mut settings = settings.split_ascii_whitespace().filter_map(|one| split_at(one, ":"));
+        settings.find(|(found, _)| *found == name).map(|(_, value)| value)
+    };
+    let region = value("region").and_then(|id| regions.iter().rfind(|region| region.id == id));
+    let own = ["line", "size", "vertical"].iter().any(|name| value(name).is_some());
+    let Some(region) = region.filter(|_| !own) else { return settings.to_owned() };
+    let align = value("align").unwrap_or("center");
+    let position = match (value("position").and_then(percentage), align) {
+        (Some(position), _) => position,
+        (None, "start" | "left") => 0.0,
+        (None, "end" | "right") => 100.0,
+        (None, _) => 50.0,
+    };
+    let mut out = String::new();
+    let line = region.bottom - lines.min(100) as f64 * LINE_HEIGHT;
+    percent(&mut out, "line", line);
+    percent(&mut out, "position", region.left + region.width * position / 100.0);
+    percent(&mut out, "size", region.width);
+    [out.as_str(), " align:", align].concat()
+}
+
+fn read_block(lines: &[&str], regions: &[Region<'_>]) -> Option<Cue> {
     let at = lines.iter().take(2).position(|line| is_timing(line))?;
     let (start, rest) = split_at(lines[at], "-->")?;
     let rest = rest.trim_start();
@@ -96,6 +165,7 @@ fn read_block(lines: &[&str]) -> Option<Cue> {
     truncate(&mut text, MAX_TEXT);
     let mut settings = settings.trim().to_owned();
     truncate(&mut settings, MAX_LINE);
+    let settings = settle(&settings, regions, lines.len() - at - 1);
     let mut id = if at == 1 { lines[0].to_owned() } else { String::new() };
     truncate(&mut id, MAX_LINE);
     Some(Cue { start, end, id, settings, text: text.replace('\0', "\u{fffd}"), ..Cue::default() })
@@ -158,6 +228,33 @@ mod tests {
         assert_eq!((cue.id.as_str(), cue.settings.as_str()), ("7", "line:0 align:left"));
         assert_eq!(cue.text, "<i>Hello</i>\nworld");
         assert_eq!(document.cues[1].text, "Bye");
+    }
+
+    #[test]
+    fn cues_are_put_where_their_region_is() {
+        let head = "WEBVTT\n\nREGION\nid:left width:40% lines:3 regionanchor:0%,100%\nviewportanchor:10%,90%\n\nREGION\nid:plain\n\nREGION\nwidth:1%\n\n";
+        let settings = |cue: &str| {
+            let text = [head, "00:01.000 --> 00:02.000 ", cue, "\nmore\n\n"].concat();
+            read(&text).unwrap().cues[0].settings.clone()
+        };
+        assert_eq!(
+            settings("region:left align:start\na"),
+            "line:79.3% position:10% size:40% align:start"
+        );
+        assert_eq!(settings("region:left\na"), "line:79.3% position:30% size:40% align:center");
+        assert_eq!(
+            settings("region:left position:25%"),
+            "line:84.7% position:20% size:40% align:center"
+        );
+        assert_eq!(
+            settings("region:plain align:end"),
+            "line:94.7% position:100% size:100% align:end"
+        );
+        for unchanged in
+            ["region:none line:0", "region:left line:0", "region:left size:50%", "align:end"]
+        {
+            assert_eq!(settings(unchanged), unchanged);
+        }
     }
 
     #[test]
