@@ -107,6 +107,7 @@ const MORE: Part = Part {
         "player_core::player::Player>::playlist_reset",
         "player_core::player::Player>::usable_key",
         "player_core::player::Player>::key_done",
+        "player_core::player::Player>::document_too_large",
         "player_core::player::Player>::fail",
     ],
     keep: &[],
