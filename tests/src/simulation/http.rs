@@ -1,5 +1,7 @@
 //! HTTP of a run: requests, and responses on their way through the origin's line and the viewer's.
 
+use std::cmp::Reverse;
+
 use player_core::io::{FetchKind, FetchRequest, Input, RequestId};
 
 use super::engine::Engine;
@@ -11,6 +13,12 @@ use super::viewer::Exchange;
 
 /// Largest part of a response that is delivered at once.
 const CHUNK: u64 = 16 << 10;
+
+/// Bytes of the chunk that begins at `offset` of a response that ends at `to`. Chunks end where a block does: no block is
+/// cut where it need not be.
+fn next_chunk(offset: u64, to: u64) -> u64 {
+    (CHUNK - offset % CHUNK).min(to - offset)
+}
 
 impl<E: Engine> Run<'_, E> {
     /// One way between a viewer and the origin or the tracker (µs).
@@ -99,30 +107,50 @@ impl<E: Engine> Run<'_, E> {
     /// Sends what a viewer's window allows.
     fn serve_http(&mut self, viewer: u32) {
         if self.world.origin_limit_bps.is_some() {
-            let Some(v) = self.viewer(viewer) else { return };
-            if !v.http.queued {
-                v.http.queued = true;
-                self.origin_line.turns.push_back(viewer);
-            }
+            self.queue_at_origin(viewer);
             self.serve_origin();
         } else {
             while self.send_chunk(viewer).is_some() {}
         }
     }
 
-    /// Serves viewers in turns while the origin's line is free.
+    /// Puts a viewer's next chunk into the origin's queue.
+    fn queue_at_origin(&mut self, viewer: u32) {
+        let line = &mut self.origin_line;
+        let Some(v) = self.viewers.get_mut(viewer as usize).and_then(Option::as_deref_mut) else {
+            return;
+        };
+        let http = &mut v.http;
+        if http.queued || http.in_flight >= http.window {
+            return;
+        }
+        let next = http.turns.iter().find_map(|id| match http.exchanges.get(&id.0) {
+            Some(Exchange::Answered { response, sent, .. }) => {
+                Some(next_chunk(response.from + sent, response.to))
+            }
+            _ => None,
+        });
+        let Some(len) = next else { return };
+        http.queued = true;
+        http.end = http.end.max(line.served) + http_wire_bytes(len);
+        line.count += 1;
+        line.turns.push(Reverse((http.end, line.count, viewer)));
+    }
+
+    /// Serves viewers while the origin's line is free.
     pub(super) fn serve_origin(&mut self) {
         let Some(rate) = self.world.origin_limit_bps else { return };
         let now = self.now;
         while self.origin_line.busy_until <= now
-            && let Some(viewer) = self.origin_line.turns.pop_front()
+            && let Some(Reverse((end, _, viewer))) = self.origin_line.turns.pop()
         {
-            let sent = self.send_chunk(viewer);
-            if let Some(wire) = sent {
+            self.origin_line.served = end;
+            if let Some(wire) = self.send_chunk(viewer) {
                 self.origin_line.busy_until = now + transmission(wire, rate);
-                self.origin_line.turns.push_back(viewer);
-            } else if let Some(v) = self.viewer(viewer) {
+            }
+            if let Some(v) = self.viewer(viewer) {
                 v.http.queued = false;
+                self.queue_at_origin(viewer);
             }
         }
         if !self.origin_line.turns.is_empty() && !self.origin_line.awaited {
@@ -143,8 +171,7 @@ impl<E: Engine> Run<'_, E> {
                 continue;
             };
             let offset = response.from + *sent;
-            // Chunks end where a block does: no block is cut where it need not be.
-            let len = (CHUNK - offset % CHUNK).min(response.to - offset);
+            let len = next_chunk(offset, response.to);
             *sent += len;
             let to_polluter = v.traits.polluter;
             self.origin.count_bytes(&response.body, response.content_type, len, to_polluter);

@@ -29,10 +29,16 @@ const MOST_OUTPUTS: usize = 1_000_000;
 /// µs after the last join until it is counted what uplinks are used for.
 const SETTLE: u64 = 10_000_000;
 
-/// The origin's line: serves viewers in turns.
+/// The origin's line: viewers who wait for bytes share it evenly, so that a short response is not stuck behind what is
+/// long, as with TCP. What has a viewer's next chunk wait is its end in a line that serves all byte by byte; the chunks
+/// go out whole in the order of their ends (self-clocked fair queueing).
 #[derive(Debug, Default)]
 pub(super) struct OriginLine {
-    pub(super) turns: std::collections::VecDeque<u32>,
+    /// Each viewer's next chunk: its end in bytes served to each, and who was first where ends are equal.
+    pub(super) turns: std::collections::BinaryHeap<std::cmp::Reverse<(u64, u64, u32)>>,
+    /// Bytes that were served to each so far.
+    pub(super) served: u64,
+    pub(super) count: u64,
     pub(super) busy_until: u64,
     pub(super) awaited: bool,
 }

@@ -55,6 +55,8 @@ pub(super) struct HttpLine {
     pub(super) connected: bool,
     /// Waits for its turn at the origin's line.
     pub(super) queued: bool,
+    /// The end of its last chunk there.
+    pub(super) end: u64,
 }
 
 /// What is counted per viewer.
@@ -111,6 +113,7 @@ impl HttpLine {
             last_arrival: 0,
             connected: false,
             queued: false,
+            end: 0,
         }
     }
 }
