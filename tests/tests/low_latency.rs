@@ -107,7 +107,7 @@ fn a_switch_takes_place_at_a_segment_and_uses_the_rendition_report() {
     ];
     let report = run(&World { seconds: 60.0, script, ..World::of(title, 1) });
     assert_low(&report, 3.0);
-    let served = |variant: u32| report.segments.iter().filter(|of| of.0 == variant).count();
+    let served = |variant: u32| report.segments.iter().filter(|of| of.variant == variant).count();
     assert!(served(0) > 20 && served(1) > 50, "{} and {}\n{}", served(0), served(1), text(&report));
     // Only the very first playlist is loaded without saying which version is wanted.
     assert_eq!(report.plain_playlists, 1, "{}", text(&report));

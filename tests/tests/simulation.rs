@@ -253,7 +253,7 @@ fn several_variants_share_and_switch() {
     let report = run(&world);
     assert_smooth(&report);
     assert!(report.viewers.iter().all(|v| v.ended), "{}", text(&report));
-    let variants = report.segments.iter().map(|segment| segment.0);
+    let variants = report.segments.iter().map(|segment| segment.variant);
     let variants: std::collections::BTreeSet<u32> = variants.collect();
     assert!(variants.len() >= 2, "{variants:?}");
 }

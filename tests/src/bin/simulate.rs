@@ -155,12 +155,19 @@ struct Options {
     /// mean and worst over the seeds.
     #[arg(long, value_name = "VIEWERS", num_args = 0..=1, default_missing_value = "30")]
     table: Option<u32>,
+    /// Of the table only the cases whose names contain this.
+    #[arg(long, value_name = "NAME", default_value = "")]
+    case: String,
+    /// Write what came of the (last) run as SVG.
+    #[arg(long, value_name = "FILE")]
+    plot: Option<std::path::PathBuf>,
     /// First seed.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Number of seeds, from the first on.
-    #[arg(long, default_value_t = 1)]
-    seeds: u64,
+    /// Number of seeds, from the first on; of the table's cases 20, and 3 with more than 100 viewers, and 1 when there are
+    /// 10,000 or more.
+    #[arg(long)]
+    seeds: Option<u64>,
     /// What to print.
     #[arg(long, value_enum, default_value = "text")]
     format: Format,
@@ -266,19 +273,45 @@ fn over_seeds(reports: &[Report]) -> String {
     out
 }
 
+/// Seeds of a case of the table when no number is given.
+const fn seeds_of(viewers: u32) -> u64 {
+    match viewers {
+        ..=100 => 20,
+        101..10_000 => 3,
+        _ => 1,
+    }
+}
+
+/// A bar of at most ten boxes: how near a figure is to what is asked for.
+fn bar_of(figure: f64, asked: f64) -> String {
+    let share = if asked > 0.0 { figure / asked } else { 0.0 };
+    let boxes = (10.0 * share).round().clamp(0.0, 15.0) as usize;
+    "▮".repeat(boxes.min(10)) + &"▯".repeat(boxes.saturating_sub(10))
+}
+
 /// Runs each case and prints a line of the table for it.
 fn table(options: &Options, most: u32) {
     println!(
-        "| case | limit | bar | mean (worst) | holds | whole run | rebuffers | control | duplicates |\n\
-         |---|---|---|---|---|---|---|---|---|"
+        "| case | seeds | limit | bar | mean (worst) | of the bar | holds | whole run | rebuffers (worst) | stalled | first frame p95 | control | duplicates |\n\
+         |---|---|---|---|---|---|---|---|---|---|---|---|---|"
     );
-    for case in cases(most) {
+    let cases = cases(most, &options.case);
+    for (place, case) in cases.iter().enumerate() {
+        let count = options.seeds.unwrap_or_else(|| seeds_of(case.world.viewers)).max(1);
+        #[expect(clippy::disallowed_methods, reason = "how long the simulation itself takes")]
+        let begun = Instant::now();
         let run = |seed| {
-            let _ = writeln!(std::io::stderr(), "{}, seed {seed}", case.name);
+            let _ = writeln!(
+                std::io::stderr(),
+                "{} of {}: {}, seed {seed}, {:.0} s",
+                place + 1,
+                cases.len(),
+                case.name,
+                begun.elapsed().as_secs_f64()
+            );
             World { seed, ..case.world.clone() }.run::<Player>()
         };
-        let reports: Vec<Report> =
-            (options.seed..options.seed + options.seeds.max(1)).map(run).collect();
+        let reports: Vec<Report> = (options.seed..options.seed + count).map(run).collect();
         let mean = |of: &dyn Fn(&Report) -> f64| {
             reports.iter().map(of).sum::<f64>() / reports.len() as f64
         };
@@ -286,29 +319,49 @@ fn table(options: &Options, most: u32) {
             sign * reports.iter().map(|r| sign * of(r)).fold(f64::NEG_INFINITY, f64::max)
         };
         let settled = |r: &Report| r.late_origin_copies.unwrap_or(r.origin_copies);
+        let honest = |r: &Report| r.honest_origin_copies.unwrap_or(r.origin_copies);
+        let rebuffers = |r: &Report| r.rebuffers as f64;
         let (bar, of, sign): (String, Figure<'_>, f64) = match case.bar {
             Bar::Copies(most) => (format!("K ≤ {most:.2}"), &settled, 1.0),
+            Bar::Honest(most) => (format!("K of the honest ≤ {most:.2}"), &honest, 1.0),
             Bar::Offload(least) => (format!("offload ≥ {least:.2}"), &|r| r.offload, -1.0),
             Bar::FirstFrame(most) => {
                 (format!("first frame ≤ {most:.0} s"), &|r| r.first_frame.p95, 1.0)
             }
         };
-        let (Bar::Copies(asked) | Bar::Offload(asked) | Bar::FirstFrame(asked)) = case.bar;
-        let holds = sign * mean(of) <= sign * asked;
+        let (Bar::Copies(asked)
+        | Bar::Offload(asked)
+        | Bar::FirstFrame(asked)
+        | Bar::Honest(asked)) = case.bar;
+        let clean =
+            |r: &Report| r.corrupt_bytes == 0 && r.polluted_pairs.1 == 0 && r.without_frame == 0;
+        let holds = sign * mean(of) <= sign * asked
+            && worst(&rebuffers, 1.0) == 0.0
+            && reports.iter().all(clean);
         println!(
-            "| {} | {} | {bar} | {:.3} ({:.3}) | {} | {:.2} | {:.1} ({:.0}) | {:.2} % | {:.2} % |",
+            "| {} | {count} | {} | {bar} | {:.3} ({:.3}) | {} | {} | {:.2} | {:.1} ({:.0}) | {:.3} % | {:.2} s | {:.2} % | {:.2} % |",
             case.name,
             case.limit.map_or_else(|| "-".to_owned(), |limit| format!("{limit:.2}")),
             mean(of),
             worst(of, sign),
+            bar_of(mean(of), asked),
             if holds { "yes" } else { "no" },
             mean(&|r| r.origin_copies),
-            mean(&|r| r.rebuffers as f64),
-            worst(&|r| r.rebuffers as f64, 1.0),
+            mean(&rebuffers),
+            worst(&rebuffers, 1.0),
+            100.0 * mean(&|r| r.rebuffer_ratio),
+            mean(&|r| r.first_frame.p95),
             100.0 * mean(&|r| r.control_share),
             100.0 * mean(&|r| r.duplicate_share),
         );
     }
+}
+
+/// Most memory that this process had so far, in MiB; where the system tells.
+fn peak_memory() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok().map(|kibibytes| kibibytes >> 10)
 }
 
 fn main() -> Result<(), String> {
@@ -319,7 +372,7 @@ fn main() -> Result<(), String> {
     }
     let terminal = std::io::stderr().is_terminal();
     let mut reports = Vec::new();
-    for seed in options.seed..options.seed + options.seeds.max(1) {
+    for seed in options.seed..options.seed + options.seeds.unwrap_or(1).max(1) {
         let world = World { seed, ..options.world()? };
         #[expect(clippy::disallowed_methods, reason = "how long the simulation itself takes")]
         let begun = Instant::now();
@@ -336,6 +389,16 @@ fn main() -> Result<(), String> {
         });
         if terminal {
             let _ = writeln!(std::io::stderr());
+        }
+        let _ = writeln!(
+            std::io::stderr(),
+            "seed {seed}: {:.1} s, at most {} MiB of memory",
+            begun.elapsed().as_secs_f64(),
+            peak_memory().map_or_else(|| "?".to_owned(), |mebibytes| mebibytes.to_string())
+        );
+        if let Some(file) = &options.plot {
+            std::fs::write(file, report.plot())
+                .map_err(|error| format!("cannot write {}: {error}", file.display()))?;
         }
         let text = format!("seed {seed}\n{}\n{}", report.summary(), report.table(options.rows));
         match options.format {

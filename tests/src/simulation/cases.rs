@@ -1,6 +1,6 @@
 //! The cases by which the swarm's policy is judged, each with what is possible and what is asked for.
 
-use super::title::Title;
+use super::title::{Hashes, Title};
 use super::world::World;
 
 /// What is judged.
@@ -12,6 +12,9 @@ pub enum Bar {
     Offload(f64),
     /// Seconds to the first frame for 95 % of the viewers, at most.
     FirstFrame(f64),
+    /// Like `Copies`, of what honest viewers take, and no wrong byte is appended, and no polluter goes on for more than
+    /// 10 s.
+    Honest(f64),
 }
 
 /// One case.
@@ -52,9 +55,9 @@ fn film(viewers: u32, ratio: f64) -> World {
     World { uplink_bps: (1e6 * ratio) as u64, ..world }
 }
 
-/// All cases with at most `most` viewers.
+/// All cases with at most `most` viewers, whose names contain `name`.
 #[must_use]
-pub fn cases(most: u32) -> Vec<Case> {
+pub fn cases(most: u32, name: &str) -> Vec<Case> {
     let mut out = Vec::new();
     let mut add = |name: String, limit: Option<f64>, bar: Bar, world: World| {
         if world.viewers <= most {
@@ -65,7 +68,7 @@ pub fn cases(most: u32) -> Vec<Case> {
         let bar = Bar::Copies(if viewers <= 30 { 1.1 } else { 3.0 });
         add(format!("live, {viewers}"), Some(1.0), bar, live(viewers));
     }
-    for viewers in [30, 100, 1_000] {
+    for viewers in [30, 100, 1_000, 10_000] {
         for (name, blocked, riders, churn) in [
             ("20 % blocked", 0.2, 0.0, 0.0),
             ("30 % free riders", 0.0, 0.3, 0.0),
@@ -85,13 +88,22 @@ pub fn cases(most: u32) -> Vec<Case> {
             add(format!("live, {viewers}, {name}"), Some(limit), bar, world);
         }
     }
-    for ratio in [1.0, 0.5] {
-        let limit = least_copies(20.0, ratio, 1.0, 0.0);
-        let world = World { uplink_bps: (1e6 * ratio) as u64, ..live(20) };
-        add(format!("live, 20, uplink {ratio}"), Some(limit), Bar::Copies(1.15 * limit), world);
+    for viewers in [20, 100] {
+        for ratio in [1.0, 0.5] {
+            let limit = least_copies(f64::from(viewers), ratio, 1.0, 0.0);
+            let world = World { uplink_bps: (1e6 * ratio) as u64, ..live(viewers) };
+            let name = format!("live, {viewers}, uplink {ratio}");
+            add(name, Some(limit), Bar::Copies(1.15 * limit), world);
+        }
     }
     add("film, 10, 5 s apart".to_owned(), None, Bar::Offload(0.88), film(10, 2.0));
     add("film, 2, 5 s apart, uplink 1".to_owned(), None, Bar::Offload(0.46), film(2, 1.0));
+    for viewers in [30, 100] {
+        let mut world = World { polluter_share: 0.1, ..live(viewers) };
+        world.title.hashes = Hashes::Roots;
+        let name = format!("live, {viewers}, 10 % polluters, hash lists");
+        add(name, Some(1.0), Bar::Honest(3.0), world);
+    }
     let crowd = World {
         join_spacing: 0.01,
         origin_limit_bps: Some(20_000_000),
@@ -99,6 +111,7 @@ pub fn cases(most: u32) -> Vec<Case> {
         ..live(1_000)
     };
     add("1,000 join in 10 s, origin 20 x".to_owned(), None, Bar::FirstFrame(6.0), crowd);
+    out.retain(|case| case.name.contains(name));
     out
 }
 
@@ -118,7 +131,7 @@ mod tests {
 
     #[test]
     fn large_cases_are_left_out_when_they_are_not_asked_for() {
-        assert!(cases(30).iter().all(|case| case.world.viewers <= 30));
-        assert!(cases(100_000).iter().any(|case| case.world.viewers == 100_000));
+        assert!(cases(30, "").iter().all(|case| case.world.viewers <= 30));
+        assert!(cases(100_000, "live, 1").iter().any(|case| case.world.viewers == 100_000));
     }
 }

@@ -100,6 +100,7 @@ pub(super) struct Origin {
     heads: BTreeMap<(u32, u64), Bytes>,
     /// Media served, by segment.
     pub(super) served: BTreeMap<(u32, u64), Served>,
+    pub(super) media_bytes: u64,
     pub(super) init_bytes: u64,
     pub(super) playlist_bytes: u64,
     pub(super) requests: u64,
@@ -123,6 +124,7 @@ impl Origin {
             inits: (0..title.bitrates.len()).map(|v| title.init(v as u32).into()).collect(),
             heads: BTreeMap::new(),
             served: BTreeMap::new(),
+            media_bytes: 0,
             init_bytes: 0,
             playlist_bytes: 0,
             requests: 0,
@@ -299,6 +301,9 @@ impl Origin {
         bytes: u64,
         to_polluter: bool,
     ) {
+        if !matches!(body, Body::Bytes(_)) {
+            self.media_bytes += bytes;
+        }
         match body {
             Body::Segment { variant, sequence, .. } => {
                 let served = self.served.entry((*variant, *sequence)).or_default();

@@ -309,6 +309,7 @@ impl<E: Engine> Run<'_, E> {
         }
         if let Message::Piece { data, .. } = &frame.message {
             let bytes = data.len() as u64;
+            self.peer_bytes += bytes;
             if let Some(v) = self.viewer(receiver.viewer) {
                 v.counted.peer_media_bytes += bytes;
             }

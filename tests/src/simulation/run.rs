@@ -13,7 +13,7 @@ use super::media::Element;
 use super::net::{Downlink, Links, Uplink};
 use super::origin::Origin;
 use super::polluters::Lies;
-use super::report::{Report, ViewerReport};
+use super::report::{Report, Second, ViewerReport};
 use super::title::{EPOCH_MS, mix};
 use super::trace::{self, Trace};
 use super::tracker::Tracker;
@@ -67,6 +67,9 @@ pub(super) struct Run<'w, E> {
     event_count: u64,
     violations: Vec<String>,
     pub(super) lies: Lies,
+    /// Media bytes that viewers received from each other.
+    pub(super) peer_bytes: u64,
+    seconds: Vec<Second>,
 }
 
 /// Seconds as µs.
@@ -106,6 +109,8 @@ impl<'w, E: Engine> Run<'w, E> {
             event_count: 0,
             violations: Vec::new(),
             lies: Lies::default(),
+            peer_bytes: 0,
+            seconds: Vec::new(),
         }
     }
 
@@ -118,6 +123,7 @@ impl<'w, E: Engine> Run<'w, E> {
             self.event_count += 1;
             while second < at / 1_000_000 {
                 second += 1;
+                self.note(second);
                 progress(second, self.alive.len());
                 self.settle();
             }
@@ -140,6 +146,7 @@ impl<'w, E: Engine> Run<'w, E> {
             offers_relayed: self.tracker.offers,
             violations: self.violations,
             lies: self.lies.figures(),
+            seconds: self.seconds,
         })
     }
 
@@ -154,6 +161,25 @@ impl<'w, E: Engine> Run<'w, E> {
         for viewer in self.viewers.iter_mut().flatten() {
             viewer.counted.taken_before = viewer.engine.stats(now).peer_bytes;
         }
+    }
+
+    /// Notes how things are at the end of a virtual second.
+    fn note(&mut self, second: u64) {
+        let viewers =
+            self.alive.iter().filter_map(|viewer| self.viewers[*viewer as usize].as_ref());
+        let mut ahead: Vec<f64> = viewers.map(|viewer| viewer.element.buffer_ahead()).collect();
+        ahead.sort_by(f64::total_cmp);
+        let rank = |share: f64| {
+            let index = ((ahead.len() as f64 * share).ceil() as usize).saturating_sub(1);
+            ahead.get(index).copied().unwrap_or(0.0)
+        };
+        self.seconds.push(Second {
+            at: second as f64,
+            viewers: ahead.len(),
+            origin_bytes: self.origin.media_bytes,
+            peer_bytes: self.peer_bytes,
+            ahead: [rank(0.05), rank(0.5), rank(0.95)],
+        });
     }
 
     fn happen(&mut self, event: Event) {
