@@ -86,6 +86,8 @@ pub(crate) struct World {
     info_hash: InfoHash,
     /// What the core asked each peer for, and did not take back.
     asked: Vec<(ConnectionId, u32, SegmentId, u16)>,
+    /// When requests lapse of which nothing has come: on both sides, without a word.
+    lapses: Vec<(ConnectionId, u32, Instant)>,
     jobs: Vec<(JobId, bool)>,
     most_outputs: usize,
     throws: u32,
@@ -110,6 +112,7 @@ impl World {
             media: Vec::new(),
             info_hash: swarm::info_hash("https://o.example/m.m3u8"),
             asked: Vec::new(),
+            lapses: Vec::new(),
             jobs: Vec::new(),
             most_outputs: 0,
             throws: 0,
@@ -149,7 +152,17 @@ impl World {
                 ) => self.media.push(track),
                 // Of no block: it asks whether the peer is there.
                 Output::SendPeer(_, Message::Request { block: u16::MAX, .. }) => {}
-                Output::SendPeer(connection, Message::Request { id, segment, block, .. }) => {
+                Output::SendPeer(connection, Message::Request { id, segment, block, due_ms }) => {
+                    let lapsed = |of: &(ConnectionId, u32, SegmentId, u16)| {
+                        let mut lapses = self.lapses.iter();
+                        lapses.any(|one| (one.0, one.1) == (of.0, of.1) && one.2 <= self.now)
+                    };
+                    let over: Vec<_> = self.asked.iter().filter(|of| lapsed(of)).copied().collect();
+                    self.asked.retain(|of| !over.contains(of));
+                    if due_ms > 0 {
+                        let at = self.now + Duration::from_millis(due_ms.into());
+                        self.lapses.push((connection, id, at));
+                    }
                     let twice = self
                         .asked
                         .iter()
