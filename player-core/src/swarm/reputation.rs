@@ -12,7 +12,7 @@ use crate::wire::PeerId;
 /// already; the other allows for bytes that went wrong at their origin.
 const BANNED: u32 = 2;
 /// A peer that sent a wrong block, and has not sent a right one by then, is banned too.
-const TRIAL: Duration = Duration::from_secs(8);
+const TRIAL: Duration = Duration::from_secs(6);
 /// Most peers remembered.
 const MAX_PEERS: usize = 1024;
 
