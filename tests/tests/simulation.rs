@@ -93,6 +93,32 @@ fn a_peer_that_falls_silent_costs_nobody_a_standstill() {
 }
 
 #[test]
+fn a_swarm_that_loses_its_tracker_makes_its_mesh_whole_and_keeps_it() {
+    let mut world = World { seconds: 75.0, join_spacing: 0.25, ..World::live(16) };
+    // All have announced themselves, and most know a few of the others.
+    world.script = vec![Step { at: 4.5, action: Action::Tracker(false) }];
+    let gone = [(20.0, 3), (22.0, 7), (24.0, 0), (26.0, 12)];
+    world.script.extend(gone.map(|(at, viewer)| Step { at, action: Action::Vanish(viewer) }));
+    let report = run(&world);
+    assert_smooth(&report);
+    assert!(report.late_origin_copies.is_some_and(|k| k <= 1.3), "{}", text(&report));
+    for viewer in report.viewers.iter().filter(|viewer| viewer.left.is_none()) {
+        assert!(viewer.connections >= 15, "viewer {}\n{}", viewer.viewer, text(&report));
+    }
+}
+
+#[test]
+fn joining_costs_the_tracker_a_few_messages() {
+    let report = run(&World { seconds: 55.0, ..World::live(20) });
+    assert_smooth(&report);
+    for viewer in &report.viewers {
+        assert!(viewer.connections >= 19, "viewer {}\n{}", viewer.viewer, text(&report));
+    }
+    // Two announces of each, and the answers to the offers in them.
+    assert!(report.tracker_messages <= 20 * 5, "{}", text(&report));
+}
+
+#[test]
 fn live_with_peers_is_no_later_than_without() {
     let world = World { seconds: 60.0, ..World::live(3) };
     let with = run(&world);

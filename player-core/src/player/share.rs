@@ -218,6 +218,9 @@ impl Player {
                 }
                 SwarmEvent::Edge { segment, holder } => self.edge_seen(now, segment, holder),
                 SwarmEvent::Offer(segment) => self.ask_at_once(now, segment),
+                SwarmEvent::Introduction(it) => {
+                    self.signal(now, |signaling| signaling.introduction(now, connection, &it));
+                }
                 SwarmEvent::Changed => {}
                 SwarmEvent::Close => self.drop_peer(now, connection),
             }
@@ -246,12 +249,30 @@ impl Player {
                 signaling.handle_timeout(now);
             });
         }
+        self.run_introductions(now);
         let size = self.signaling.as_ref().map_or(0, |signaling| signaling.status().swarm_size);
         let Some(swarm) = &mut self.swarm else { return };
         swarm.set_size(size as usize);
         swarm.upload(now, &self.store, self.config.send_buffer_high, self.config.send_buffer_low);
         while let Some((connection, message)) = swarm.poll_message() {
             self.outputs.push_back(Output::SendPeer(connection, message));
+        }
+    }
+
+    /// Has neighbours introduce this viewer to members that it is not connected to.
+    fn run_introductions(&mut self, now: Instant) {
+        loop {
+            let (Some(swarm), Some(signaling)) = (&mut self.swarm, &mut self.signaling) else {
+                return;
+            };
+            if !signaling.may_introduce(now) {
+                return;
+            }
+            let known = |peer: &_| signaling.knows(peer);
+            let found = swarm.acquaintance(now, &mut self.rng, known);
+            signaling.set_acquainted(found.is_some());
+            let Some((neighbour, peer)) = found else { return };
+            self.signal(now, |signaling| signaling.introduce(now, neighbour, peer));
         }
     }
 
@@ -355,6 +376,12 @@ impl Player {
                     Output::AcceptAnswer(connection, sdp)
                 }
                 SignalingOutput::ClosePeer(connection) => Output::ClosePeer(connection),
+                SignalingOutput::Introduce(neighbour, it) => {
+                    if let Some(swarm) = &mut self.swarm {
+                        swarm.introduce(neighbour, it);
+                    }
+                    continue;
+                }
                 SignalingOutput::Introduced { connection, peer, .. } => {
                     self.introduced.insert(connection, peer);
                     continue;

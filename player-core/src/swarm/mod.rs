@@ -3,6 +3,7 @@
 mod deadline;
 mod election;
 mod identity;
+mod introductions;
 mod lists;
 mod peer;
 mod picker;
@@ -27,8 +28,8 @@ use crate::stats::PeerStats;
 use crate::store::{Store, StoredSegment};
 use crate::time::Instant;
 use crate::wire::{
-    Capabilities, HaveEntry, Hello, InfoHash, Interest, MAX_HAVE_ENTRIES, Message, PeerId,
-    RenditionId, SegmentId, VERSION,
+    Capabilities, HaveEntry, Hello, InfoHash, Interest, Introduction, MAX_HAVE_ENTRIES, Message,
+    PeerId, RenditionId, SegmentId, VERSION,
 };
 
 /// A peer that has not said hello by then is closed.
@@ -65,6 +66,8 @@ pub(crate) enum SwarmEvent {
     Edge { segment: SegmentId, holder: bool },
     /// The peer holds more of a segment than before, and can be asked for it.
     Offer(SegmentId),
+    /// An offer of a peer that is not connected yet, or its answer.
+    Introduction(Box<Introduction>),
     /// Who holds or fetches what has changed.
     Changed,
     /// The peer broke the protocol, or is one too many: close the connection.
@@ -104,6 +107,7 @@ pub(crate) struct Swarm {
     pub(crate) reputation: Reputation,
     /// Hash lists that were asked for: of whom, and when.
     asked_lists: OrderedMap<SegmentId, (ConnectionId, Instant)>,
+    introductions: introductions::Introductions,
     /// When the first of the present peers said hello.
     ready_since: Option<Instant>,
     /// When the last connection to a peer was lost.
@@ -141,6 +145,7 @@ impl Swarm {
             size: 0,
             reputation: Reputation::default(),
             asked_lists: OrderedMap::new(),
+            introductions: introductions::Introductions::default(),
             ready_since: None,
             lost_at: None,
             duplicate_bytes: 0,
@@ -342,6 +347,8 @@ impl Swarm {
             Message::Goodbye => return vec![SwarmEvent::Close],
             Message::ListRequest { segment } => self.answer_list(now, connection, segment, store),
             Message::HashList { segment, hashes } => return self.list(connection, segment, hashes),
+            Message::Members { peers } => self.members(connection, peers),
+            Message::Introduction(it) => return self.introduction(now, connection, it),
             Message::Unknown { .. } => {}
         }
         Vec::new()
@@ -492,6 +499,7 @@ impl Swarm {
                 }
             }
         }
+        self.tell_members(now);
         if self.news_at.is_some_and(|at| at <= now) {
             self.news_at = None;
             self.send_news(store);
@@ -598,6 +606,7 @@ impl Swarm {
         peer.id = Some(hello.peer_id);
         self.reputation.met(connection, hello.peer_id);
         self.ready_since.get_or_insert(now);
+        self.greet(connection);
         let mut lists: OrderedMap<RenditionId, Vec<HaveEntry>> = OrderedMap::new();
         for (id, segment) in store.iter().filter(|(_, segment)| !segment.good.is_empty()) {
             lists
@@ -693,7 +702,8 @@ impl Swarm {
 }
 
 const fn capabilities(upload: bool) -> Capabilities {
-    let always = Capabilities::ORIGIN.with(Capabilities::HASH_LISTS);
+    let always =
+        Capabilities::ORIGIN.with(Capabilities::HASH_LISTS).with(Capabilities::INTRODUCTIONS);
     if upload { Capabilities::UPLOAD.with(always) } else { always }
 }
 

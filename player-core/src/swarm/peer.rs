@@ -1,6 +1,6 @@
 //! One peer: what it holds, wants, claims, and how it serves us.
 
-use crate::ordered::OrderedMap;
+use crate::ordered::{OrderedMap, OrderedSet};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -94,6 +94,10 @@ pub(crate) struct Peer {
     pub(crate) on_trial: bool,
     pub(crate) received_bytes: u64,
     pub(crate) sent_bytes: u64,
+    /// To whom it is connected, as it says.
+    pub(super) members: OrderedSet<PeerId>,
+    /// Offers of it that were heeded since then.
+    pub(super) allowance: (u32, Instant),
     segments: OrderedMap<SegmentId, PeerSegment>,
     interests: OrderedMap<RenditionId, Interest>,
     claims: OrderedMap<SegmentId, (Instant, Duration)>,
@@ -128,6 +132,8 @@ impl Peer {
             on_trial: false,
             received_bytes: 0,
             sent_bytes: 0,
+            members: OrderedSet::new(),
+            allowance: (0, now),
             segments: OrderedMap::new(),
             interests: OrderedMap::new(),
             claims: OrderedMap::new(),

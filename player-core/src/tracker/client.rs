@@ -17,7 +17,7 @@ use super::message::{
 };
 use crate::io::{ConnectionId, TrackerId};
 use crate::time::Instant;
-use crate::wire::{InfoHash, PeerId};
+use crate::wire::{InfoHash, Introduction, PeerId};
 
 /// Most trackers, and most connections in any one stage before they are open.
 const MAX_PENDING: usize = 64;
@@ -33,6 +33,8 @@ const OFFER_PATIENCE: Duration = Duration::from_secs(5);
 const READY_LIFETIME: Duration = Duration::from_secs(300);
 /// How long a ready offer waits for those that are still gathering.
 const GATHER_PATIENCE: Duration = Duration::from_millis(500);
+/// Most offers that neighbours pass on for us at the same time, and most of others that one neighbour brings us.
+const MAX_INTRODUCING: usize = 6;
 /// Most peers that are shunned.
 const MAX_SHUNNED: usize = 256;
 /// With fewer peers than this (or than the swarm has), offers go out ahead of the tracker's interval: news of who fetches
@@ -57,6 +59,8 @@ pub enum SignalingOutput {
     /// Close the connection: an offer that nobody took, a connection that did not open in time, or
     /// one of two to the same peer. Never one that is open.
     ClosePeer(ConnectionId),
+    /// Have this neighbour pass an offer or an answer on.
+    Introduce(ConnectionId, Introduction),
     /// From now on the connection is one to this peer. It opens, or it ends by
     /// [`SignalingOutput::ClosePeer`] or by the shell's word.
     Introduced {
@@ -94,16 +98,17 @@ enum Stage {
         offer: Offer,
         since: Instant,
     },
-    /// Ours: a tracker has it, and may have handed it out.
+    /// Ours: a tracker has it, and may have handed it out; or it was passed on to this peer.
     Announced {
         offer: Offer,
         since: Instant,
         at: Instant,
+        to: Option<PeerId>,
     },
-    /// Theirs: our answer is being gathered, for this tracker to forward.
+    /// Theirs: our answer is being gathered.
     Answering {
         peer: PeerId,
-        tracker: TrackerId,
+        via: Via,
         offer_id: OfferId,
         until: Instant,
     },
@@ -141,6 +146,13 @@ impl Stage {
     }
 }
 
+/// Who brought an offer, and is to forward the answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Via {
+    Tracker(TrackerId),
+    Peer(ConnectionId),
+}
+
 /// How many connections are in each stage.
 #[derive(Debug, Default, Clone, Copy)]
 struct Census {
@@ -150,6 +162,8 @@ struct Census {
     /// Announced ones that may still be answered soon.
     fresh: usize,
     connecting: usize,
+    /// Offers that were passed on to certain peers just now.
+    introducing: usize,
     open: usize,
 }
 
@@ -176,6 +190,8 @@ pub struct Signaling {
     peers: OrderedMap<PeerId, ConnectionId>,
     /// Peers with whom there is to be no connection.
     shunned: OrderedSet<PeerId>,
+    /// There are members to whom neighbours can introduce us.
+    acquainted: bool,
     next_connection: u32,
     wanted: usize,
     downloaded: u64,
@@ -219,6 +235,7 @@ impl Signaling {
             connections: OrderedMap::new(),
             peers: OrderedMap::new(),
             shunned: OrderedSet::new(),
+            acquainted: false,
             next_connection: 0,
             wanted: MAX_PENDING,
             downloaded: 0,
@@ -297,8 +314,10 @@ impl Signaling {
         link.heard(now);
         match ServerMessage::from_json(text) {
             Ok(ServerMessage::Announce(response)) => self.responded(now, tracker, &response),
-            Ok(ServerMessage::Offer(offer)) => self.offered(now, tracker, offer),
-            Ok(ServerMessage::Answer(answer)) => self.answered(now, answer),
+            Ok(ServerMessage::Offer(offer)) => {
+                self.offered(now, Via::Tracker(tracker), offer);
+            }
+            Ok(ServerMessage::Answer(answer)) => self.answered(now, answer, false),
             Ok(ServerMessage::Failure(failure))
                 if failure.info_hash.is_none_or(|info_hash| info_hash == self.info_hash) =>
             {
@@ -342,17 +361,19 @@ impl Signaling {
     /// The answer of [`SignalingOutput::CreateAnswer`] is gathered.
     pub fn answer_ready(&mut self, now: Instant, connection: ConnectionId, sdp: String) {
         if let Some(stage) = self.connections.get_mut(&connection)
-            && let Stage::Answering { peer, tracker, offer_id, .. } = *stage
+            && let Stage::Answering { peer, via, offer_id, .. } = *stage
         {
             *stage = Stage::Connecting { peer, offered: false, until: now + CONNECT_TIMEOUT };
-            if self.links.get(&tracker).is_some_and(Link::is_open) {
-                let (info_hash, peer_id) = (self.info_hash, self.peer_id);
-                let answer = Answer { info_hash, peer_id, to_peer_id: peer, offer_id, sdp };
-                let text = ClientMessage::Answer(answer).to_json();
-                self.outputs.push_back(SignalingOutput::Send(tracker, text));
-            } else {
+            match via {
+                Via::Tracker(tracker) if self.links.get(&tracker).is_some_and(Link::is_open) => {
+                    let (info_hash, peer_id) = (self.info_hash, self.peer_id);
+                    let answer = Answer { info_hash, peer_id, to_peer_id: peer, offer_id, sdp };
+                    let text = ClientMessage::Answer(answer).to_json();
+                    self.outputs.push_back(SignalingOutput::Send(tracker, text));
+                }
                 // Nobody can forward the answer any more.
-                self.close(connection);
+                Via::Tracker(_) => self.close(connection),
+                Via::Peer(neighbour) => self.pass_on(neighbour, true, peer, offer_id, sdp),
             }
         }
         self.advance(now);
@@ -401,6 +422,73 @@ impl Signaling {
                 self.deadline = Some(self.now);
             }
         }
+    }
+
+    /// Whether an offer is there that a neighbour could pass on, to a peer that is wanted.
+    #[must_use]
+    pub fn may_introduce(&self, now: Instant) -> bool {
+        let census = self.census(now);
+        let underway = census.open + census.connecting + census.introducing;
+        self.running
+            && census.ready > 0
+            && census.introducing < MAX_INTRODUCING
+            // Whom neighbours name may have come since the tracker was asked.
+            && underway < self.enough(&census, self.others().max(underway + 1))
+            && self.free(&census) > 0
+    }
+
+    /// Members besides ourselves, as far as trackers tell.
+    fn others(&self) -> usize {
+        let most = self.links.values().filter_map(Link::others).max();
+        most.map_or(FEW_PEERS, |others| others as usize)
+    }
+
+    /// Whether a peer needs no introduction: it is on its way, or not wanted.
+    #[must_use]
+    pub fn knows(&self, peer: &PeerId) -> bool {
+        self.peers.contains_key(peer)
+            || self.shunned.contains(peer)
+            || self
+                .connections
+                .values()
+                .any(|stage| matches!(stage, Stage::Announced { to: Some(to), .. } if to == peer))
+    }
+
+    /// Whether there are members to whom neighbours can introduce us: then trackers are not asked ahead of their
+    /// interval.
+    pub const fn set_acquainted(&mut self, acquainted: bool) {
+        self.acquainted = acquainted;
+    }
+
+    /// Makes a peer an offer, which this neighbour passes on.
+    pub fn introduce(&mut self, now: Instant, neighbour: ConnectionId, to: PeerId) {
+        let ready = self.connections.iter_mut().find_map(|(_, stage)| match stage {
+            Stage::Ready { offer, since } => {
+                let (offer, since) = (offer.clone(), *since);
+                *stage = Stage::Announced { offer: offer.clone(), since, at: now, to: Some(to) };
+                Some(offer)
+            }
+            _ => None,
+        });
+        if let Some(Offer { offer_id, sdp }) = ready {
+            self.pass_on(neighbour, false, to, offer_id, sdp);
+        }
+        self.advance(now);
+    }
+
+    /// A neighbour has passed on an offer or an answer that is for us.
+    pub fn introduction(&mut self, now: Instant, neighbour: ConnectionId, it: &Introduction) {
+        let (info_hash, peer_id, offer_id) = (self.info_hash, it.from, OfferId(it.offer));
+        // Text that is none is no description either: the browser would refuse it.
+        if let (true, Ok(sdp)) = (self.running, String::from_utf8(it.sdp.to_vec())) {
+            if it.answer {
+                self.answered(now, AnswerRelay { info_hash, peer_id, offer_id, sdp }, true);
+            } else if self.answering(neighbour) < MAX_INTRODUCING {
+                let offer = OfferRelay { info_hash, peer_id, offer_id, sdp };
+                self.offered(now, Via::Peer(neighbour), offer);
+            }
+        }
+        self.advance(now);
     }
 
     /// From now on neither offers nor answers of this peer are taken. The last [`MAX_SHUNNED`] are remembered.
@@ -467,7 +555,26 @@ impl Signaling {
         }
     }
 
-    fn offered(&mut self, now: Instant, tracker: TrackerId, relay: OfferRelay) {
+    /// Connections that one neighbour has introduced, and that are not open yet.
+    fn answering(&self, neighbour: ConnectionId) -> usize {
+        let by_it = |stage: &&Stage| matches!(stage, Stage::Answering { via, .. } if *via == Via::Peer(neighbour));
+        self.connections.values().filter(by_it).count()
+    }
+
+    fn pass_on(
+        &mut self,
+        neighbour: ConnectionId,
+        answer: bool,
+        to: PeerId,
+        offer_id: OfferId,
+        sdp: String,
+    ) {
+        let (from, offer, sdp) = (self.peer_id, offer_id.0, sdp.into());
+        let it = Introduction { answer, from, to, offer, sdp };
+        self.outputs.push_back(SignalingOutput::Introduce(neighbour, it));
+    }
+
+    fn offered(&mut self, now: Instant, via: Via, relay: OfferRelay) {
         let OfferRelay { info_hash, peer_id: peer, offer_id, sdp } = relay;
         if info_hash != self.info_hash
             || peer == self.peer_id
@@ -478,23 +585,29 @@ impl Signaling {
             return;
         }
         let until = now + CONNECT_TIMEOUT;
-        let connection = self.connect(Stage::Answering { peer, tracker, offer_id, until });
+        let connection = self.connect(Stage::Answering { peer, via, offer_id, until });
         self.peers.insert(peer, connection);
-        if let Some(link) = self.links.get_mut(&tracker) {
+        if let Via::Tracker(tracker) = via
+            && let Some(link) = self.links.get_mut(&tracker)
+        {
             link.grown(self.peers.len());
         }
         self.outputs.push_back(SignalingOutput::CreateAnswer(connection, sdp));
         self.outputs.push_back(SignalingOutput::Introduced { connection, peer, offered: false });
     }
 
-    fn answered(&mut self, now: Instant, relay: AnswerRelay) {
+    /// An answer has come, by a tracker or (`passed_on`) by a neighbour: of the one whom that was to bring the offer.
+    fn answered(&mut self, now: Instant, relay: AnswerRelay, passed_on: bool) {
         let peer = relay.peer_id;
         if relay.info_hash != self.info_hash || peer == self.peer_id {
             return;
         }
         let ours = self.connections.iter().find(|(_, stage)| match stage {
-            Stage::Ready { offer, .. } | Stage::Announced { offer, .. } => {
-                offer.offer_id == relay.offer_id
+            Stage::Ready { offer, .. } | Stage::Announced { offer, to: None, .. } => {
+                !passed_on && offer.offer_id == relay.offer_id
+            }
+            Stage::Announced { offer, to, .. } => {
+                passed_on && offer.offer_id == relay.offer_id && *to == Some(peer)
             }
             _ => false,
         });
@@ -527,7 +640,8 @@ impl Signaling {
 
     /// Puts an offer that no one got back into the pool.
     fn take_back(&mut self, now: Instant, connection: ConnectionId) {
-        if let Some(Stage::Announced { offer, since, .. }) = self.connections.get_mut(&connection)
+        if let Some(Stage::Announced { offer, since, to: None, .. }) =
+            self.connections.get_mut(&connection)
             && *since + READY_LIFETIME > now
         {
             let offer_id = offer.offer_id;
@@ -625,14 +739,23 @@ impl Signaling {
 
     fn hunger(&self, census: &Census, link: &Link) -> Hunger {
         let others = link.others().map_or(FEW_PEERS, |others| others as usize);
-        let enough = others.saturating_sub(self.shunned.len()).min(FEW_PEERS);
+        let enough = self.enough(census, others);
         if self.wanted == 0 || census.open >= enough {
             Hunger::No
-        } else if census.open + census.connecting >= enough {
+        } else if self.acquainted || census.open + census.connecting + census.introducing >= enough
+        {
             Hunger::Later
         } else {
             Hunger::Yes
         }
+    }
+
+    /// Connections that are looked for in a swarm of so many others: all of them, or else as many as leave room for those
+    /// who come later and look for us. If nobody left room, those who came first would be a circle of their own.
+    fn enough(&self, census: &Census, others: usize) -> usize {
+        let others = others.saturating_sub(self.shunned.len());
+        let room = census.open + self.wanted;
+        if others <= room { others.min(FEW_PEERS) } else { FEW_PEERS.min(room * 2 / 5) }
     }
 
     /// Whether the ready offers should go now rather than wait for those that are still gathering.
@@ -662,7 +785,8 @@ impl Signaling {
             {
                 offers.push(offer.clone());
                 offered.push(*connection);
-                *stage = Stage::Announced { offer: offer.clone(), since: *since, at: now };
+                *stage =
+                    Stage::Announced { offer: offer.clone(), since: *since, at: now, to: None };
             }
         }
         let Some(link) = self.links.get_mut(&id) else { return };
@@ -722,9 +846,11 @@ impl Signaling {
             match stage {
                 Stage::Gathering { .. } => census.gathering += 1,
                 Stage::Ready { .. } => census.ready += 1,
-                Stage::Announced { at, .. } => {
+                Stage::Announced { at, to, .. } => {
+                    let fresh = usize::from(*at + OFFER_PATIENCE > now);
                     census.announced += 1;
-                    census.fresh += usize::from(*at + OFFER_PATIENCE > now);
+                    census.fresh += fresh;
+                    census.introducing += if to.is_some() { fresh } else { 0 };
                 }
                 Stage::Answering { .. } | Stage::Connecting { .. } => census.connecting += 1,
                 Stage::Open { .. } => census.open += 1,

@@ -224,6 +224,107 @@ fn neither_offers_nor_answers_of_a_shunned_peer_are_taken() {
     assert!(world.viewers[0].signaling.shunned.len() <= MAX_SHUNNED);
 }
 
+/// Three viewers: the first and the last know only the one between them, and the tracker is gone.
+fn chain() -> (World, ConnectionId) {
+    let mut world = World::new(1);
+    for number in 0..3_usize {
+        world.trackers[0].members = number.checked_sub(1).into_iter().collect();
+        world.join();
+        world.run(1.0);
+    }
+    world.trackers[0].down = true;
+    world.run(30.0);
+    assert_eq!(world.viewers[0].peers(), [peer(1)]);
+    assert_eq!(world.viewers[2].peers(), [peer(1)]);
+    let neighbour = *world.viewers[2].open.keys().next().unwrap();
+    (world, neighbour)
+}
+
+#[test]
+fn a_neighbour_introduces_two_without_any_tracker() {
+    let (mut world, neighbour) = chain();
+    assert!(world.viewers[2].signaling.may_introduce(world.now));
+    world.tell(2, |signaling, now| signaling.introduce(now, neighbour, peer(0)));
+    assert!(world.viewers[2].signaling.knows(&peer(0)));
+    world.run(2.0);
+    assert_eq!(world.viewers[0].met(), [peer(1), peer(2)]);
+    assert_eq!(world.viewers[2].met(), [peer(0), peer(1)]);
+}
+
+#[test]
+fn two_that_are_introduced_to_each_other_at_once_keep_one_connection() {
+    let (mut world, neighbour) = chain();
+    let other = *world.viewers[0].open.keys().next().unwrap();
+    world.tell(2, |signaling, now| signaling.introduce(now, neighbour, peer(0)));
+    world.tell(0, |signaling, now| signaling.introduce(now, other, peer(2)));
+    world.run(5.0);
+    assert_eq!(world.viewers[0].met(), [peer(1), peer(2)]);
+    assert_eq!(world.viewers[2].met(), [peer(0), peer(1)]);
+}
+
+#[test]
+fn an_answer_counts_only_from_whom_the_offer_was_passed_on_to() {
+    let (mut world, neighbour) = chain();
+    let introduced = world.viewers[2].introduced.len();
+    world.viewers[0].open = OrderedMap::new();
+    world.tell(2, |signaling, now| signaling.introduce(now, neighbour, peer(0)));
+    let passed_on = |stage: &Stage| match stage {
+        Stage::Announced { offer, to: Some(_), .. } => Some(offer.offer_id),
+        _ => None,
+    };
+    let offer = world.viewers[2].signaling.connections.values().find_map(passed_on).unwrap();
+    let answer = |from, offer: OfferId| Introduction {
+        answer: true,
+        from,
+        to: peer(2),
+        offer: offer.0,
+        sdp: "0 9 2 0".into(),
+    };
+    for it in [answer(peer(5), offer), answer(peer(0), OfferId([9; 20]))] {
+        world.tell(2, |signaling, now| signaling.introduction(now, neighbour, &it));
+    }
+    let mut unreadable = answer(peer(0), offer);
+    unreadable.sdp = vec![0xff].into();
+    world.tell(2, |signaling, now| signaling.introduction(now, neighbour, &unreadable));
+    // Nor by a tracker.
+    let (info_hash, sdp) = (HASH, "0 9 2 0".to_owned());
+    let by_tracker = AnswerRelay { info_hash, peer_id: peer(0), offer_id: offer, sdp };
+    world.text(2, &ServerMessage::Answer(by_tracker));
+    assert_eq!(world.viewers[2].introduced.len(), introduced);
+}
+
+#[test]
+fn one_neighbour_brings_a_few_strangers_at_a_time() {
+    let (mut world, neighbour) = chain();
+    let before = world.viewers[2].held.len();
+    for number in 10..90 {
+        let it = Introduction {
+            answer: false,
+            from: peer(number),
+            to: peer(2),
+            offer: [number as u8; 20],
+            sdp: format!("{number} 0").into(),
+        };
+        world.tell(2, |signaling, now| signaling.introduction(now, neighbour, &it));
+    }
+    let held = world.viewers[2].held.len();
+    assert!((1..=MAX_INTRODUCING).contains(&(held - before)), "{before}, then {held}");
+    world.tell(2, |signaling, now| {
+        signaling.set_wanted(0);
+        signaling.stop(now);
+    });
+    let it = Introduction {
+        answer: false,
+        from: peer(99),
+        to: peer(2),
+        offer: [1; 20],
+        sdp: "99 0".into(),
+    };
+    let introduced = world.viewers[2].introduced.len();
+    world.tell(2, |signaling, now| signaling.introduction(now, neighbour, &it));
+    assert_eq!(world.viewers[2].introduced.len(), introduced, "whoever left is not introduced");
+}
+
 #[test]
 fn an_incoming_offer_that_comes_to_nothing_is_closed_after_15_seconds() {
     let mut world = World::new(1);

@@ -28,6 +28,8 @@ pub(super) enum Note {
     OfferReady(ConnectionId, String),
     AnswerReady(ConnectionId, String),
     ConnectionOpened(ConnectionId),
+    /// A neighbour has passed it on.
+    Introduction(ConnectionId, Introduction),
 }
 
 pub(super) struct Viewer {
@@ -55,6 +57,13 @@ impl Viewer {
 
     pub(super) fn peers(&self) -> Vec<PeerId> {
         self.open.values().copied().collect()
+    }
+
+    /// The same by id, one as often as there are connections to it.
+    pub(super) fn met(&self) -> Vec<PeerId> {
+        let mut peers = self.peers();
+        peers.sort();
+        peers
     }
 }
 
@@ -173,6 +182,15 @@ impl World {
                         "an open connection was closed"
                     );
                 }
+                SignalingOutput::Introduce(neighbour, it) => {
+                    // The neighbour passes it on at once, if it is connected to whom it is for.
+                    let between = viewer.open[&neighbour];
+                    let to = usize::from(it.to.0[0]) - 1;
+                    let known = self.viewers[to].open.iter().find(|(_, peer)| **peer == between);
+                    if let Some(connection) = known.map(|(connection, _)| *connection) {
+                        self.post(2 * LATENCY, to, Note::Introduction(connection, it));
+                    }
+                }
                 SignalingOutput::Introduced { connection, peer, offered } => {
                     assert!(viewer.held.contains(&connection));
                     viewer.introduced.insert(connection, (peer, offered));
@@ -207,6 +225,9 @@ impl World {
                     viewer.open.insert(connection, other);
                     self.tell(to, |signaling, now| signaling.connection_opened(now, connection));
                 }
+            }
+            Note::Introduction(neighbour, it) => {
+                self.tell(to, |signaling, now| signaling.introduction(now, neighbour, &it));
             }
             Note::ToTracker(id, text) => {
                 self.track(id, to, ClientMessage::from_json(&text).unwrap())

@@ -15,7 +15,11 @@
 //! | `0x09` | goodbye  | none                                                                         |
 //! | `0x0a` | ask for a hash list | rendition `f32`, sequence `v64`                                  |
 //! | `0x0b` | hash list | rendition `f32`, sequence `v64`, hashes: the rest, 32 bytes for each block, 1 to 4096 |
-//! | `0x0c`…`0x3f` | | not assigned: an error, the connection is closed                             |
+//! | `0x0c`, `0x0d` | | not assigned: an error, the connection is closed                       |
+//! | `0x0e` | members  | number of peers `v32` (1 to 64), peer ids `20` each                          |
+//! | `0x0f` | offer passed on | from `20`, to `20`, offer `20`, session description: the rest, 1 to 8192 bytes |
+//! | `0x10` | answer passed on | the same                                                            |
+//! | `0x11`…`0x3f` | | not assigned: an error, the connection is closed                             |
 //! | `0x40`…`0xff` | | not assigned: skipped, whatever the bytes behind the type                    |
 //!
 //! Types of fields:
@@ -47,13 +51,16 @@
 //! Hash lists (`docs/hash-lists.md`): a peer that understands them sets bit 2 of its capabilities
 //! ([`Capabilities::HASH_LISTS`]), and `0x0a` and `0x0b` are sent only when both peers set it. Whoever does not have
 //! the list, or not verified, does not answer.
+//!
+//! Introductions (`docs/introductions.md`): bit 4 ([`Capabilities::INTRODUCTIONS`]) is for `0x0e` to `0x10` what bit 2 is for
+//! those.
 
 use bytes::Bytes;
 
 use super::message::{
-    BLOCK_BYTES, Bitfield, Capabilities, HaveEntry, Hello, InfoHash, Interest, MAX_HAVE_ENTRIES,
-    MAX_LIST_BYTES, MAX_SEGMENT_BYTES, Message, PIECE_BYTES, PeerId, RejectReason, RenditionId,
-    SegmentId, VERSION, block_count,
+    BLOCK_BYTES, Bitfield, Capabilities, HaveEntry, Hello, InfoHash, Interest, Introduction,
+    MAX_HAVE_ENTRIES, MAX_LIST_BYTES, MAX_MEMBERS, MAX_SDP_BYTES, MAX_SEGMENT_BYTES, Message,
+    PIECE_BYTES, PeerId, RejectReason, RenditionId, SegmentId, VERSION, block_count,
 };
 
 /// Longest frame, in bytes: a have of 256 entries with the longest bitfields fits.
@@ -71,6 +78,9 @@ const EDGE: u8 = 0x08;
 const GOODBYE: u8 = 0x09;
 const LIST_REQUEST: u8 = 0x0a;
 const HASH_LIST: u8 = 0x0b;
+const MEMBERS: u8 = 0x0e;
+const OFFER: u8 = 0x0f;
+const ANSWER: u8 = 0x10;
 /// Types from here on may be skipped by those who don't know them.
 const OPTIONAL: u8 = 0x40;
 
@@ -186,6 +196,20 @@ impl Message {
                 put_segment(&mut out, *segment);
                 out.extend_from_slice(hashes);
             }
+            Self::Members { peers } => {
+                out.push(MEMBERS);
+                put_number(&mut out, peers.len() as u64);
+                for peer in peers {
+                    out.extend(peer.0);
+                }
+            }
+            Self::Introduction(it) => {
+                out.push(if it.answer { ANSWER } else { OFFER });
+                for id in [&it.from.0, &it.to.0, &it.offer] {
+                    out.extend(id);
+                }
+                out.extend_from_slice(&it.sdp);
+            }
             Self::Unknown { kind } => out.push(*kind),
         }
         out
@@ -253,6 +277,31 @@ impl Message {
                 }
                 return Ok(Self::HashList { segment, hashes });
             }
+            MEMBERS => {
+                let count = input.number32()? as usize;
+                if count == 0 || count > MAX_MEMBERS {
+                    return Err(WireError::OutOfRange("the number of members"));
+                }
+                let ids = input.bytes(20 * count)?;
+                let (ids, _) = ids.as_chunks::<20>();
+                Self::Members { peers: ids.iter().map(|id| PeerId(*id)).collect() }
+            }
+            OFFER | ANSWER => {
+                let (from, to) = (PeerId(input.array()?), PeerId(input.array()?));
+                let offer = input.array()?;
+                let sdp = frame.slice(input.at..);
+                if sdp.is_empty() || sdp.len() > MAX_SDP_BYTES {
+                    return Err(WireError::OutOfRange("the length of a session description"));
+                }
+                let answer = kind == ANSWER;
+                return Ok(Self::Introduction(Box::new(Introduction {
+                    answer,
+                    from,
+                    to,
+                    offer,
+                    sdp,
+                })));
+            }
             OPTIONAL.. => return Ok(Self::Unknown { kind }),
             _ => return Err(WireError::UnknownType(kind)),
         };
@@ -292,6 +341,8 @@ impl Message {
             Self::Claim { segment, ttl_ms } => of(segment) + small(*ttl_ms),
             Self::Edge { segment } | Self::ListRequest { segment } => of(segment),
             Self::HashList { segment, hashes } => of(segment) + hashes.len(),
+            Self::Members { peers } => number(peers.len() as u64) + 20 * peers.len(),
+            Self::Introduction(it) => 60 + it.sdp.len(),
             Self::Goodbye | Self::Unknown { .. } => 0,
         }
     }

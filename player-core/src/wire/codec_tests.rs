@@ -27,6 +27,22 @@ fn entry() -> impl Strategy<Value = HaveEntry> {
     })
 }
 
+fn introduction() -> impl Strategy<Value = Message> {
+    let ids = any::<[[u8; 20]; 3]>();
+    (any::<bool>(), ids, prop::collection::vec(any::<u8>(), 1..300)).prop_map(
+        |(answer, [from, to, offer], sdp)| {
+            let (from, to) = (PeerId(from), PeerId(to));
+            Message::Introduction(Box::new(Introduction {
+                answer,
+                from,
+                to,
+                offer,
+                sdp: sdp.into(),
+            }))
+        },
+    )
+}
+
 fn message() -> impl Strategy<Value = Message> {
     let reason = prop_oneof![
         Just(RejectReason::NotHeld),
@@ -70,6 +86,9 @@ fn message() -> impl Strategy<Value = Message> {
         (segment(), prop::collection::vec(any::<[u8; 32]>(), 1..20)).prop_map(
             |(segment, hashes)| Message::HashList { segment, hashes: hashes.concat().into() }
         ),
+        prop::collection::vec(any::<[u8; 20]>().prop_map(PeerId), 1..=MAX_MEMBERS)
+            .prop_map(|peers| Message::Members { peers }),
+        introduction(),
         (OPTIONAL..).prop_map(|kind| Message::Unknown { kind }),
     ]
 }
@@ -133,6 +152,7 @@ proptest! {
         let skipped = match &message {
             // One byte more is no whole hash.
             Message::Unknown { .. } | Message::Piece { .. } | Message::HashList { .. } => true,
+            Message::Introduction(_) => true,
             Message::Hello(hello) => hello.version > VERSION,
             _ => false,
         };
@@ -215,7 +235,7 @@ fn a_frame_beyond_the_limit_is_refused_unread() {
 #[test]
 fn unknown_types_are_skipped_only_where_that_is_agreed() {
     assert_eq!(decode(&[0x40, 1, 2, 3]), Ok(Message::Unknown { kind: 0x40 }));
-    assert_eq!(decode(&[0x0f]), Err(WireError::UnknownType(0x0f)));
+    assert_eq!(decode(&[0x11]), Err(WireError::UnknownType(0x11)));
     assert_eq!(decode(&[0x3f, 1]), Err(WireError::UnknownType(0x3f)));
     assert_eq!(decode(&[]), Err(WireError::Truncated));
 }
@@ -294,4 +314,50 @@ fn pieces_stay_within_their_block() {
     assert!(!piece(u32::MAX, 1));
     assert!(!piece(0, PIECE_BYTES + 1));
     assert!(!piece(0, 0));
+}
+
+#[test]
+fn introductions_are_encoded_as_their_document_says() {
+    let document = include_str!("../../../docs/introductions.md");
+    let id = |byte| PeerId([byte; 20]);
+    let introduction = |answer, from, to| {
+        let sdp = Bytes::from_static(b"v=0\r\n");
+        Message::Introduction(Box::new(Introduction {
+            answer,
+            from: id(from),
+            to: id(to),
+            offer: [3; 20],
+            sdp,
+        }))
+    };
+    for message in [
+        Message::Members { peers: vec![id(1), id(2)] },
+        introduction(false, 1, 2),
+        introduction(true, 2, 1),
+    ] {
+        let mut text = String::new();
+        crate::proof::push_hexadecimal(&mut text, &message.encode());
+        assert!(document.contains(&format!("`{text}`")), "{message:?}: {text}");
+        assert_eq!(decode(&message.encode()), Ok(message));
+    }
+}
+
+#[test]
+fn too_many_members_and_too_long_descriptions_are_refused() {
+    let members = |count| Message::Members { peers: vec![PeerId([1; 20]); count] }.encode();
+    assert!(decode(&members(MAX_MEMBERS)).is_ok());
+    assert_eq!(
+        decode(&members(MAX_MEMBERS + 1)),
+        Err(WireError::OutOfRange("the number of members"))
+    );
+    assert_eq!(decode(&members(0)), Err(WireError::OutOfRange("the number of members")));
+    assert_eq!(decode(&members(9)[..100]), Err(WireError::Truncated));
+    let offer = |len| [&[OFFER][..], &[7; 60], &vec![b'a'; len]].concat();
+    assert!(decode(&offer(MAX_SDP_BYTES)).is_ok());
+    for len in [0, MAX_SDP_BYTES + 1] {
+        assert_eq!(
+            decode(&offer(len)),
+            Err(WireError::OutOfRange("the length of a session description"))
+        );
+    }
 }

@@ -12,6 +12,10 @@ pub const PIECE_BYTES: u32 = 16 << 10;
 pub const MAX_SEGMENT_BYTES: u32 = 256 << 20;
 /// Longest hash list, in bytes: that of the largest segment.
 pub const MAX_LIST_BYTES: usize = (MAX_SEGMENT_BYTES / BLOCK_BYTES) as usize * 32;
+/// Most peers in one [`Message::Members`].
+pub const MAX_MEMBERS: usize = 64;
+/// Longest session description that is passed on, in bytes.
+pub const MAX_SDP_BYTES: usize = 8 << 10;
 /// Most segments in one [`Message::Have`].
 pub const MAX_HAVE_ENTRIES: usize = 256;
 
@@ -118,11 +122,33 @@ pub enum Message {
         /// 32 bytes for each block, 1 to [`MAX_LIST_BYTES`] / 32 of them.
         hashes: Bytes,
     },
+    /// Peers that the sender is connected to and can introduce: all of them behind the hello, new ones later.
+    Members {
+        /// At most [`MAX_MEMBERS`].
+        peers: Vec<PeerId>,
+    },
+    /// An offer or an answer that a common neighbour passes on.
+    Introduction(Box<Introduction>),
     /// A type that this version does not know, from a newer peer: skipped.
     Unknown {
         /// Its type byte.
         kind: u8,
     },
+}
+
+/// An offer or an answer (WebRTC) of two peers that are not connected yet, on its way by a neighbour of both.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Introduction {
+    /// It is the answer.
+    pub answer: bool,
+    /// Who made it.
+    pub from: PeerId,
+    /// For whom it is.
+    pub to: PeerId,
+    /// Names the offer: the answer has the same.
+    pub offer: [u8; 20],
+    /// The session description, at most [`MAX_SDP_BYTES`].
+    pub sdp: Bytes,
 }
 
 /// First message of each side.
@@ -149,6 +175,8 @@ impl Capabilities {
     pub const ORIGIN: Self = Self(1 << 1);
     /// Understands hash lists.
     pub const HASH_LISTS: Self = Self(1 << 2);
+    /// Introduces peers to each other, and lets itself be introduced.
+    pub const INTRODUCTIONS: Self = Self(1 << 4);
 
     /// Whether all bits of `other` are set.
     #[must_use]

@@ -20,6 +20,8 @@ const CONNECT: u64 = 200_000;
 const CONNECT_FAILS: u64 = 15_000_000;
 /// µs until an answer that nobody took up is given up.
 const ANSWER_FAILS: u64 = 30_000_000;
+/// Bytes of a browser's session description, beyond those of the simulator's.
+const DESCRIPTION: u32 = 1_000;
 /// Frames are put on the line together as long as they fill less than this (µs): saves events.
 const QUANTUM: u64 = 1_000;
 
@@ -191,7 +193,10 @@ impl<E: Engine> Run<'_, E> {
             self.lies.named(viewer, hello.peer_id.short_name());
         }
         let message = lie.unwrap_or(message);
-        let len = message.encoded_len() as u32;
+        let mut len = message.encoded_len() as u32;
+        if matches!(message, Message::Introduction(_)) {
+            len += DESCRIPTION;
+        }
         let message = match message {
             Message::Piece { id, offset, data } => {
                 v.counted.control_bytes += u64::from(len) - data.len() as u64;

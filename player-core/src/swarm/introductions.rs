@@ -1,0 +1,179 @@
+//! Introductions: peers tell whom they are connected to, and pass offers and answers on between two of their neighbours.
+//! So a swarm outlives its tracker, and joining costs the tracker no more than the first contact
+//! (`docs/introductions.md`).
+
+use std::time::Duration;
+
+use super::{Swarm, SwarmEvent};
+use crate::io::ConnectionId;
+use crate::ordered::OrderedMap;
+use crate::time::Instant;
+use crate::wire::{Capabilities, Introduction, MAX_MEMBERS, Message, PeerId};
+
+/// New neighbours are gathered this long before the others are told.
+const NEWS_INTERVAL: Duration = Duration::from_secs(5);
+/// Offers of one neighbour, or by one, that are heeded in [`ALLOWANCE_INTERVAL`].
+const ALLOWANCE: u32 = 16;
+const ALLOWANCE_INTERVAL: Duration = Duration::from_secs(10);
+/// Most offers passed on whose answers are waited for.
+const MAX_PASSED_ON: usize = 256;
+/// How long an answer may take.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+/// A peer that was made an offer is made another after this long at the soonest.
+const RETRY: Duration = Duration::from_secs(30);
+/// Most peers of whom it is remembered that they were made one.
+const MAX_TRIED: usize = 256;
+
+/// What is known for introductions.
+#[derive(Debug, Default)]
+pub(super) struct Introductions {
+    /// Offers passed on: from whom, to whom, and when.
+    passed_on: Vec<([u8; 20], PeerId, PeerId, Instant)>,
+    tried: OrderedMap<PeerId, Instant>,
+    /// Neighbours that the others have not been told of.
+    fresh: Vec<PeerId>,
+    told_at: Instant,
+}
+
+impl Swarm {
+    /// A new neighbour is told who else is here, and soon the others of it.
+    pub(super) fn greet(&mut self, connection: ConnectionId) {
+        let Some(peer) = self.peers.get(&connection).filter(|peer| peer.introduces()) else {
+            return;
+        };
+        self.introductions.fresh.extend(peer.id);
+        let others = self.peers.iter().filter(|(id, peer)| **id != connection && peer.introduces());
+        let peers: Vec<PeerId> = others.filter_map(|(_, peer)| peer.id).take(MAX_MEMBERS).collect();
+        if !peers.is_empty() {
+            self.outbox.push_back((connection, Message::Members { peers }));
+        }
+    }
+
+    /// Tells of new neighbours when it is time.
+    pub(super) fn tell_members(&mut self, now: Instant) {
+        let of = &mut self.introductions;
+        if of.fresh.is_empty() || now.since(of.told_at) < NEWS_INTERVAL {
+            return;
+        }
+        of.told_at = now;
+        let mut peers = std::mem::take(&mut of.fresh);
+        peers.truncate(MAX_MEMBERS);
+        let message = Message::Members { peers };
+        for (connection, _) in self.peers.iter().filter(|(_, peer)| peer.introduces()) {
+            self.outbox.push_back((*connection, message.clone()));
+        }
+    }
+
+    /// A neighbour tells who else is there.
+    pub(super) fn members(&mut self, connection: ConnectionId, peers: Vec<PeerId>) {
+        let Some(peer) = self.peers.get_mut(&connection) else { return };
+        for id in peers {
+            peer.members.insert(id);
+            if peer.members.len() > MAX_MEMBERS {
+                peer.members.pop_first();
+            }
+        }
+    }
+
+    /// Somebody to be made an offer, and the neighbour that can pass it on. `known` are those who need none.
+    pub(crate) fn acquaintance(
+        &mut self,
+        now: Instant,
+        rng: &mut fastrand::Rng,
+        known: impl Fn(&PeerId) -> bool,
+    ) -> Option<(ConnectionId, PeerId)> {
+        let tried = &self.introductions.tried;
+        let own = self.own.peer_id;
+        let able = |peer: &super::Peer| peer.introduces() && !peer.silent;
+        let namers = |id: &PeerId| {
+            self.peers.values().filter(|peer| able(peer) && peer.members.contains(id)).count()
+        };
+        // Whom few neighbours name is far away: that keeps the mesh from falling into circles of friends.
+        let found = self
+            .peers
+            .iter()
+            .filter(|(_, peer)| able(peer))
+            .flat_map(|(connection, peer)| peer.members.iter().map(|id| (*connection, *id)))
+            .filter(|(_, id)| *id != own && !known(id))
+            .filter(|(_, id)| tried.get(id).is_none_or(|at| now.since(*at) >= RETRY))
+            .min_by_key(|(_, id)| (namers(id), rng.u32(..)));
+        let (connection, id) = found?;
+        let tried = &mut self.introductions.tried;
+        if tried.insert(id, now).is_some() {
+            // It did not answer: whoever is still connected to it will say so anew.
+            self.peers.values_mut().for_each(|peer| _ = peer.members.remove(&id));
+        }
+        let tried = &mut self.introductions.tried;
+        if tried.len() > MAX_TRIED {
+            tried.retain(|_, at| now.since(*at) < RETRY);
+            if tried.len() > MAX_TRIED {
+                tried.pop_first();
+            }
+        }
+        Some((connection, id))
+    }
+
+    /// Sends an offer or an answer on its way.
+    pub(crate) fn introduce(&mut self, via: ConnectionId, it: Introduction) {
+        if self.peers.get(&via).is_some_and(|peer| peer.introduces()) {
+            self.outbox.push_back((via, Message::Introduction(Box::new(it))));
+        }
+    }
+
+    /// An offer or an answer has come: it is for us, or it is passed on. Each is passed on once: from whoever made it to
+    /// a neighbour; and an answer only where its offer was.
+    pub(super) fn introduction(
+        &mut self,
+        now: Instant,
+        connection: ConnectionId,
+        it: Box<Introduction>,
+    ) -> Vec<SwarmEvent> {
+        let Some(peer) = self.peers.get_mut(&connection).filter(|peer| peer.introduces()) else {
+            return Vec::new();
+        };
+        let sender = peer.id;
+        if !it.answer && !peer.is_allowed(now) {
+            return Vec::new();
+        }
+        if it.to == self.own.peer_id {
+            return vec![SwarmEvent::Introduction(it)];
+        }
+        let target =
+            self.peers.iter().find(|(_, peer)| peer.introduces() && peer.id == Some(it.to));
+        let Some(target) = target.map(|(target, _)| *target) else { return Vec::new() };
+        let passed_on = &mut self.introductions.passed_on;
+        passed_on.retain(|(.., at)| now.since(*at) < ANSWER_TIMEOUT);
+        let offer = passed_on.iter().position(|(offer, ..)| *offer == it.offer);
+        match offer {
+            _ if sender != Some(it.from) => return Vec::new(),
+            Some(at) if it.answer && passed_on[at].1 == it.to && passed_on[at].2 == it.from => {
+                passed_on.swap_remove(at);
+            }
+            None if !it.answer && passed_on.len() < MAX_PASSED_ON => {
+                passed_on.push((it.offer, it.from, it.to, now));
+            }
+            _ => return Vec::new(),
+        }
+        self.outbox.push_back((target, Message::Introduction(it)));
+        Vec::new()
+    }
+}
+
+impl super::Peer {
+    /// Whether it understands introductions, and has said who it is.
+    fn introduces(&self) -> bool {
+        self.ready && self.capabilities.contains(Capabilities::INTRODUCTIONS)
+    }
+
+    fn is_allowed(&mut self, now: Instant) -> bool {
+        if now.since(self.allowance.1) >= ALLOWANCE_INTERVAL {
+            self.allowance = (0, now);
+        }
+        self.allowance.0 += 1;
+        self.allowance.0 <= ALLOWANCE
+    }
+}
+
+#[cfg(test)]
+#[path = "introductions_tests.rs"]
+mod tests;
