@@ -436,7 +436,7 @@ impl Player {
         if !want.hint && same_list >= if want.part { SLOTS * PARALLEL } else { most } {
             return;
         }
-        self.fetch_missing(now, want, true, |_| true);
+        self.fetch_missing(now, want, true, &|_| true);
     }
 
     /// The origin is asked at the last moment that is safe.
@@ -521,7 +521,7 @@ impl Player {
                 / held.map_or(1.0, |held| f64::from(held.held.len().max(1)));
             self.deficit = (self.deficit + DEFICIT_GAIN * share).min(MAX_DEFICIT);
         }
-        self.fetch_missing(now, want, true, |block| late_blocks.contains(&block))
+        self.fetch_missing(now, want, true, &|block| late_blocks.contains(&block))
     }
 
     /// What a viewer takes from the origin early because it is its part: of a segment that somebody has begun to fetch
@@ -574,7 +574,7 @@ impl Player {
         if blocks.is_empty() {
             return false;
         }
-        self.fetch_missing(now, want, false, |block| blocks.contains(&block))
+        self.fetch_missing(now, want, false, &|block| blocks.contains(&block))
     }
 
     /// The origin is asked when it is this viewer's turn.
@@ -653,7 +653,7 @@ impl Player {
                 return self.start_transfer(now, want.list, want.sequence, 0, Some(to), false);
             }
         }
-        self.fetch_missing(now, want, true, |_| true);
+        self.fetch_missing(now, want, true, &|_| true);
     }
 
     /// Asks the origin for the missing blocks that `which` names: the first run of them. What peers were asked for of it is taken back, so that they do not send it for nothing.
@@ -662,7 +662,7 @@ impl Player {
         now: Instant,
         want: &Want,
         claim: bool,
-        which: impl Fn(u16) -> bool,
+        which: &dyn Fn(u16) -> bool,
     ) -> bool {
         let (mut from, mut to) = (0, None);
         let mut run = 0..u16::MAX;
@@ -681,7 +681,7 @@ impl Player {
             to = (run.end < stored.held.len()).then(|| u32::from(run.end) * BLOCK_BYTES);
         }
         if let Some(swarm) = &mut self.swarm {
-            swarm.cancel(|segment, block| segment == want.id && run.contains(&block));
+            swarm.cancel(&|segment, block| segment == want.id && run.contains(&block));
         }
         self.start_transfer(now, want.list, want.sequence, from, to, claim);
         true

@@ -416,7 +416,7 @@ impl Peer {
     /// Forgets the requests that `which` names: their ids and what they were for.
     pub(super) fn cancel(
         &mut self,
-        which: impl Fn(SegmentId, u16) -> bool,
+        which: &dyn Fn(SegmentId, u16) -> bool,
     ) -> Vec<(u32, (SegmentId, u16))> {
         let ids: Vec<u32> = self
             .asked

@@ -178,9 +178,10 @@ impl Swarm {
     }
 
     /// Takes back the requests that `which` names.
-    pub(crate) fn cancel(&mut self, which: impl Fn(SegmentId, u16) -> bool) {
+    #[inline(never)]
+    pub(crate) fn cancel(&mut self, which: &dyn Fn(SegmentId, u16) -> bool) {
         for (connection, peer) in &mut self.peers {
-            for (id, asked) in peer.cancel(&which) {
+            for (id, asked) in peer.cancel(which) {
                 self.requested.remove(&asked);
                 self.outbox.push_back((*connection, Message::Cancel { id }));
             }
