@@ -301,6 +301,7 @@ fn loss_and_distance_cost_no_smoothness() {
 #[test]
 fn free_riders_and_viewers_nobody_reaches_are_carried() {
     let world = World {
+        seed: 2,
         seconds: 100.0,
         free_rider_share: 0.3,
         blocked_share: 0.1,
