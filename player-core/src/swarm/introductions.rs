@@ -58,9 +58,13 @@ impl Swarm {
         of.told_at = now;
         let mut peers = std::mem::take(&mut of.fresh);
         peers.truncate(MAX_MEMBERS);
+        let alone = (peers.len() == 1).then(|| peers[0]);
         let message = Message::Members { peers };
-        for (connection, _) in self.peers.iter().filter(|(_, peer)| peer.introduces()) {
-            self.outbox.push_back((*connection, message.clone()));
+        for (connection, peer) in self.peers.iter().filter(|(_, peer)| peer.introduces()) {
+            // Nobody need be told of itself.
+            if alone.is_none() || peer.id != alone {
+                self.outbox.push_back((*connection, message.clone()));
+            }
         }
     }
 
