@@ -229,7 +229,7 @@ fn a_full_source_buffer_is_lived_with() {
 
 #[test]
 fn seeks_forward_and_back_find_their_place() {
-    let mut world = World { seconds: 90.0, join_spacing: 3.0, ..World::vod(3) };
+    let mut world = World { seed: 2, seconds: 90.0, join_spacing: 3.0, ..World::vod(3) };
     world.title = Title::new(vec![1_000_000], 4.0, Some(120.0));
     let seek = |at, viewer, to| Step { at, action: Action::Seek(viewer, to) };
     world.script = vec![
