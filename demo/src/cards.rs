@@ -188,7 +188,7 @@ fn parameter(query: &str, name: &str) -> Option<String> {
 
 /// The largest player within the limits that has a film's shape (oEmbed §2.2), in CSS pixels.
 fn size(max_width: Option<u32>, max_height: Option<u32>) -> (u32, u32) {
-    let widest = max_width.unwrap_or(if max_height.is_some() { u32::MAX } else { SIZE.0 });
+    let widest = max_width.unwrap_or_else(|| if max_height.is_some() { u32::MAX } else { SIZE.0 });
     let highest = max_height.unwrap_or(u32::MAX);
     let by_height = u64::from(highest) * u64::from(SIZE.0) / u64::from(SIZE.1);
     let width = widest.min(u32::try_from(by_height).unwrap_or(u32::MAX));

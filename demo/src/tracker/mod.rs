@@ -123,7 +123,7 @@ impl Tracker {
         forwarded
             .filter(|_| self.limits.behind_proxy)
             .and_then(|value| value.to_str().ok()?.rsplit(',').next()?.trim().parse().ok())
-            .unwrap_or(peer.ip())
+            .unwrap_or_else(|| peer.ip())
     }
 }
 

@@ -2,6 +2,8 @@
 //!
 //! `cargo xtask bench tracker` runs it against the demo's tracker and npm's.
 
+#![allow(clippy::disallowed_methods, reason = "only the core has to do without a clock")]
+
 use std::io::{Write as _, stdout};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
