@@ -48,7 +48,7 @@ pub struct Config {
     pub back_buffer_bytes: u64,
     /// Bytes of segments kept in memory to share, the forward buffer included.
     pub store_bytes: u64,
-    /// Peer connections at most.
+    /// Peer connections at most. Thirty are looked for; the rest is room for those who come later.
     pub max_peers: usize,
     /// Offers that wait at the tracker at once.
     pub offers: usize,
@@ -83,7 +83,7 @@ impl Default for Config {
             back_buffer: 30.0,
             back_buffer_bytes: 24 << 20,
             store_bytes: 96 << 20,
-            max_peers: 30,
+            max_peers: 40,
             offers: 10,
             send_buffer_high: 32 << 10,
             send_buffer_low: 8 << 10,
