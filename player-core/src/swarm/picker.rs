@@ -137,8 +137,9 @@ impl Swarm {
                 continue;
             }
             let wait = if what.part { 0.0 } else { slack.clamp(0.0, LONGEST_WAIT) };
-            let begins_by = (wait > 0.0).then(|| now + Duration::from_secs_f64(wait + notice));
+            // 0 tells the peer that the request never lapses: then it must not here either.
             let due_ms = (wait * 1000.0) as u32;
+            let begins_by = (due_ms > 0).then(|| now + Duration::from_secs_f64(wait + notice));
             let id = peer.ask(now, segment, block, size, begins_by);
             holders[at].2 = peer.can_be_asked(now);
             self.requested.insert((segment, block));
