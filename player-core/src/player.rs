@@ -468,10 +468,11 @@ impl Player {
         }) else {
             return;
         };
-        let buffered = lagging.buffered.clone();
-        if least > 0.0 && buffered.start().is_none_or(|start| start < playhead.position + least) {
+        let start = lagging.buffered.start();
+        if least > 0.0 && start.is_none_or(|start| start < playhead.position + least) {
             return;
         }
+        let buffered = lagging.buffered.clone();
         // Whether what is appended next belongs before what is buffered behind the hole.
         let fetching_hole = buffered.next_start(playhead.position).is_some_and(|next| {
             match (lagging.cursor, self.cursor_segment(lagging)) {

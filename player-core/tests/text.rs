@@ -1,8 +1,11 @@
 //! Text in virtual time: which subtitles are shown, which of their segments are fetched and when, date ranges.
 
+mod boxes;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use boxes::{boxed, init, moof};
 use bytes::Bytes;
 use player_core::config::P2pMode;
 use player_core::io::{
@@ -14,27 +17,9 @@ use player_core::{Config, Instant, Player};
 const BASE: &str = "https://o.example/";
 const MEDIA: &str = "#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXT-X-MAP:URI=\"i.mp4\"\n";
 
-fn boxed(kind: &[u8; 4], content: &[u8]) -> Vec<u8> {
-    [&(content.len() as u32 + 8).to_be_bytes()[..], kind, content].concat()
-}
-
-/// One video track of 1,000 ticks a second.
-fn init() -> Vec<u8> {
-    let tkhd = boxed(b"tkhd", &[&[0; 12][..], &1u32.to_be_bytes()].concat());
-    let mdhd = boxed(b"mdhd", &[&[0; 12][..], &1000u32.to_be_bytes()].concat());
-    let hdlr = boxed(b"hdlr", b"\0\0\0\0\0\0\0\0vide");
-    let avc1 = boxed(b"avc1", &[&[0; 78][..], &boxed(b"avcC", &[1, 0x64, 0, 0x1f])].concat());
-    let stsd = boxed(b"stsd", &[&[0; 8][..], &avc1].concat());
-    let mdia = [mdhd, hdlr, boxed(b"minf", &boxed(b"stbl", &stsd))].concat();
-    boxed(b"moov", &boxed(b"trak", &[tkhd, boxed(b"mdia", &mdia)].concat()))
-}
-
 /// A fragment that starts at this second of the stream's timeline.
 fn fragment(second: u32) -> Vec<u8> {
-    let tfhd = boxed(b"tfhd", &[0, 0, 0, 0, 0, 0, 0, 1]);
-    let tfdt = boxed(b"tfdt", &[&[0; 4][..], &(second * 1000).to_be_bytes()].concat());
-    let moof = boxed(b"moof", &boxed(b"traf", &[tfhd, tfdt].concat()));
-    [moof, boxed(b"mdat", &[9; 100])].concat()
+    [moof(second), boxed(b"mdat", &[9; 100])].concat()
 }
 
 struct World {

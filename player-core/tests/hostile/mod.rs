@@ -1,7 +1,11 @@
 //! A core, and a world around it that does whatever dice say. Shared with the fuzz target `core`.
 
+#[path = "../boxes/mod.rs"]
+mod boxes;
+
 use std::time::Duration;
 
+use boxes::{boxed, init, moof};
 use bytes::Bytes;
 use player_core::config::P2pMode;
 use player_core::io::{
@@ -40,26 +44,9 @@ fn live(first: u64) -> String {
     text
 }
 
-fn boxed(kind: &[u8; 4], content: &[u8]) -> Vec<u8> {
-    [&(content.len() as u32 + 8).to_be_bytes()[..], kind, content].concat()
-}
-
-/// The least of an init section: one video track of 1,000 ticks a second.
-fn init() -> Vec<u8> {
-    let tkhd = boxed(b"tkhd", &[&[0; 12][..], &1u32.to_be_bytes()].concat());
-    let mdhd = boxed(b"mdhd", &[&[0; 12][..], &1000u32.to_be_bytes()].concat());
-    let hdlr = boxed(b"hdlr", b"\0\0\0\0\0\0\0\0vide");
-    let avc1 = boxed(b"avc1", &[&[0; 78][..], &boxed(b"avcC", &[1, 0x64, 0, 0x1f])].concat());
-    let stsd = boxed(b"stsd", &[&[0; 8][..], &avc1].concat());
-    let mdia = [mdhd, hdlr, boxed(b"minf", &boxed(b"stbl", &stsd))].concat();
-    boxed(b"moov", &boxed(b"trak", &[tkhd, boxed(b"mdia", &mdia)].concat()))
-}
-
 /// A fragment that starts at 0, with filler behind it.
 fn segment() -> Vec<u8> {
-    let tfhd = boxed(b"tfhd", &[0, 0, 0, 0, 0, 0, 0, 1]);
-    let tfdt = boxed(b"tfdt", &[0; 8]);
-    let moof = boxed(b"moof", &boxed(b"traf", &[tfhd, tfdt].concat()));
+    let moof = moof(0);
     let filler = vec![9; SEGMENT_BYTES as usize - moof.len() - 8];
     [moof, boxed(b"mdat", &filler)].concat()
 }
