@@ -215,6 +215,24 @@ fn a_slow_answer_that_begins_at_once_is_not_taken_for_a_cache() {
 }
 
 #[test]
+fn a_line_that_became_ten_times_faster_is_believed_within_a_few_segments() {
+    let serve = film(40, 1);
+    let mut stage = Stage::new(MASTER, move |seconds, url| match serve(url) {
+        Reply::Body(body) if url.ends_with(".m4s") => match seconds < 10.0 {
+            true => Reply::Slow(body, 40, 2.0),
+            // From near by, too: that is not the browser's cache.
+            false => Reply::Slow(body, 1, 0.2),
+        },
+        reply => reply,
+    });
+    stage.run(9.0);
+    let before = stage.stats().bandwidth_bps;
+    stage.run(21.0);
+    let after = stage.stats().bandwidth_bps;
+    assert!(after > before * 4.0, "{before} and then {after}: {}", stage.story());
+}
+
+#[test]
 fn offline_parks_and_resumes_whatever_the_browser_says() {
     for tells in [true, false] {
         let serve = film(20, 1);

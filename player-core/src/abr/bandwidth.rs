@@ -14,6 +14,8 @@ const MIN_SAMPLE_BYTES: u64 = 16 << 10;
 const CACHE_LATENCY: f64 = 0.005;
 /// A transfer is sampled this often while it is under way.
 const SAMPLE_TIME: Duration = Duration::from_millis(500);
+/// Seconds that a transfer weighs at most beyond the time that it took.
+const MAX_WEIGHT: f64 = 2.0;
 /// No line is believed to be faster: a response out of the browser's cache has no duration.
 const MAX_BPS: f64 = 1e9;
 
@@ -109,7 +111,7 @@ impl BandwidthEstimator {
         let weight = match (self.is_measured(), cached) {
             (false, _) => 1.0,
             (true, false) => 0.3,
-            (true, true) => 0.05,
+            (true, true) => 0.1,
         };
         self.usual += (after - self.usual) * weight;
         if cached {
@@ -150,8 +152,10 @@ impl BandwidthEstimator {
         }
         let seconds = self.busy.as_secs_f64().max(self.bytes as f64 * 8.0 / MAX_BPS);
         let bps = self.bytes as f64 * 8.0 / seconds;
-        // A short transfer at a high rate counts as much as a long one at a low rate: weigh by at least 0.1 s.
-        let weight = seconds.max(0.1);
+        // A short transfer at a high rate counts as much as a long one at a low rate: it weighs as the time that its
+        // bytes were thought to take.
+        let thought = self.bytes as f64 * 8.0 / self.slow_bps().max(1.0);
+        let weight = seconds.max(thought.min(MAX_WEIGHT)).max(0.1);
         self.fast.sample(FAST_HALF_LIFE, weight, bps);
         self.slow.sample(SLOW_HALF_LIFE, weight, bps);
         self.busy = Duration::ZERO;

@@ -14,7 +14,7 @@ use crate::time::Instant;
 use crate::wire::{BLOCK_BYTES, MAX_SEGMENT_BYTES, SegmentId, block_count, block_len};
 
 /// A response that takes longer than this is no cache's, however soon its head came.
-const CACHE_TIME: Duration = Duration::from_millis(250);
+const CACHE_TIME: Duration = Duration::from_millis(50);
 /// A segment's response that stays away, or stops coming, for this long has failed.
 const TRANSFER_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -228,7 +228,9 @@ impl Player {
         if transfer.head_at.is_some() {
             self.bandwidth.received(now, data.len());
         } else if !transfer.hint && now.since(transfer.started_at) >= CACHE_TIME {
-            self.bandwidth.began(now);
+            let came = (transfer.at - transfer.from) as usize + transfer.rest.len() + data.len();
+            self.bandwidth.began(transfer.started_at);
+            self.bandwidth.received(now, came);
             transfer.head_at = Some(transfer.started_at);
         }
         self.stats.http_bytes += data.len() as u64;
