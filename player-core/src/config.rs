@@ -20,6 +20,9 @@ pub struct Config {
     pub p2p: P2pMode,
     /// Upload limit in bit/s, `None` for no limit.
     pub upload_limit_bps: Option<u64>,
+    /// Bytes of media that may be given in all, `None` for no limit. It falls as they are given; at 0 this viewer takes
+    /// only, and its peers know.
+    pub upload_budget_bytes: Option<u64>,
     /// WebSocket URLs of WebTorrent trackers.
     pub trackers: Vec<String>,
     /// Names the swarm; `None`: the playlist's URL without query and fragment.
@@ -69,6 +72,7 @@ impl Default for Config {
         Self {
             p2p: P2pMode::On,
             upload_limit_bps: None,
+            upload_budget_bytes: None,
             trackers: Vec::new(),
             swarm: None,
             languages: Vec::new(),

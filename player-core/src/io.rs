@@ -61,6 +61,8 @@ pub enum Input {
     SetP2p(P2pMode),
     /// Upload limit in bit/s from now on, `None` for no limit.
     SetUploadLimit(Option<u64>),
+    /// Bytes of media that may be given from now on, whatever was given before; `None` for no limit.
+    SetUploadBudget(Option<u64>),
     /// How much of a picture there is use for; sent when it changes.
     Display(Display),
     /// How well this machine decodes each variant of [`Event::Variants`], in its order: 0 not smoothly, 1 smoothly or

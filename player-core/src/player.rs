@@ -275,6 +275,10 @@ impl Player {
                     swarm.set_upload_limit(bps);
                 }
             }
+            Input::SetUploadBudget(bytes) => {
+                self.config.upload_budget_bytes = bytes;
+                self.tell_giving();
+            }
             Input::Display(display) => self.fitness.display = display,
             Input::DecodingLevels(levels) => self.fitness.levels = levels,
             Input::Frames { total, dropped } => self.count_frames(now, total, dropped),
@@ -570,10 +574,24 @@ impl Player {
             self.stop_sharing(now);
             return;
         }
-        if let Some(swarm) = &mut self.swarm {
-            swarm.set_upload(mode == P2pMode::On);
+        if self.swarm.is_some() {
+            self.tell_giving();
         } else if !matches!(self.load, Load::Nothing | Load::Failed) {
             self.start_sharing(now);
+        }
+    }
+
+    /// Whether this viewer gives to others, as far as it has a say in it.
+    const fn gives(&self) -> bool {
+        matches!(self.config.p2p, P2pMode::On)
+            && !matches!(self.config.upload_budget_bytes, Some(0))
+    }
+
+    /// Peers learn whether this viewer gives.
+    fn tell_giving(&mut self) {
+        let gives = self.gives();
+        if let Some(swarm) = &mut self.swarm {
+            swarm.set_upload(gives);
         }
     }
 }

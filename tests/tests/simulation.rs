@@ -332,6 +332,18 @@ fn scarce_uplinks_carry_what_is_needed_and_little_else() {
 }
 
 #[test]
+fn whoever_has_given_all_that_it_may_only_takes() {
+    let mut world = World { seconds: 90.0, ..World::vod(4) };
+    world.config.upload_budget_bytes = Some(1_000_000);
+    let report = run(&world);
+    assert_smooth(&report);
+    let given: Vec<u64> = report.viewers.iter().map(|v| v.uploaded_bytes).collect();
+    // To the end of the piece that was begun.
+    assert!(given.iter().all(|bytes| *bytes < 1_000_000 + (16 << 10)), "{given:?}");
+    assert!(given.iter().any(|bytes| *bytes >= 1_000_000), "{given:?}");
+}
+
+#[test]
 fn uplinks_that_do_not_suffice_cost_copies_and_not_smoothness() {
     let mut world = World { seconds: 100.0, ..World::live(10) };
     world.uplink_bps = 500_000;

@@ -69,7 +69,7 @@ impl Player {
         self.wanted_peers = self.config.max_peers;
         signaling.set_wanted(self.wanted_peers);
         signaling.start(now);
-        let mut swarm = Swarm::new(hash, self.peer_id, self.config.p2p == P2pMode::On);
+        let mut swarm = Swarm::new(hash, self.peer_id, self.gives());
         swarm.reputation = self.reputation.take().unwrap_or_default();
         swarm.set_upload_limit(self.config.upload_limit_bps);
         self.swarm = Some(swarm);
@@ -253,7 +253,13 @@ impl Player {
         let size = self.signaling.as_ref().map_or(0, |signaling| signaling.status().swarm_size);
         let Some(swarm) = &mut self.swarm else { return };
         swarm.set_size(size as usize);
-        swarm.upload(now, &self.store, self.config.send_buffer_high, self.config.send_buffer_low);
+        let sent = swarm.upload(now, &self.store, &self.config);
+        if let Some(left) = &mut self.config.upload_budget_bytes {
+            *left = left.saturating_sub(sent);
+            if *left == 0 {
+                swarm.set_upload(false);
+            }
+        }
         while let Some((connection, message)) = swarm.poll_message() {
             self.outputs.push_back(Output::SendPeer(connection, message));
         }

@@ -23,6 +23,7 @@ pub(crate) use peer::Peer;
 pub(crate) use picker::Blocks;
 pub(crate) use reputation::Reputation;
 
+use crate::config::Config;
 use crate::io::ConnectionId;
 use crate::stats::PeerStats;
 use crate::store::{Store, StoredSegment};
@@ -163,6 +164,9 @@ impl Swarm {
             self.own.capabilities = capabilities;
             let hello = Message::Hello(self.own);
             self.broadcast(&hello);
+            if !upload {
+                self.uploads.end(&mut self.outbox);
+            }
         }
     }
 
@@ -526,23 +530,11 @@ impl Swarm {
         [self.news_at, interest, uploads].into_iter().flatten().min()
     }
 
-    /// Sends pieces as far as send buffers and the limit allow.
-    pub(crate) fn upload(
-        &mut self,
-        now: Instant,
-        store: &Store,
-        send_buffer_high: usize,
-        send_buffer_low: usize,
-    ) {
-        let sent = self.uploads.run(
-            now,
-            &mut self.peers,
-            store,
-            send_buffer_high,
-            send_buffer_low,
-            &mut self.outbox,
-        );
+    /// Sends pieces as far as send buffers and the limits allow; the bytes of media sent.
+    pub(crate) fn upload(&mut self, now: Instant, store: &Store, config: &Config) -> u64 {
+        let sent = self.uploads.run(now, &mut self.peers, store, config, &mut self.outbox);
         self.uploaded_bytes += sent;
+        sent
     }
 
     /// Says goodbye to all, and forgets them.

@@ -51,11 +51,15 @@ fn show(swarm: &mut Swarm, store: &Store, peer: u32, blocks: u16) {
     swarm.message(at(0.0), ConnectionId(peer), have, store);
 }
 
+fn line() -> Config {
+    Config { send_buffer_high: 256 << 10, send_buffer_low: 4 << 10, ..Config::default() }
+}
+
 fn request(swarm: &mut Swarm, store: &Store, now: f64, peer: u32, due_ms: u32) {
     let block = peer as u16;
     let request = Message::Request { id: 1, segment: SEGMENT, block, due_ms };
     swarm.message(at(now), ConnectionId(peer), request, store);
-    swarm.upload(at(now), store, 256 << 10, 4 << 10);
+    swarm.upload(at(now), store, &line());
 }
 
 fn drain(swarm: &mut Swarm) -> Vec<(u32, Message)> {
@@ -79,10 +83,37 @@ fn what_has_not_begun_by_its_time_is_sent_no_more() {
     assert_eq!(pieces(&mut swarm), [0, 0], "two pieces fill the line");
     for second in [3.0, 3.5, 4.0, 4.5] {
         (0..3).for_each(|peer| swarm.writable(ConnectionId(peer)));
-        swarm.upload(at(second), &store, 256 << 10, 4 << 10);
+        swarm.upload(at(second), &store, &line());
     }
     // What had begun is finished; of the others one is too late, and one is wanted at once whenever it comes.
     assert_eq!(pieces(&mut swarm), [0, 0, 2, 2, 2, 2]);
+}
+
+#[test]
+fn a_budget_ends_what_is_given_and_peers_are_told() {
+    let store = store(BLOCKS);
+    let mut swarm = swarm(2, &store);
+    let config = Config { upload_budget_bytes: Some(20_000), ..line() };
+    for peer in [0, 1] {
+        let request = Message::Request { id: 7, segment: SEGMENT, block: 0, due_ms: 0 };
+        swarm.message(at(1.0), ConnectionId(peer), request, &store);
+    }
+    assert_eq!(swarm.upload(at(1.0), &store, &config), 32 << 10, "to the end of a piece");
+    assert_eq!(pieces(&mut swarm), [0, 0]);
+    swarm.set_upload(false);
+    let told = drain(&mut swarm);
+    for peer in [0, 1] {
+        let of = |wanted: &dyn Fn(&Message) -> bool| {
+            told.iter().any(|(to, message)| *to == peer && wanted(message))
+        };
+        assert!(of(&|message| matches!(message, Message::Hello(hello)
+            if !hello.capabilities.contains(Capabilities::UPLOAD))));
+        assert!(of(&|message| matches!(
+            message,
+            Message::Reject { id: 7, reason: RejectReason::Choked }
+        )));
+    }
+    assert_eq!(swarm.upload(at(2.0), &store, &line()), 0);
 }
 
 #[test]
@@ -136,7 +167,7 @@ fn whoever_is_refused_is_told_when_there_is_room() {
     assert_eq!(refused, [3, 4, 5]);
     for step in 0..4 {
         (0..6).for_each(|peer| swarm.writable(ConnectionId(peer)));
-        swarm.upload(at(1.1 + f64::from(step) / 10.0), &store, 256 << 10, 4 << 10);
+        swarm.upload(at(1.1 + f64::from(step) / 10.0), &store, &line());
     }
     let room = |(to, of): (u32, Message)| {
         matches!(of, Message::Have { entries, .. } if entries.is_empty()).then_some(to)

@@ -5,6 +5,7 @@ use crate::queue::Queue;
 use std::time::Duration;
 
 use super::Peer;
+use crate::config::Config;
 use crate::io::ConnectionId;
 use crate::store::Store;
 use crate::time::Instant;
@@ -116,6 +117,14 @@ impl Uploads {
         self.waiting.retain(|upload| upload.connection != connection || upload.id != id);
     }
 
+    /// Refuses what waits: nothing is given any more.
+    pub(super) fn end(&mut self, outbox: &mut Queue<(ConnectionId, Message)>) {
+        self.refused.clear();
+        for Upload { connection, id, .. } in self.waiting.drain(..) {
+            outbox.push_back((connection, Message::Reject { id, reason: RejectReason::Choked }));
+        }
+    }
+
     pub(super) fn forget(&mut self, connection: ConnectionId) {
         self.waiting.retain(|upload| upload.connection != connection);
         self.refused.retain(|other| *other != connection);
@@ -139,8 +148,7 @@ impl Uploads {
         now: Instant,
         peers: &mut OrderedMap<ConnectionId, Peer>,
         store: &Store,
-        high: usize,
-        low: usize,
+        config: &Config,
         outbox: &mut Queue<(ConnectionId, Message)>,
     ) -> u64 {
         self.refill(now);
@@ -154,7 +162,8 @@ impl Uploads {
             return sent;
         }
         let mut queued: usize = peers.values().map(|peer| peer.queued).sum();
-        while queued < MAX_QUEUED {
+        let (high, low) = (config.send_buffer_high, config.send_buffer_low);
+        while queued < MAX_QUEUED && config.upload_budget_bytes.is_none_or(|left| sent < left) {
             if self.limit_bps.is_some() && self.budget <= 0.0 {
                 self.next_refill =
                     (!self.waiting.is_empty()).then(|| now + Duration::from_millis(50));

@@ -514,6 +514,7 @@ impl World {
             5 => Input::Online(choice.is_multiple_of(2)),
             6 if choice > 200 => Input::WebRtcUnavailable,
             7 if choice > 200 => Input::Unload,
+            10 => Input::SetUploadBudget((choice > 99).then_some(u64::from(number))),
             9 => Input::SelectText(vec![number as usize % 3, usize::from(choice)]),
             8 => Input::Load { url: "https://o.example/m.m3u8".into() },
             _ => Input::PeerWritable(ConnectionId(number % 20)),
