@@ -33,11 +33,16 @@ const FIREFOX_PREFS = {
   'network.connectivity-service.enabled': false,
 };
 
-/** `args` are added to the command line; `insecure` is a name for this machine whose pages are no secure contexts. */
-export async function chromium({ args = [], insecure = null } = {}) {
+/**
+ * `args` are added to the command line; `insecure` is a name for this machine whose pages are no secure contexts; `elsewhere` turns the
+ * program into one that runs in another network.
+ */
+export async function chromium({ args = [], insecure = null, elsewhere = null } = {}) {
+  const executablePath = program('CHROMIUM', CHROMIUM_NAMES);
   return await puppeteer.launch({
     browser: 'chrome',
-    executablePath: program('CHROMIUM', CHROMIUM_NAMES),
+    executablePath: elsewhere ? elsewhere(executablePath) : executablePath,
+    pipe: elsewhere !== null,
     headless: true,
     args: [...CHROMIUM_ARGS, ...(insecure ? [`--host-resolver-rules=MAP ${insecure} 127.0.0.1`] : []), ...args],
     protocolTimeout: 60_000,

@@ -8,9 +8,12 @@ import path from 'node:path';
 const root = fileURLToPath(new URL('../../..', import.meta.url));
 const START_MS = 20_000;
 
-/** Starts the server. `faults` lets tests break it; `media` (a folder), `hashes`, `sign` and `originLimit` (`6M`) are as on its command line. */
-export async function startDemo({ faults = false, media = null, hashes = null, sign = null, originLimit = null } = {}) {
-  const args = ['--listen', '127.0.0.1:0'];
+/**
+ * Starts the server. `faults` lets tests break it; `media` (a folder), `hashes`, `sign` and `originLimit` (`6M`) are as on its command line;
+ * `everywhere`: it listens on every address, for a network of the test's own.
+ */
+export async function startDemo({ faults = false, media = null, hashes = null, sign = null, originLimit = null, everywhere = false } = {}) {
+  const args = ['--listen', everywhere ? '0.0.0.0:0' : '127.0.0.1:0'];
   if (faults) args.push('--faults');
   if (media) args.push('--media', media);
   if (hashes) args.push('--hashes', hashes);
