@@ -1,4 +1,4 @@
-//! Programs that come from the system: Node, the browsers, ffmpeg.
+//! Programs that come from the system: Node, the browsers, ffmpeg, coturn.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -15,7 +15,7 @@ struct Program {
     what: &'static str,
 }
 
-const PROGRAMS: [Program; 3] = [
+const PROGRAMS: [Program; 4] = [
     Program {
         names: &["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"],
         package: "chromium",
@@ -23,6 +23,7 @@ const PROGRAMS: [Program; 3] = [
     },
     Program { names: &["firefox-esr", "firefox"], package: "firefox-esr", what: "Firefox" },
     Program { names: &["ffmpeg"], package: "ffmpeg", what: "ffmpeg" },
+    Program { names: &["turnserver"], package: "coturn", what: "coturn" },
 ];
 
 /// Makes sure that Node is there and new enough.
@@ -35,7 +36,7 @@ pub(crate) fn node() -> Result<(), String> {
     }
 }
 
-/// Makes sure that the browsers and ffmpeg are there, from Debian's packages where that is possible.
+/// Makes sure that the browsers, ffmpeg and coturn are there, from Debian's packages where that is possible.
 pub(crate) fn browsers() -> Result<(), String> {
     let missing = missing();
     if missing.is_empty() {
