@@ -35,28 +35,36 @@ const FIREFOX_PREFS = {
 
 /**
  * `args` are added to the command line; `insecure` is a name for this machine whose pages are no secure contexts; `elsewhere` turns the
- * program into one that runs in another network.
+ * program into one that runs in another network; `proxy` is the port of an HTTP proxy on this machine for everything, this machine's own
+ * names included.
  */
-export async function chromium({ args = [], insecure = null, elsewhere = null } = {}) {
+export async function chromium({ args = [], insecure = null, elsewhere = null, proxy = null } = {}) {
   const executablePath = program('CHROMIUM', CHROMIUM_NAMES);
   return await puppeteer.launch({
     browser: 'chrome',
     executablePath: elsewhere ? elsewhere(executablePath) : executablePath,
     pipe: elsewhere !== null,
     headless: true,
-    args: [...CHROMIUM_ARGS, ...(insecure ? [`--host-resolver-rules=MAP ${insecure} 127.0.0.1`] : []), ...args],
+    args: [...CHROMIUM_ARGS, ...(insecure ? [`--host-resolver-rules=MAP ${insecure} 127.0.0.1`] : []),
+      ...(proxy ? [`--proxy-server=http://127.0.0.1:${proxy}`, '--proxy-bypass-list=<-loopback>'] : []), ...args],
     protocolTimeout: 60_000,
   });
 }
 
-export async function firefox({ insecure = null } = {}) {
+/** `insecure` as above; `proxy` is the port of an HTTP proxy on this machine for everything, this machine's own names included. */
+export async function firefox({ insecure = null, proxy = null } = {}) {
   return await puppeteer.launch({
     browser: 'firefox',
     executablePath: program('FIREFOX', FIREFOX_NAMES),
     headless: true,
-    extraPrefsFirefox: { ...FIREFOX_PREFS, ...(insecure && { 'network.dns.localDomains': insecure }) },
+    extraPrefsFirefox: { ...FIREFOX_PREFS, ...(insecure && { 'network.dns.localDomains': insecure }), ...(proxy && proxied(proxy)) },
     protocolTimeout: 60_000,
   });
+}
+
+function proxied(port) {
+  const every = Object.fromEntries(['http', 'ssl'].flatMap((kind) => [[`network.proxy.${kind}`, '127.0.0.1'], [`network.proxy.${kind}_port`, port]]));
+  return { 'network.proxy.type': 1, 'network.proxy.allow_hijacking_localhost': true, 'network.proxy.no_proxies_on': '', ...every };
 }
 
 /** The program that the environment names, else the first in PATH. */
