@@ -80,7 +80,7 @@ export function homePage(page) {
   const readme = readFileSync(join(root, '../README.md'), 'utf8');
   const [, rows = ''] = /\| world \| copies \| from peers \|\n\|[-|]+\|\n((?:\|.*\|\n)+)/.exec(readme) ?? [];
   const figures = [...rows.matchAll(/^\| (.+?) \| ([\d.]+) \| (\d+) % \|$/gm)].map(([, world, copies, share]) => [
-    escape(world), `${copies}`, `${share} %<i class="bar" style="width: ${(0.9 * Number(share)).toFixed(0)}px"></i>`,
+    escape(world), `${copies}`, `${share} %<svg class="bar" width="${(0.9 * Number(share)).toFixed(0)}" height="10" aria-hidden="true"></svg>`,
   ]);
   if (figures.length === 0) throw new Error('README.md has no table of figures any more: change docs.mjs with it');
   return page.replace('<!-- figures -->', () => table(['a swarm of', 'copies of each segment that the server sent', 'of the video came from people'], figures).replace('<table>', '<table class="figures">'));

@@ -1,5 +1,6 @@
 // What a pasted address leads to: a playlist as it is, a page of PeerTube's, or a page with a player in it.
 
+import { unescapeText } from '../internal/entities.js';
 import { PEERTUBE_PAGE } from '../internal/peertube-page.js';
 
 /** What to play, in the player's terms. */
@@ -45,8 +46,8 @@ async function fromCard(url: URL): Promise<Found | null> {
   try {
     const response = await fetch(`${url.origin}/services/oembed?${new URLSearchParams({ format: 'json', url: url.href }).toString()}`, { credentials: 'omit', signal: AbortSignal.timeout(PATIENCE_MS) });
     const card = response.ok ? ((await response.json()) as { html?: unknown }) : {};
-    const frame = new DOMParser().parseFromString(String(card.html), 'text/html').querySelector('iframe');
-    const found = frame && fromEmbed(new URL(frame.src));
+    const [, src] = /<iframe\b[^>]*?\ssrc="([^"]*)"/i.exec(String(card.html)) ?? [];
+    const found = src === undefined ? null : fromEmbed(new URL(unescapeText(src)));
     return found && { ...found, kind: `“${found.title}” of ${url.host}` };
   } catch {
     // No card; the address may still be a playlist.

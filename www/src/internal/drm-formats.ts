@@ -1,6 +1,7 @@
 // What key systems call themselves, and what they put into playlists.
 
 import type { DrmConfiguration } from './drm-options.js';
+import { unescapeText } from './entities.js';
 import type { ModuleKey } from './protocol.js';
 
 export interface KeySystem {
@@ -87,12 +88,12 @@ export function challengeOf(system: KeySystem, message: ArrayBuffer): { body: Bo
   const text = new TextDecoder('utf-16le').decode(message);
   const headers: Record<string, string> = { 'content-type': 'text/xml; charset=utf-8' };
   if (!text.includes('PlayReadyKeyMessage')) return { body: message, headers };
-  const xml = new DOMParser().parseFromString(text, 'application/xml');
-  for (const header of xml.querySelectorAll('HttpHeader')) {
-    const name = header.querySelector('name')?.textContent;
-    if (name) headers[name.toLowerCase()] = header.querySelector('value')?.textContent ?? '';
+  const inside = (xml: string, tag: string): string[] => [...xml.matchAll(new RegExp(`<${tag}(?:\\s[^>]*)?>([^]*?)</${tag}>`, 'g'))].map(([, content = '']) => content);
+  for (const header of inside(text, 'HttpHeader')) {
+    const [name, value = ''] = [inside(header, 'name')[0], inside(header, 'value')[0]];
+    if (name) headers[unescapeText(name).toLowerCase()] = unescapeText(value);
   }
-  const challenge = xml.querySelector('Challenge')?.textContent.trim();
+  const challenge = inside(text, 'Challenge')[0]?.trim();
   return { body: challenge ? fromBase64(challenge) : message, headers };
 }
 

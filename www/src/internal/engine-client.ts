@@ -39,6 +39,10 @@ export const engineUrls = {
   wasm: fileUrl('potluck.wasm'),
 };
 
+/** What pages with Trusted Types start a worker by: theirs need `trusted-types potluck`. */
+interface Policy { createScriptURL(url: string): string }
+let policy: Policy | undefined;
+
 /** One compilation serves all elements of a page; null when the page may not compile (the worker then tries itself). */
 let compiled: { url: string; module: Promise<WebAssembly.Module | null> } | null = null;
 
@@ -160,7 +164,8 @@ export class EngineClient {
       script = URL.createObjectURL(new Blob([`import ${JSON.stringify(url)};`], { type: 'text/javascript' }));
       this.#workerBlobUrl = script;
     }
-    const worker = new Worker(script, { type: 'module', name: 'potluck' });
+    policy ??= (globalThis as { trustedTypes?: { createPolicy(name: string, rules: Policy): Policy } }).trustedTypes?.createPolicy('potluck', { createScriptURL: (one) => one });
+    const worker = new Worker(policy?.createScriptURL(script) ?? script, { type: 'module', name: 'potluck' });
     worker.addEventListener('message', ({ data }: MessageEvent<ToPage>) => {
       if (!this.#stopped) this.#onMessage(data);
     });

@@ -33,8 +33,9 @@ const RECOVERY_MS = 30_000;
 const DECODE_GRACE_MS = 300;
 
 const Base = MediaTracksMixin(CustomVideoElement);
-/** What the element inside is styled with. */
-let style = '';
+const STYLE = ':host{display:inline-block;line-height:0}video{max-width:100%;max-height:100%;min-width:100%;min-height:100%;object-fit:var(--media-object-fit,contain);'
+  + 'object-position:var(--media-object-position,50% 50%)}video::-webkit-media-text-track-container{transform:var(--media-webkit-text-track-transform);'
+  + 'transition:var(--media-webkit-text-track-transition)}';
 
 /** What plays at the moment. */
 interface Session {
@@ -80,15 +81,6 @@ export class PotluckVideo extends Base {
   static override get observedAttributes(): string[] {
     return [...super.observedAttributes, ...OPTION_ATTRIBUTES];
   }
-
-  /** The `<video>` inside must not load the playlist itself. */
-  static override getTemplateHTML = (attributes: Record<string, string>): string => {
-    const html = CustomVideoElement.getTemplateHTML(Object.fromEntries(Object.entries(attributes).filter(([name]) => name !== 'src')));
-    return html.replace(/<style>([^]*)<\/style>/, (_, css: string) => {
-      style = css;
-      return '';
-    });
-  };
 
   /** URL of `potluck-worker.js`; set before the first element connects where it is not beside the script. */
   static get workerUrl(): string {
@@ -320,6 +312,21 @@ export class PotluckVideo extends Base {
 
   // The element's life.
 
+  /** The shadow tree that the base class would write as HTML, which pages with Trusted Types do not take. Attributes follow one by one. */
+  override init(): void {
+    if (!this.shadowRoot) {
+      const root = this.attachShadow({ mode: 'open' });
+      const slot = document.createElement('slot');
+      const video = document.createElement('video');
+      slot.name = 'media';
+      video.setAttribute('part', 'video');
+      slot.append(video);
+      root.append(slot, document.createElement('slot'));
+      adoptStyle(root, STYLE);
+    }
+    super.init();
+  }
+
   override attributeChangedCallback(name: string, before: string | null = null, after: string | null = null): void {
     if (name === 'src') {
       if (before !== after) {
@@ -336,8 +343,6 @@ export class PotluckVideo extends Base {
 
   override connectedCallback(): void {
     super.connectedCallback();
-    const root = this.shadowRoot;
-    if (root && root.adoptedStyleSheets.length === 0) adoptStyle(root, style);
     for (const name of ['trackers', 'swarm', 'hashes', 'publisherKey', 'iceServers', 'p2p', 'uploadLimit', 'consent', 'drm', 'sizeCap', 'tuning'] as const) this.#upgrade(name);
     this.#schedule();
   }
