@@ -1,22 +1,29 @@
 // The iframe's page: reads its query, shows the player, and lets the page around it drive the player.
 
-import { PotluckPlayer } from '../public/index.js';
-import type { PotluckVideo } from '../public/potluck-video.js';
+import { PotluckPlayer, PotluckVideo } from '../public/index.js';
+import { fileUrl } from '../internal/files.js';
+import { omitCredentials } from './omit-credentials.js';
 import { answerPeerTube } from './peertube-api.js';
 import { answerEmbedder } from './remote.js';
+import { isAllowed, mayUseCredentials } from './sources.js';
 
 /** Attributes of the element by their names in the query. */
 const ATTRIBUTES = ['swarm', 'p2p', 'poster', 'upload-limit', 'ice-servers', 'hashes', 'publisher-key', 'scheme', 'lang'];
 const SWITCHES = ['autoplay', 'muted', 'loop'];
 
-/** Shows what the query asks for; without `src`, says what is missing. */
+/** Those that are addresses of something to load. */
+const ADDRESSES = new Set(['poster', 'hashes']);
+
+/** Shows what the query asks for; without `src`, or with one that the site does not allow, says so. */
 export function showEmbed(into: HTMLElement, query: URLSearchParams): void {
   const src = query.get('src')?.trim();
-  if (!src) {
+  if (!src || !isAllowed(src)) {
     const message = document.createElement('p');
     message.className = 'message';
     message.setAttribute('role', 'alert');
-    message.textContent = 'There is nothing to play: the address of this page needs ?src= with the URL of an HLS playlist (.m3u8).';
+    message.textContent = src
+      ? 'The site that this player belongs to does not let it play this address.'
+      : 'There is nothing to play: the address of this page needs ?src= with the URL of an HLS playlist (.m3u8).';
     into.replaceChildren(message);
     return;
   }
@@ -27,7 +34,7 @@ export function showEmbed(into: HTMLElement, query: URLSearchParams): void {
   if (element instanceof PotluckPlayer && title) element.heading = title;
   for (const name of ATTRIBUTES) {
     const value = query.get(name);
-    if (value !== null) element.setAttribute(name, value);
+    if (value !== null && (!ADDRESSES.has(name) || isAllowed(value))) element.setAttribute(name, value);
   }
   // An embed is asked about on a page that may not speak for it.
   element.setAttribute('consent', query.get('consent') ?? 'ask');
@@ -92,5 +99,9 @@ function showSubtitle(video: PotluckVideo, language: string | null): void {
   show();
 }
 
+if (!mayUseCredentials()) {
+  omitCredentials();
+  PotluckVideo.workerUrl = fileUrl('embed-worker.js');
+}
 const place = document.querySelector<HTMLElement>('[data-potluck-embed]');
 if (place) showEmbed(place, new URLSearchParams(location.search));

@@ -4,6 +4,7 @@
 import type { AudioTrack } from 'media-tracks';
 import type { PotluckPlayer } from '../public/potluck-player.js';
 import { POTLUCK_EVENTS, type PotluckVideo } from '../public/potluck-video.js';
+import { isAllowed } from './sources.js';
 import type { EmbedReply, EmbedRequest, EmbedState } from '../public/embed.js';
 
 const READABLE = new Set([
@@ -14,6 +15,8 @@ const READABLE = new Set([
 const WRITABLE = new Set([
   'currentTime', 'muted', 'volume', 'playbackRate', 'defaultPlaybackRate', 'loop', 'src', 'poster', 'trackers', 'swarm', 'p2p', 'uploadLimit', 'heading',
 ]);
+/** Those that are addresses of something to load. */
+const ADDRESSES = new Set(['src', 'poster']);
 const METHODS = new Set(['play', 'pause', 'load', 'selectRendition', 'selectAudio', 'selectCaptions', 'requestPictureInPicture']);
 const EVENTS = new Set<string>([
   ...POTLUCK_EVENTS, 'play', 'playing', 'pause', 'ended', 'timeupdate', 'seeking', 'seeked', 'waiting', 'volumechange', 'ratechange', 'durationchange', 'loadstart',
@@ -63,6 +66,7 @@ async function answer(element: Element, request: EmbedRequest, listen: (type: st
   }
   if ('set' in request) {
     if (!WRITABLE.has(request.set)) throw new Error(`there is no property ${request.set} to set`);
+    if (ADDRESSES.has(request.set) && !isAllowed(String(request.value))) throw new Error(`this player's site does not let it load ${String(request.value)}`);
     Reflect.set(element, request.set, request.value);
     return null;
   }
