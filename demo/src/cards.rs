@@ -5,14 +5,15 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::{RawQuery, State as Shared};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use form_urlencoded::Serializer;
 use serde_json::json;
 
 use crate::State;
+use crate::http::Secure;
 use crate::origin::Title;
 
 /// Size of a player for those who name none, in CSS pixels; films have this shape.
@@ -26,6 +27,7 @@ const MAX_URL: usize = 4096;
 pub(crate) async fn oembed(
     Shared(state): Shared<Arc<State>>,
     headers: HeaderMap,
+    secure: Option<Extension<Secure>>,
     RawQuery(query): RawQuery,
 ) -> Response {
     let query = query.unwrap_or_default();
@@ -37,7 +39,7 @@ pub(crate) async fn oembed(
         return (StatusCode::BAD_REQUEST, "url has to be the address of a page of this server")
             .into_response();
     };
-    let base = base(&headers);
+    let base = base(&headers, secure.is_some());
     let Some(title) =
         url.strip_prefix(&base).and_then(|path| title_of(path, &base, state.origin.titles()))
     else {
@@ -70,10 +72,11 @@ pub(crate) fn with_cards(
     page: &str,
     path: &str,
     headers: &HeaderMap,
+    secure: bool,
     titles: &[Title],
 ) -> Option<String> {
     let (before, after) = page.split_once("<!-- cards -->")?;
-    let base = base(headers);
+    let base = base(headers, secure);
     let title = title_of(path, &base, titles)?;
     Some(format!("{before}{}{after}", Card::of(title, &base).tags()))
 }
@@ -197,9 +200,10 @@ fn size(max_width: Option<u32>, max_height: Option<u32>) -> (u32, u32) {
 }
 
 /// `https://host` as the visitor sees this server: behind a proxy by `X-Forwarded-Proto`. A `Host` that is none is left out.
-fn base(headers: &HeaderMap) -> String {
+fn base(headers: &HeaderMap, secure: bool) -> String {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    let scheme = if text("x-forwarded-proto") == Some("https") { "https" } else { "http" };
+    let secure = secure || text("x-forwarded-proto") == Some("https");
+    let scheme = if secure { "https" } else { "http" };
     let fine = |host: &&str| {
         !host.is_empty() && host.bytes().all(|b| b.is_ascii_alphanumeric() || b".-:[]".contains(&b))
     };
@@ -252,13 +256,14 @@ mod tests {
     #[test]
     fn a_host_that_is_none_is_not_repeated() {
         let mut headers = HeaderMap::new();
-        assert_eq!(base(&headers), "http://localhost");
+        assert_eq!(base(&headers, false), "http://localhost");
+        assert_eq!(base(&headers, true), "https://localhost");
         headers.insert("host", "site.example:8080".parse().unwrap());
         headers.insert("x-forwarded-proto", "https".parse().unwrap());
-        assert_eq!(base(&headers), "https://site.example:8080");
+        assert_eq!(base(&headers, false), "https://site.example:8080");
         headers.insert("host", "x\"><script>".parse().unwrap());
         headers.insert("x-forwarded-proto", "javascript".parse().unwrap());
-        assert_eq!(base(&headers), "http://localhost");
+        assert_eq!(base(&headers, false), "http://localhost");
     }
 
     #[test]

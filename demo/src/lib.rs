@@ -17,22 +17,19 @@ mod cards;
 mod clock;
 mod faults;
 pub mod hashes;
+pub mod http;
 pub mod origin;
 mod pages;
 pub mod tracker;
 
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Request};
-use axum::http::{HeaderValue, Method, StatusCode, header};
-use axum::middleware::{Next, from_fn};
-use axum::response::{IntoResponse, Response};
+use axum::extract::DefaultBodyLimit;
+use axum::middleware::from_fn_with_state;
 use axum::routing::{any, get, post};
 use tokio::net::TcpListener;
 
@@ -41,9 +38,6 @@ pub use origin::{OpenError, Title};
 use faults::Faults;
 use origin::Origin;
 use tracker::Tracker;
-
-/// How long requests may go on after the server was told to stop.
-const GRACE: Duration = Duration::from_secs(2);
 
 /// What to serve.
 #[derive(Debug, Clone, Default)]
@@ -60,6 +54,8 @@ pub struct Options {
     pub signer: Option<hashes::Signer>,
     /// What the tracker takes.
     pub tracker: tracker::limits::Limits,
+    /// Which connections are taken, and what browsers are told.
+    pub http: http::Settings,
     /// Whether `/api/faults` and `/api/tracker` may break things on purpose.
     pub faults: bool,
 }
@@ -71,11 +67,13 @@ struct State {
     faults: Arc<Faults>,
     faults_allowed: bool,
     www: PathBuf,
+    settings: Arc<http::Settings>,
 }
 
 /// Everything that is served, ready to be served.
 pub struct Server {
     state: Arc<State>,
+    tls: Option<http::tls::Tls>,
 }
 
 impl Server {
@@ -83,8 +81,12 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// The media are missing, are no HLS, or could not be packaged.
+    /// The media are missing, are no HLS, or could not be packaged; or a setting cannot be used.
     pub async fn open(options: Options, progress: impl Fn(&str)) -> Result<Self, OpenError> {
+        http::policy::check(&options.http).map_err(OpenError::Setting)?;
+        let tls = options.http.tls.as_ref();
+        let tls =
+            tls.map(|(certificate, key)| http::tls::Tls::open(certificate, key)).transpose()?;
         let faults = Arc::new(Faults::default());
         let origin =
             Origin::open(options.media, options.origin_limit_bps, faults.clone(), progress).await?;
@@ -97,7 +99,9 @@ impl Server {
                 faults,
                 faults_allowed: options.faults,
                 www: options.www,
+                settings: Arc::new(options.http),
             }),
+            tls,
         })
     }
 
@@ -117,25 +121,14 @@ impl Server {
         listener: TcpListener,
         stop: impl Future<Output = ()> + Send + 'static,
     ) -> io::Result<()> {
-        let (told, stopped) = tokio::sync::oneshot::channel();
         let state = self.state.clone();
-        let service = self.router().into_make_service_with_connect_info::<SocketAddr>();
-        let serving = axum::serve(listener, service).with_graceful_shutdown(async move {
+        let stop = async move {
             stop.await;
             // Sockets never end by themselves.
             state.tracker.close_all();
-            let _ = told.send(());
-        });
-        tokio::select! {
-            result = async { serving.await } => result,
-            () = async {
-                if stopped.await.is_ok() {
-                    tokio::time::sleep(GRACE).await;
-                } else {
-                    std::future::pending::<()>().await;
-                }
-            } => Ok(()),
-        }
+        };
+        let settings = self.state.settings.clone();
+        http::serve(listener, self.router(), settings, self.tls, stop).await
     }
 
     fn router(&self) -> Router {
@@ -154,33 +147,7 @@ impl Server {
         router
             .fallback(pages::serve)
             .layer(DefaultBodyLimit::max(64 << 10))
-            .layer(from_fn(share))
+            .layer(from_fn_with_state(self.state.clone(), http::policy::apply))
             .with_state(self.state.clone())
     }
-}
-
-/// Lets pages of other origins read what is served (Fetch §3.2), never with credentials.
-async fn share(request: Request, next: Next) -> Response {
-    let preflight = request.method() == Method::OPTIONS;
-    let mut response =
-        if preflight { StatusCode::NO_CONTENT.into_response() } else { next.run(request).await };
-    let headers = response.headers_mut();
-    for (name, value) in [
-        (header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
-        (header::ACCESS_CONTROL_EXPOSE_HEADERS, "Content-Length, Content-Range, Accept-Ranges"),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-    ] {
-        headers.insert(name, HeaderValue::from_static(value));
-    }
-    headers.insert("cross-origin-resource-policy", HeaderValue::from_static("cross-origin"));
-    headers.insert("timing-allow-origin", HeaderValue::from_static("*"));
-    if preflight {
-        headers.insert(
-            header::ACCESS_CONTROL_ALLOW_METHODS,
-            HeaderValue::from_static("GET, HEAD, OPTIONS"),
-        );
-        headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static("Range"));
-        headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("86400"));
-    }
-    response
 }

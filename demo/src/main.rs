@@ -9,6 +9,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use demo::hashes::Signer;
+use demo::http::Settings;
 use demo::tracker::limits::Limits;
 use demo::{Options, Server};
 use tokio::net::TcpListener;
@@ -54,6 +55,29 @@ struct Arguments {
     /// Believe the proxy in front, which adds to `X-Forwarded-For` whom it speaks for.
     #[arg(long)]
     behind_proxy: bool,
+    /// Speak TLS, with this certificate and those that signed it, in PEM.
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+    /// The certificate's private key, in PEM.
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
+    /// Connections at once, beside those of the tracker.
+    #[arg(long, value_name = "COUNT", default_value_t = Settings::default().connections)]
+    connections: usize,
+    /// Connections from one address at once, beside those of the tracker. Behind a proxy they are not counted.
+    #[arg(long, value_name = "COUNT", default_value_t = Settings::default().connections_per_address)]
+    connections_per_address: usize,
+    /// Let pages of this origin only read media and the player's files (https://site.example). May be repeated; any page
+    /// when left out. Never with credentials.
+    #[arg(long, value_name = "ORIGIN")]
+    cors_origin: Vec<String>,
+    /// Let pages of this origin only show the player in an iframe (/embed). May be repeated; any page when left out.
+    #[arg(long, value_name = "ORIGIN")]
+    embed_on: Vec<String>,
+    /// Let /embed play only what begins so: an origin, or an address with its path (https://site.example/films/). May be
+    /// repeated; anything when left out.
+    #[arg(long, value_name = "URL")]
+    embed_src: Vec<String>,
     /// Let tests break the origin and the tracker through /api/faults and /api/tracker.
     #[arg(long)]
     faults: bool,
@@ -93,6 +117,7 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
     let port = listener.local_addr()?.port();
     let signer = arguments.sign.as_deref().map(Signer::read).transpose()?;
     let public_key = signer.as_ref().map(Signer::public_key);
+    let secure = arguments.tls_cert.is_some();
     let built = arguments.www.join("index.html").is_file();
     let options = Options {
         media: arguments.media,
@@ -107,6 +132,16 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
             only_swarms: arguments.only_swarm,
             behind_proxy: arguments.behind_proxy,
         },
+        http: Settings {
+            connections: arguments.connections,
+            connections_per_address: arguments.connections_per_address,
+            behind_proxy: arguments.behind_proxy,
+            tls: arguments.tls_cert.zip(arguments.tls_key),
+            cors_origins: arguments.cors_origin,
+            embed_on: arguments.embed_on,
+            embed_src: arguments.embed_src,
+            ..Settings::default()
+        },
         faults: arguments.faults,
     };
     let server = Server::open(options, |line| {
@@ -115,14 +150,15 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
     .await?;
     let mut out = stdout().lock();
     let host = format!("localhost:{port}");
-    writeln!(out, "Potluck is served on http://{host}")?;
+    let s = if secure { "s" } else { "" };
+    writeln!(out, "Potluck is served on http{s}://{host}")?;
     writeln!(out)?;
-    writeln!(out, "  player   http://{host}/")?;
+    writeln!(out, "  player   http{s}://{host}/")?;
     for title in server.titles() {
         let kind = if title.live { "live" } else { "film" };
-        writeln!(out, "  {kind}     http://{host}{}   {}", title.src, title.title)?;
+        writeln!(out, "  {kind}     http{s}://{host}{}   {}", title.src, title.title)?;
     }
-    writeln!(out, "  tracker  ws://{host}/announce")?;
+    writeln!(out, "  tracker  ws{s}://{host}/announce")?;
     if let Some(key) = public_key {
         writeln!(out, "  signed   publisher-key=\"{key}\"")?;
     }

@@ -1,16 +1,17 @@
 //! The built pages: files of one folder.
 
+use std::fs::Metadata;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
-use axum::body::Body;
 use axum::extract::{Request, State as Shared};
-use axum::http::{Method, StatusCode, header};
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 use crate::State;
 use crate::cards::with_cards;
+use crate::http::{Secure, policy};
 
 const NOT_BUILT: &str =
     "the pages are not built yet: run `cargo xtask build`, or `cargo xtask demo`";
@@ -18,9 +19,6 @@ const NOT_BUILT: &str =
 /// Serves a file of the folder, `/` being `index.html`, and `/embed`, `/generator` and `/docs` pages without their `.html`. What other sites read
 /// of a page is put into it (see [`crate::cards`]).
 pub(crate) async fn serve(Shared(state): Shared<Arc<State>>, request: Request) -> Response {
-    if !matches!(*request.method(), Method::GET | Method::HEAD) {
-        return StatusCode::METHOD_NOT_ALLOWED.into_response();
-    }
     let name = match request.uri().path() {
         "/" => "index.html",
         "/embed" => "embed.html",
@@ -28,13 +26,11 @@ pub(crate) async fn serve(Shared(state): Shared<Arc<State>>, request: Request) -
         "/docs" => "docs.html",
         other => other.trim_start_matches('/'),
     };
-    let Some(path) = decode(name).and_then(|name| inside(&state.www, &name)) else {
-        return StatusCode::NOT_FOUND.into_response();
+    let path = match decode(name) {
+        Some(name) => file_inside(&state.www, &name).await,
+        None => None,
     };
-    let Ok(Ok(data)) = tokio::fs::metadata(&path)
-        .await
-        .map(|data| if data.is_file() { Ok(data) } else { Err(()) })
-    else {
+    let Some((path, data)) = path else {
         return if name == "index.html" {
             (StatusCode::NOT_FOUND, NOT_BUILT).into_response()
         } else {
@@ -55,15 +51,49 @@ pub(crate) async fn serve(Shared(state): Shared<Arc<State>>, request: Request) -
     }
     match tokio::fs::read(&path).await {
         Ok(bytes) => {
-            let titles = state.origin.titles();
-            let cards = std::str::from_utf8(&bytes).ok().filter(|_| name.ends_with(".html"));
-            let about = request.uri().path_and_query().map_or("/", |path| path.as_str());
-            let cards = cards.and_then(|page| with_cards(page, about, request.headers(), titles));
-            let body = cards.map_or_else(|| Body::from(bytes), Body::from);
-            (fresh, [(header::CONTENT_TYPE, content_type(&path))], body).into_response()
+            let kind = [(header::CONTENT_TYPE, content_type(&path))];
+            match String::from_utf8(bytes) {
+                Ok(page) if name.ends_with(".html") => {
+                    (fresh, kind, page_of(&state, name, &request, page)).into_response()
+                }
+                Ok(text) => (fresh, kind, text).into_response(),
+                Err(bytes) => (fresh, kind, bytes.into_bytes()).into_response(),
+            }
         }
         Err(_) => StatusCode::NOT_FOUND.into_response(),
     }
+}
+
+/// A page, with what others read of it and what browsers are to allow it.
+fn page_of(
+    state: &State,
+    name: &str,
+    request: &Request,
+    page: String,
+) -> impl IntoResponse + use<> {
+    let frame = name == "embed.html";
+    let about = request.uri().path_and_query().map_or("/", |path| path.as_str());
+    let secure = request.extensions().get::<Secure>().is_some();
+    let titles = state.origin.titles();
+    let cards = with_cards(&page, about, request.headers(), secure, titles);
+    let mut page = cards.unwrap_or(page);
+    if frame {
+        page = policy::with_sources(page, &state.settings);
+    }
+    (policy::page(&state.settings, frame, &page), page)
+}
+
+/// A file below `folder`, with what is known of it. Symbolic links are followed as long as they stay in the folder: what
+/// counts is where the file really is. (Whoever may change the folder meanwhile may read what the server may.)
+pub(crate) async fn file_inside(folder: &Path, name: &str) -> Option<(PathBuf, Metadata)> {
+    let path = inside(folder, name)?;
+    let folder = folder.to_owned();
+    let find = move || {
+        let path = path.canonicalize().ok()?;
+        let data = path.metadata().ok()?;
+        (data.is_file() && path.starts_with(folder.canonicalize().ok()?)).then_some((path, data))
+    };
+    tokio::task::spawn_blocking(find).await.ok()?
 }
 
 /// The path that a URL path stands for (RFC 3986 §2.1); `None` when it is no UTF-8 or badly escaped.

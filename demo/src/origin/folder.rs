@@ -9,7 +9,7 @@ use tokio::fs::File;
 use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _};
 
 use super::sample;
-use crate::pages::inside;
+use crate::pages::file_inside;
 
 /// A playlist on disk is read whole; more than this is none.
 const MAX_PLAYLIST_BYTES: u64 = 16 << 20;
@@ -40,9 +40,8 @@ impl Folder {
                 sample::file(name).map(|bytes| Content::Memory(Bytes::from_static(bytes)))
             }
             Self::Disk(root) => {
-                let path = inside(root, name)?;
-                let data = tokio::fs::metadata(&path).await.ok()?;
-                data.is_file().then(|| Content::File(path, data.len()))
+                let (path, data) = file_inside(root, name).await?;
+                Some(Content::File(path, data.len()))
             }
         }
     }

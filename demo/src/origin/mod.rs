@@ -24,6 +24,7 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use crate::faults::{Fault, Faults};
+use crate::http::tls::TlsError;
 use crate::pages::{content_type, decode};
 use crate::{State, clock};
 
@@ -76,6 +77,12 @@ pub enum OpenError {
     /// The film could not be packaged.
     #[error(transparent)]
     Package(#[from] PackageError),
+    /// There can be no TLS.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// A word that browsers would not read as an origin or the beginning of an address.
+    #[error("{0:?} is no origin and no beginning of an address, such as https://site.example")]
+    Setting(String),
 }
 
 /// What is below one folder of `/media`.
@@ -257,7 +264,9 @@ pub(crate) async fn serve(Shared(state): Shared<Arc<State>>, request: Request) -
         }
     };
     let len = content.len();
-    let header = request.headers().get(header::RANGE).and_then(|value| value.to_str().ok());
+    // Of other methods a range means nothing (RFC 9110 §14.2).
+    let header = request.headers().get(header::RANGE).filter(|_| request.method() == Method::GET);
+    let header = header.and_then(|value| value.to_str().ok());
     let (status, range) = match wanted(header, len) {
         Wanted::Whole => (StatusCode::OK, 0..len),
         Wanted::Part(range) => (StatusCode::PARTIAL_CONTENT, range),
