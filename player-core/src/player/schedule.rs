@@ -9,7 +9,7 @@ use super::transfer::{blocks_to_come, transfer_end};
 use crate::hls::parts::part_number;
 use crate::media::fragment_end;
 use crate::proof::Proof;
-use crate::swarm::{Blocks, LAG, STEP_SECONDS, Swarm, fallback_time};
+use crate::swarm::{ABREAST, Blocks, LAG, STEP_SECONDS, Swarm, fallback_time};
 use crate::time::Instant;
 use crate::wire::{BLOCK_BYTES, Interest, SegmentId, block_count};
 
@@ -581,7 +581,14 @@ impl Player {
     #[inline(never)]
     fn fetch_if_elected(&mut self, now: Instant, want: &Want) {
         let (Some(swarm), Some(signaling)) = (&self.swarm, &self.signaling) else { return };
-        if !want.near || want.deadline > now + ELECTION_HORIZON {
+        let mut horizon = now + ELECTION_HORIZON;
+        if !want.live {
+            // When the foremost viewer of a film needs it, all who take turns with it look at it.
+            let behind = swarm.foremost(want.id, want.playhead) - want.playhead;
+            horizon += Duration::from_secs_f64(want.duration.clamp(0.0, 60.0))
+                * behind.min(ABREAST) as u32;
+        }
+        if !want.near || want.deadline > horizon {
             return;
         }
         // While most members are not met yet, one of them may hold or fetch what seems to be nobody's.

@@ -14,32 +14,47 @@ const SPACING: f64 = 0.5;
 /// A live peer whose window ends this many segments before one will want it too: news of its window is on the way, or
 /// it has not looked at the playlist yet.
 pub(crate) const LAG: u64 = 3;
+/// Viewers of a film who are so many segments behind the foremost share the turns at the origin with it: so the
+/// foremost need not give everything to all others.
+pub(crate) const ABREAST: u64 = 2;
 
 impl Swarm {
     /// How many peers are to fetch `segment` from the origin before this one does.
     ///
-    /// Candidates can fetch and give, want the segment and do not hold it. For VOD the nearest playhead comes
-    /// first, because it needs the bytes soonest; for live all are alike and the hash decides. A live peer
+    /// Candidates can fetch and give, want the segment and do not hold it. For VOD the nearest playheads come
+    /// first, because they need the bytes soonest; for live all are alike and the hash decides. A live peer
     /// that has not seen the segment yet counts too, if it is at most `lag` beyond its window: it will within the
     /// gossip's delay. 0 for VOD.
     pub(crate) fn rank(&self, segment: SegmentId, playhead: u64, lag: u64) -> usize {
-        let live = lag > 0;
+        let abreast =
+            if lag > 0 { 0 } else { self.foremost(segment, playhead).saturating_sub(ABREAST) };
+        let key = |peer: &PeerId, playhead: u64| {
+            let behind = if lag > 0 { 0 } else { abreast.saturating_sub(playhead) };
+            (behind, score(peer, segment))
+        };
+        let own = key(&self.own.peer_id, playhead);
+        self.candidates(segment, lag).filter(|(peer, playhead)| key(peer, *playhead) < own).count()
+    }
+
+    /// The foremost playhead of those that can fetch a segment.
+    pub(crate) fn foremost(&self, segment: SegmentId, playhead: u64) -> u64 {
+        self.candidates(segment, 0).map(|(_, playhead)| playhead).fold(playhead, u64::max)
+    }
+
+    fn candidates(&self, segment: SegmentId, lag: u64) -> impl Iterator<Item = (PeerId, u64)> {
         let both = Capabilities::UPLOAD.with(Capabilities::ORIGIN);
-        let own = key(&self.own.peer_id, segment, playhead, live);
         self.peers
             .values()
-            .filter(|peer| {
+            .filter(move |peer| {
                 let able = peer.ready && !peer.silent && peer.capabilities.contains(both);
                 able && !peer.holds_any(segment)
             })
-            .filter_map(|peer| {
+            .filter_map(move |peer| {
                 let interest = peer.interest(segment.rendition)?;
                 let wants = interest.playhead <= segment.sequence
                     && segment.sequence <= interest.last.saturating_add(lag);
-                wants.then(|| key(&peer.id.unwrap_or_default(), segment, interest.playhead, live))
+                wants.then(|| (peer.id.unwrap_or_default(), interest.playhead))
             })
-            .filter(|other| *other < own)
-            .count()
     }
 
     /// How many peers come before this one in the order of one of a segment's stripes, and how many there are, this one
@@ -101,11 +116,6 @@ impl Swarm {
             .filter(|until| *until > now)
             .max()
     }
-}
-
-fn key(peer: &PeerId, segment: SegmentId, playhead: u64, live: bool) -> (u64, u64) {
-    let distance = if live { 0 } else { segment.sequence.saturating_sub(playhead) };
-    (distance, score(peer, segment))
 }
 
 /// Rendezvous score: lower comes first.

@@ -17,7 +17,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 pub(crate) use deadline::fallback_time;
-pub(crate) use election::{LAG, STEP as STEP_SECONDS};
+pub(crate) use election::{ABREAST, LAG, STEP as STEP_SECONDS};
 pub use identity::{info_hash, rendition_id, segment_tag};
 pub(crate) use peer::Peer;
 pub(crate) use picker::Blocks;
