@@ -1,4 +1,4 @@
-//! `cargo xtask bench first-frame | swarm | transmux | abr | playlists | tracker`: Potluck beside other players, in real
+//! `cargo xtask bench first-frame | swarm | transmux | abr | playlists | tracker | soak`: Potluck beside other players, in real
 //! browsers and in Node.
 //!
 //! The measuring is done by the package in `tests/bench`; this sets it up and hands it the options.
@@ -211,6 +211,24 @@ pub(crate) fn tracker(root: &Path, options: &Tracker) -> Result<(), String> {
             "seconds": options.seconds,
         }),
     )
+}
+
+/// Options of `cargo xtask bench soak`.
+#[derive(Args)]
+pub(crate) struct Soak {
+    /// Minutes.
+    #[arg(long, default_value_t = 60)]
+    minutes: u32,
+}
+
+/// One viewer of a live channel, for long, while others come and go and servers fail.
+pub(crate) fn soak(root: &Path, options: &Soak) -> Result<(), String> {
+    set_up(root)?;
+    step("set up the browsers", || {
+        system::browsers().and_then(|()| build::npm_ci(&root.join("tests/browser")))
+    })?;
+    step("compile the server", || demo::server(root))?;
+    measure(root, "soak.mjs", &json!({ "minutes": options.minutes.max(3) }))
 }
 
 fn packages(root: &Path) -> Result<(), String> {

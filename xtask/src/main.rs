@@ -68,6 +68,8 @@ enum Bench {
     Tracker(bench::Tracker),
     /// What the origin sends to a swarm of real browsers, beside hls.js and p2p-media-loader (Linux, as root).
     Swarm(bench::Swarm),
+    /// A live channel for an hour, with everything that can go wrong: whether anything grows, and whether anybody waits.
+    Soak(bench::Soak),
     /// How fast MPEG-TS becomes fragmented MP4, beside hls.js and mux.js (needs ffmpeg).
     Transmux(bench::Transmux),
 }
@@ -86,6 +88,7 @@ fn main() -> ExitCode {
         Command::Bench { what: Bench::Transmux(options) } => bench::transmux(&root, &options),
         Command::Bench { what: Bench::Abr(options) } => bench::abr(&root, &options),
         Command::Bench { what: Bench::Playlists(options) } => bench::playlists(&root, &options),
+        Command::Bench { what: Bench::Soak(options) } => bench::soak(&root, &options),
         Command::Bench { what: Bench::Tracker(options) } => bench::tracker(&root, &options),
         Command::Sample => sample::generate(&root),
     };

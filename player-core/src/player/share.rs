@@ -26,6 +26,8 @@ const TRACKER_PATIENCE: Duration = Duration::from_millis(2500);
 const CONNECT_PATIENCE: Duration = Duration::from_secs(6);
 /// After the first hello, news of what is held is waited for this long.
 const SETTLE: Duration = Duration::from_millis(300);
+/// A playlist that was loaded just now is not loaded again before on anybody's word.
+const RELOAD_REST: Duration = Duration::from_secs(1);
 /// Others wait at random up to this before they reload a playlist that has grown.
 const RELOAD_SPREAD_MS: u64 = 1000;
 
@@ -193,6 +195,7 @@ impl Player {
                 tracing::debug!(%error, "peer broke the protocol");
                 if let Some(swarm) = &mut self.swarm {
                     swarm.refused(len);
+                    swarm.offended(now, connection);
                 }
                 self.drop_peer(now, connection);
                 true
@@ -237,7 +240,7 @@ impl Player {
             }
         }
         let wanted =
-            self.config.max_peers.saturating_sub(self.swarm.as_ref().map_or(0, Swarm::ready_peers));
+            self.config.max_peers.saturating_sub(self.swarm.as_ref().map_or(0, Swarm::connections));
         let totals =
             (self.stats.peer_bytes, self.swarm.as_ref().map_or(0, |swarm| swarm.counters().0));
         let changed = std::mem::replace(&mut self.wanted_peers, wanted) != wanted;
@@ -472,11 +475,12 @@ impl Player {
             return;
         }
         let playhead = newest.sequence.min(segment.sequence);
+        let rested = list.requested_at + RELOAD_REST;
         let Some(swarm) = &mut self.swarm else { return };
         swarm.relay_edge(segment);
         let soon = swarm.turn(segment, playhead, LAG) < Duration::from_millis(RELOAD_SPREAD_MS);
         let wait = if holder || !soon { self.rng.u64(..RELOAD_SPREAD_MS) } else { 0 };
-        let at = now + Duration::from_millis(wait);
+        let at = (now + Duration::from_millis(wait)).max(rested);
         self.reload_by(index, at);
         self.wake_at(at);
     }

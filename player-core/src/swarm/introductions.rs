@@ -41,7 +41,8 @@ impl Swarm {
         let Some(peer) = self.peers.get(&connection).filter(|peer| peer.introduces()) else {
             return;
         };
-        self.introductions.fresh.extend(peer.id);
+        let fresh = &mut self.introductions.fresh;
+        fresh.extend(peer.id.filter(|_| fresh.len() < MAX_MEMBERS));
         let others = self.peers.iter().filter(|(id, peer)| **id != connection && peer.introduces());
         let peers: Vec<PeerId> = others.filter_map(|(_, peer)| peer.id).take(MAX_MEMBERS).collect();
         if !peers.is_empty() {
@@ -56,8 +57,7 @@ impl Swarm {
             return;
         }
         of.told_at = now;
-        let mut peers = std::mem::take(&mut of.fresh);
-        peers.truncate(MAX_MEMBERS);
+        let peers = std::mem::take(&mut of.fresh);
         let alone = (peers.len() == 1).then(|| peers[0]);
         let message = Message::Members { peers };
         for (connection, peer) in self.peers.iter().filter(|(_, peer)| peer.introduces()) {
@@ -170,11 +170,11 @@ impl super::Peer {
     }
 
     fn is_allowed(&mut self, now: Instant) -> bool {
-        if now.since(self.allowance.1) >= ALLOWANCE_INTERVAL {
-            self.allowance = (0, now);
+        if now.since(self.offers.1) >= ALLOWANCE_INTERVAL {
+            self.offers = (0, now);
         }
-        self.allowance.0 += 1;
-        self.allowance.0 <= ALLOWANCE
+        self.offers.0 += 1;
+        self.offers.0 <= ALLOWANCE
     }
 }
 

@@ -44,8 +44,13 @@ impl Swarm {
                 (peer.slow_until > now, Some(**connection) == before, rng.u32(..))
             });
         let Some((connection, _)) = holder else { return };
-        self.outbox.push_back((*connection, Message::ListRequest { segment }));
-        self.asked_lists.insert(segment, (*connection, now));
+        let connection = *connection;
+        // Whoever shows blocks has the list.
+        if let Some(before) = before.and_then(|before| self.peers.get_mut(&before)) {
+            before.fail(now, PENALTY);
+        }
+        self.outbox.push_back((connection, Message::ListRequest { segment }));
+        self.asked_lists.insert(segment, (connection, now));
         if self.asked_lists.len() > MAX_ASKED {
             self.asked_lists.pop_first();
         }

@@ -40,6 +40,10 @@ const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(4);
 /// How long a slow peer is left alone. One that is silent is then asked whether it is still there.
 const SLOW_PENALTY: Duration = Duration::from_secs(8);
+/// A peer that does not read what it asked for is closed after this long.
+const UNREAD_TIMEOUT: Duration = Duration::from_secs(20);
+/// What a claim counts that is to be passed on, in bytes of what a peer may say: it goes out to everybody.
+const RELAY_BYTES: usize = 32 << 10;
 /// How often it is looked whether a peer has done so.
 const CHECK_INTERVAL: Duration = Duration::from_millis(100);
 /// News of blocks is gathered this long, so that one message carries several.
@@ -202,6 +206,9 @@ impl Swarm {
         introduced: Option<PeerId>,
     ) {
         self.peers.insert(connection, Peer::new(now, introduced));
+        if let Some(peer) = introduced {
+            self.reputation.met(connection, peer);
+        }
         self.outbox.push_back((connection, Message::Hello(self.own)));
     }
 
@@ -220,6 +227,11 @@ impl Swarm {
         if self.ready == 0 {
             self.ready_since = None;
         }
+    }
+
+    /// Connections that are open, whether anybody has said hello there or not.
+    pub(crate) fn connections(&self) -> usize {
+        self.peers.len()
     }
 
     /// Peers that said hello.
@@ -262,10 +274,20 @@ impl Swarm {
         message: Message,
         store: &Store,
     ) -> Vec<SwarmEvent> {
-        if !matches!(message, Message::Piece { .. }) {
-            self.control_bytes += message.encoded_len() as u64;
-        }
         let Some(peer) = self.peers.get_mut(&connection) else { return Vec::new() };
+        if !matches!(message, Message::Piece { .. }) {
+            let len = message.encoded_len();
+            self.control_bytes += len as u64;
+            // What an entry costs is its place in the list, and not its bytes.
+            let said = if let Message::Have { entries, .. } = &message {
+                len.max(entries.len() << 8)
+            } else {
+                len
+            };
+            if !peer.may_say(now, said) {
+                return self.offended(now, connection);
+            }
+        }
         peer.silent = false;
         peer.heard_at = now;
         match message {
@@ -313,7 +335,8 @@ impl Swarm {
             }
             Message::Interest(interest) => peer.set_interest(interest),
             Message::Request { id, segment, block, due_ms } => {
-                let upload = self.own.capabilities.contains(Capabilities::UPLOAD);
+                let upload =
+                    self.own.capabilities.contains(Capabilities::UPLOAD) && peer.reads(now);
                 let due = (due_ms > 0).then(|| now + Duration::from_millis(due_ms.into()));
                 let request = uploads::Upload::new(connection, id, segment, block, due);
                 if let Some(reason) = self.uploads.request(request, upload, store) {
@@ -333,9 +356,11 @@ impl Swarm {
             Message::Claim { segment, ttl_ms } => {
                 let news = ttl_ms > 0 && self.claimed_until(now, segment).is_none();
                 let Some(peer) = self.peers.get_mut(&connection) else { return Vec::new() };
-                peer.claim(now, segment, ttl_ms);
-                if news && self.size > self.ready_peers() + 1 && !self.claims.contains_key(&segment)
-                {
+                let news = peer.claim(now, segment, ttl_ms) && news;
+                if news && self.size > self.ready + 1 && !self.claims.contains_key(&segment) {
+                    if !peer.may_say(now, RELAY_BYTES) {
+                        return self.offended(now, connection);
+                    }
                     self.broadcast(&Message::Claim { segment, ttl_ms });
                 }
                 let mut events = vec![SwarmEvent::Edge { segment, holder: true }];
@@ -437,6 +462,7 @@ impl Swarm {
         held: Option<&StoredSegment>,
         ttl_ms: u32,
     ) {
+        self.peers.values_mut().for_each(|peer| peer.doubt_claim(segment));
         if !self.offer(segment, tag, held).is_some_and(|offer| offer.covered) {
             self.claim(segment, ttl_ms);
         }
@@ -484,7 +510,9 @@ impl Swarm {
             close.extend(self.peers.iter().filter(|(_, peer)| is(peer)).map(|(id, _)| *id));
         }
         for (connection, peer) in self.peers.iter_mut().filter(|_| check) {
-            if !peer.ready && now.since(peer.opened_at) > HELLO_TIMEOUT {
+            if !peer.ready && now.since(peer.opened_at) > HELLO_TIMEOUT
+                || peer.queued > 0 && now.since(peer.queued_since) > UNREAD_TIMEOUT
+            {
                 close.push(*connection);
             }
             if peer.silent && peer.slow_until <= now {
@@ -495,7 +523,7 @@ impl Swarm {
                 self.requested.remove(&asked);
             }
             if peer.stalled(now, REQUEST_TIMEOUT) {
-                peer.slow_until = now + SLOW_PENALTY;
+                peer.fail(now, SLOW_PENALTY);
                 peer.silent = true;
                 for (id, asked) in peer.cancel_all() {
                     self.requested.remove(&asked);
@@ -586,7 +614,7 @@ impl Swarm {
         let stranger = hello.version == 0
             || hello.info_hash != self.own.info_hash
             || hello.peer_id == self.own.peer_id
-            || peer.id.is_some_and(|id| id != hello.peer_id && peer.ready);
+            || peer.id.is_some_and(|id| id != hello.peer_id);
         if stranger || twice || self.reputation.is_banned(&hello.peer_id) {
             return vec![SwarmEvent::Close];
         }
@@ -637,20 +665,25 @@ impl Swarm {
         let Some(peer) = self.peers.get_mut(&connection) else { return Vec::new() };
         match peer.piece(now, id, offset, &data) {
             peer::Piece::Partial => Vec::new(),
-            peer::Piece::Late => {
+            peer::Piece::Late if peer.may_say(now, data.len()) => {
                 self.duplicate_bytes += data.len() as u64;
                 Vec::new()
             }
-            peer::Piece::Refused => {
+            peer::Piece::Late | peer::Piece::Refused => {
                 self.rejected_bytes += data.len() as u64;
-                self.reputation.offend(now, connection, 2);
-                vec![SwarmEvent::Close]
+                self.offended(now, connection)
             }
             peer::Piece::Whole { segment, block, data } => {
                 self.requested.remove(&(segment, block));
                 vec![SwarmEvent::Block { segment, block, data }]
             }
         }
+    }
+
+    /// A peer did what nobody does by accident.
+    pub(crate) fn offended(&mut self, now: Instant, connection: ConnectionId) -> Vec<SwarmEvent> {
+        self.reputation.offend(now, connection, 2);
+        vec![SwarmEvent::Close]
     }
 
     /// Whether some of what is held of a segment is held by few others.
@@ -715,6 +748,10 @@ fn have_entry(id: SegmentId, segment: Option<&StoredSegment>) -> HaveEntry {
         },
     )
 }
+
+#[cfg(test)]
+#[path = "abuse_tests.rs"]
+mod abuse_tests;
 
 #[cfg(test)]
 #[path = "silence_tests.rs"]

@@ -13,12 +13,27 @@ use crate::wire::{
 
 /// Most segments remembered of one peer; the lowest sequences go first.
 const MAX_SEGMENTS: usize = 4096;
+/// Most blocks in all of them, in bits of what is remembered: four times what anybody can hold.
+const MAX_BLOCKS: usize = 1 << 16;
+/// What a peer may say besides the pieces that were asked of it: so much at once, and so much a second after that. A message
+/// counts 1, and 1 more for each KiB. The busiest honest ones say a tenth of it.
+const ALLOWANCE: f64 = 4096.0;
+const ALLOWANCE_RATE: f64 = 512.0;
+/// A peer that breaks its word again and again is left alone twice as long each time, but no longer than this many doublings.
+const MAX_DOUBLINGS: u32 = 4;
+/// Requests in a row for what it said it holds that a peer may refuse for not having it, before that is breaking its word: what
+/// it held may have had to make room.
+const FREE_REFUSALS: u32 = 4;
 /// Most renditions whose interest is remembered of one peer.
 const MAX_INTERESTS: usize = 8;
 /// Most claims remembered of one peer.
 const MAX_CLAIMS: usize = 64;
 /// A claim holds no longer than this, whatever it says.
 const MAX_CLAIM: Duration = Duration::from_secs(15);
+/// A peer whose send buffer has not run empty for this long is given nothing, and what waits in it is not counted.
+const UNREAD: Duration = Duration::from_secs(2);
+/// So many claims in a row that were not kept, and the next are not believed.
+const MAX_BROKEN_CLAIMS: u32 = 4;
 /// Most blocks asked of one peer at once. One is enough where the line, and not the distance, is the limit: a block that
 /// waits in a queue there cannot be asked of a peer that has it sooner.
 const MAX_PIPELINE: usize = 8;
@@ -82,8 +97,16 @@ pub(crate) struct Peer {
     pub(crate) slow_until: Instant,
     /// It has said nothing since it let a request stand for too long: it may be gone.
     pub(super) silent: bool,
-    /// Bytes of pieces believed to be in the send buffer.
+    /// How often in a row it was left alone for not giving what it said it has, and how often it refused that.
+    failures: u32,
+    refusals: u32,
+    /// Claims in a row of which nothing had come when it was due.
+    broken_claims: u32,
+    /// What it may still say without being asked, as of then.
+    allowance: (f64, Instant),
+    /// Bytes of pieces believed to be in the send buffer, and since when there are any.
     pub(crate) queued: usize,
+    pub(super) queued_since: Instant,
     /// Bytes of hash lists that it was given in the second since then.
     pub(super) lists: (usize, Instant),
     /// Blocks of it that were compared with the origin's and were right. Only without hash lists.
@@ -97,7 +120,7 @@ pub(crate) struct Peer {
     /// To whom it is connected, as it says.
     pub(super) members: OrderedSet<PeerId>,
     /// Offers of it that were heeded since then.
-    pub(super) allowance: (u32, Instant),
+    pub(super) offers: (u32, Instant),
     segments: OrderedMap<SegmentId, PeerSegment>,
     interests: OrderedMap<RenditionId, Interest>,
     claims: OrderedMap<SegmentId, (Instant, Duration)>,
@@ -125,7 +148,12 @@ impl Peer {
             capabilities: Capabilities::default(),
             slow_until: Instant::default(),
             silent: false,
+            failures: 0,
+            refusals: 0,
+            broken_claims: 0,
+            allowance: (ALLOWANCE, now),
             queued: 0,
+            queued_since: now,
             lists: (0, now),
             checks_passed: 0,
             suspect: false,
@@ -133,7 +161,7 @@ impl Peer {
             received_bytes: 0,
             sent_bytes: 0,
             members: OrderedSet::new(),
-            allowance: (0, now),
+            offers: (0, now),
             segments: OrderedMap::new(),
             interests: OrderedMap::new(),
             claims: OrderedMap::new(),
@@ -191,16 +219,39 @@ impl Peer {
                 continue;
             }
             // A claim that shows blocks is being kept: it holds on. A whole segment needs no claim.
-            if blocks.is_full() {
-                self.claims.remove(&id);
-            } else if let Some((until, ttl)) = self.claims.get_mut(&id) {
+            if let Some((until, ttl)) = self.claims.get_mut(&id) {
                 *until = now + *ttl;
+                self.broken_claims = 0;
+                if blocks.is_full() {
+                    self.claims.remove(&id);
+                }
             }
             self.segments.insert(id, PeerSegment { tag, size, blocks });
         }
-        while self.segments.len() > MAX_SEGMENTS {
-            self.segments.pop_first();
+        let mut blocks: usize = self.segments.values().map(|of| usize::from(of.blocks.len())).sum();
+        while self.segments.len() > MAX_SEGMENTS || blocks > MAX_BLOCKS {
+            let Some((_, of)) = self.segments.pop_first() else { break };
+            blocks -= usize::from(of.blocks.len());
         }
+    }
+
+    /// Whether it reads what it is sent.
+    pub(super) fn reads(&self, now: Instant) -> bool {
+        self.queued == 0 || now.since(self.queued_since) < UNREAD
+    }
+
+    /// Whether it may say this much more, of which it was asked for nothing.
+    pub(super) fn may_say(&mut self, now: Instant, bytes: usize) -> bool {
+        let (left, at) = self.allowance;
+        let left = (left + now.since(at).as_secs_f64() * ALLOWANCE_RATE).min(ALLOWANCE);
+        self.allowance = (left - 1.0 - (bytes >> 10) as f64, now);
+        self.allowance.0 >= 0.0
+    }
+
+    /// It did not give what it said it has: it is asked nothing for a while, longer each time in a row.
+    pub(super) fn fail(&mut self, now: Instant, pause: Duration) {
+        self.slow_until = now + pause * (1 << self.failures.min(MAX_DOUBLINGS));
+        self.failures += 1;
     }
 
     pub(super) fn set_interest(&mut self, interest: Interest) {
@@ -212,13 +263,25 @@ impl Peer {
         self.interests.insert(interest.rendition, interest);
     }
 
-    pub(super) fn claim(&mut self, now: Instant, segment: SegmentId, ttl_ms: u32) {
+    /// Whether the claim is believed.
+    pub(super) fn claim(&mut self, now: Instant, segment: SegmentId, ttl_ms: u32) -> bool {
         self.claims.retain(|_, (until, _)| *until > now);
         if ttl_ms == 0 {
             self.claims.remove(&segment);
-        } else if self.claims.len() < MAX_CLAIMS {
+        }
+        let believed =
+            ttl_ms > 0 && self.claims.len() < MAX_CLAIMS && self.broken_claims < MAX_BROKEN_CLAIMS;
+        if believed {
             let ttl = Duration::from_millis(u64::from(ttl_ms)).min(MAX_CLAIM);
             self.claims.insert(segment, (now + ttl, ttl));
+        }
+        believed
+    }
+
+    /// The origin has to be asked for a segment: if this peer said that it does so, it should have shown some by now.
+    pub(super) fn doubt_claim(&mut self, segment: SegmentId) {
+        if self.claims.contains_key(&segment) && !self.holds_any(segment) {
+            self.broken_claims += 1;
         }
     }
 
@@ -326,8 +389,9 @@ impl Peer {
                 Piece::Refused
             };
         };
-        let end = u64::from(offset) + data.len() as u64;
-        if data.is_empty() || offset as usize != asked.data.len() || end > u64::from(asked.len) {
+        // In pieces of any length a block could come byte by byte.
+        let whole = asked.len.saturating_sub(offset).min(PIECE_BYTES) as usize;
+        if data.len() != whole || whole == 0 || offset as usize != asked.data.len() {
             return Piece::Refused;
         }
         let waited = now.since(asked.sent_at).as_secs_f64();
@@ -363,6 +427,7 @@ impl Peer {
         let sample = (f64::from(asked.len) / seconds).min(50e6);
         self.rate += (sample - self.rate) * 0.3;
         self.last_progress = now;
+        (self.failures, self.refusals) = (0, 0);
         Piece::Whole { segment: asked.segment, block: asked.block, data: asked.data.into() }
     }
 
@@ -377,7 +442,13 @@ impl Peer {
         self.last_progress = now;
         match reason {
             // It is asked for this segment again only after news of it.
-            RejectReason::NotHeld => _ = self.segments.remove(&asked.segment),
+            RejectReason::NotHeld => {
+                self.segments.remove(&asked.segment);
+                self.refusals += 1;
+                if self.refusals > FREE_REFUSALS {
+                    self.fail(now, REJECT_PAUSE);
+                }
+            }
             RejectReason::Choked => self.slow_until = now + REJECT_PAUSE,
             RejectReason::TooMany => self.slow_until = now + QUEUE_PAUSE,
         }

@@ -51,20 +51,16 @@ impl Swarm {
         tag: u32,
         held: Option<&StoredSegment>,
     ) -> Option<Offer> {
-        let mut size = held.map_or(0, |held| held.size);
-        let mut all = held.map_or_else(Bitfield::default, |held| held.held.clone());
-        let mut any = false;
-        for of in self.holders(segment, tag, held) {
-            any = true;
-            // Where sizes differ the largest counts.
-            if of.size > size {
-                (size, all) = (of.size, Bitfield::empty(block_count(of.size)));
-            }
-            if of.size == size {
-                all.merge(&of.blocks);
-            }
+        // Where sizes differ, what most say counts.
+        let sizes: Vec<u32> = self.holders(segment, tag, held).map(|of| of.size).collect();
+        let votes = |size: &u32| sizes.iter().filter(|other| *other == size).count();
+        let size = sizes.iter().copied().max_by_key(votes)?;
+        let mut all =
+            held.map_or_else(|| Bitfield::empty(block_count(size)), |held| held.held.clone());
+        for of in self.holders(segment, tag, held).filter(|of| of.size == size) {
+            all.merge(&of.blocks);
         }
-        any.then(|| Offer { size, covered: all.is_full(), known: all.count() })
+        Some(Offer { size, covered: all.is_full(), known: all.count() })
     }
 
     /// Asks peers for blocks of a segment that are neither held nor asked for nor refused by `wanted`: those that the

@@ -15,6 +15,8 @@ use crate::wire::{BLOCK_BYTES, Message, PIECE_BYTES, RejectReason, RenditionId, 
 const MAX_WAITING: usize = 3;
 /// The same with those that are wanted at once.
 const MAX_URGENT: usize = 8;
+/// Requests of one peer that wait at once.
+const MAX_OF_ONE: usize = 4;
 /// How long a place is kept for a peer who was told that there is room.
 const INVITATION: Duration = Duration::from_millis(500);
 /// Seconds over which it is measured how busy the line is.
@@ -102,7 +104,8 @@ impl Uploads {
         let connection = request.connection;
         self.invited.retain(|(other, _)| *other != connection);
         let most = if request.due.is_some() { MAX_WAITING } else { MAX_URGENT };
-        if self.waiting.len() >= most {
+        let own = self.waiting.iter().filter(|upload| upload.connection == connection).count();
+        if self.waiting.len() >= most || own >= MAX_OF_ONE {
             if !self.refused.contains(&connection) {
                 self.refused.push(connection);
             }
@@ -157,11 +160,19 @@ impl Uploads {
         self.seen_at = now;
         self.waiting.retain(|upload| upload.offset > 0 || upload.due.is_none_or(|due| now < due));
         let mut sent = 0;
+        // Whoever does not read is no reason to give the others nothing.
+        let mut queued = 0;
+        for (connection, peer) in &*peers {
+            if peer.reads(now) {
+                queued += peer.queued;
+            } else {
+                self.forget(*connection);
+            }
+        }
         self.next_refill = None;
         if self.waiting.is_empty() {
             return sent;
         }
-        let mut queued: usize = peers.values().map(|peer| peer.queued).sum();
         let (high, low) = (config.send_buffer_high, config.send_buffer_low);
         while queued < MAX_QUEUED && config.upload_budget_bytes.is_none_or(|left| sent < left) {
             if self.limit_bps.is_some() && self.budget <= 0.0 {
@@ -203,6 +214,9 @@ impl Uploads {
             let len = data.len();
             // The send buffer tells when it has drained to the low mark; a piece below that says nothing.
             if len > low {
+                if peer.queued == 0 {
+                    peer.queued_since = now;
+                }
                 peer.queued += len;
                 queued += len;
             }

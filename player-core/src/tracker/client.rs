@@ -17,7 +17,7 @@ use super::message::{
 };
 use crate::io::{ConnectionId, TrackerId};
 use crate::time::Instant;
-use crate::wire::{InfoHash, Introduction, PeerId};
+use crate::wire::{InfoHash, Introduction, MAX_SDP_BYTES, PeerId};
 
 /// Most trackers, and most connections in any one stage before they are open.
 const MAX_PENDING: usize = 64;
@@ -35,6 +35,11 @@ const READY_LIFETIME: Duration = Duration::from_secs(300);
 const GATHER_PATIENCE: Duration = Duration::from_millis(500);
 /// Most offers that neighbours pass on for us at the same time, and most of others that one neighbour brings us.
 const MAX_INTRODUCING: usize = 6;
+/// Offers that one tracker brings us in [`RELAY_INTERVAL`] and that are heeded: each costs a connection.
+const MAX_RELAYED: u32 = 64;
+const RELAY_INTERVAL: Duration = Duration::from_secs(10);
+/// Most candidates in a description: a browser sends packets to each of them.
+const MAX_CANDIDATES: usize = 64;
 /// Most peers that are shunned.
 const MAX_SHUNNED: usize = 256;
 /// With fewer peers than this (or than the swarm has), offers go out ahead of the tracker's interval: news of who fetches
@@ -576,7 +581,19 @@ impl Signaling {
 
     fn offered(&mut self, now: Instant, via: Via, relay: OfferRelay) {
         let OfferRelay { info_hash, peer_id: peer, offer_id, sdp } = relay;
-        if info_hash != self.info_hash
+        if let Via::Tracker(tracker) = via
+            && let Some(link) = self.links.get_mut(&tracker)
+        {
+            if now.since(link.relayed.1) >= RELAY_INTERVAL {
+                link.relayed = (0, now);
+            }
+            link.relayed.0 += 1;
+            if link.relayed.0 > MAX_RELAYED {
+                return;
+            }
+        }
+        if !is_plausible(&sdp)
+            || info_hash != self.info_hash
             || peer == self.peer_id
             || self.shunned.contains(&peer)
             || self.peers.contains_key(&peer)
@@ -599,7 +616,7 @@ impl Signaling {
     /// An answer has come, by a tracker or (`passed_on`) by a neighbour: of the one whom that was to bring the offer.
     fn answered(&mut self, now: Instant, relay: AnswerRelay, passed_on: bool) {
         let peer = relay.peer_id;
-        if relay.info_hash != self.info_hash || peer == self.peer_id {
+        if relay.info_hash != self.info_hash || peer == self.peer_id || !is_plausible(&relay.sdp) {
             return;
         }
         let ours = self.connections.iter().find(|(_, stage)| match stage {
@@ -899,6 +916,16 @@ impl Signaling {
         }
         Some(stage)
     }
+}
+
+/// Whether a description is no more than one of a data channel: a browser would set up whatever it names.
+fn is_plausible(sdp: &str) -> bool {
+    let (mut media, mut candidates) = (0, 0);
+    for line in sdp.split('\n') {
+        media += usize::from(line.starts_with("m="));
+        candidates += usize::from(line.starts_with("a=candidate"));
+    }
+    sdp.len() <= MAX_SDP_BYTES && media <= 1 && candidates <= MAX_CANDIDATES
 }
 
 fn is_websocket_url(url: &str) -> bool {

@@ -533,6 +533,53 @@ fn a_flood_of_offers_leaves_a_bounded_number_pending() {
 }
 
 #[test]
+fn offers_that_come_to_nothing_at_once_cost_a_bounded_number_of_connections() {
+    let mut world = World::new(1);
+    world.join();
+    world.run(5.0);
+    let signaling = &mut world.viewers[0].signaling;
+    let (mut made, mut now) = (0, 10.0);
+    for number in 0..3000_u32 {
+        now += 0.01;
+        let mut id = [0; 20];
+        id[..4].copy_from_slice(&number.to_be_bytes());
+        let offer_id = OfferId([b'x'; 20]);
+        let relay =
+            OfferRelay { info_hash: HASH, peer_id: PeerId(id), offer_id, sdp: "v=0".into() };
+        let text = ServerMessage::Offer(relay).to_json();
+        signaling.message(seconds(now), TrackerId(0), &text);
+        while let Some(output) = signaling.poll_output() {
+            if let SignalingOutput::CreateAnswer(connection, _) = output {
+                made += 1;
+                // The browser refuses the description.
+                signaling.connection_closed(seconds(now), connection);
+            }
+        }
+    }
+    assert_eq!(made, 3 * MAX_RELAYED, "in half a minute");
+}
+
+#[test]
+fn descriptions_that_would_make_the_browser_work_are_not_given_to_it() {
+    let mut world = World::new(1);
+    world.join();
+    world.run(5.0);
+    let signaling = &mut world.viewers[0].signaling;
+    let ordinary = format!("v=0\r\nm=application 9\r\n{}", "a=candidate:1\r\n".repeat(64));
+    let videos = "v=0\r\n".to_owned() + &"m=video 9\r\n".repeat(100);
+    let crowded = ordinary.clone() + "a=candidate:1\r\n";
+    let long = "v=0\r\n".to_owned() + &"x".repeat(MAX_SDP_BYTES);
+    for (number, sdp) in [videos, crowded, long, ordinary].into_iter().enumerate() {
+        let offer_id = OfferId([b'x'; 20]);
+        let relay = OfferRelay { info_hash: HASH, peer_id: peer(7), offer_id, sdp };
+        signaling.message(seconds(6.0), TrackerId(0), &ServerMessage::Offer(relay).to_json());
+        let taken = std::iter::from_fn(|| signaling.poll_output())
+            .any(|output| matches!(output, SignalingOutput::CreateAnswer(..)));
+        assert_eq!(taken, number == 3, "description {number}");
+    }
+}
+
+#[test]
 fn a_browser_that_cannot_offer_is_asked_less_and_less() {
     let mut signaling = Signaling::new(&[URL.to_owned()], HASH, peer(0), 5, 1);
     signaling.start(seconds(0.0));

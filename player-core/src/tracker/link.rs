@@ -58,6 +58,8 @@ pub(super) struct Link {
     pub(super) answered: bool,
     pub(super) in_flight: Queue<Sent>,
     heard: Instant,
+    /// Offers of others that it has brought since then.
+    pub(super) relayed: (u32, Instant),
     /// When the next announce goes out, with or without offers.
     pub(super) next_announce: Instant,
     /// From when on an announce with offers may go out ahead of that; `None`: not at all.
@@ -82,6 +84,7 @@ impl Link {
             answered: false,
             in_flight: Queue::new(),
             heard: Instant::default(),
+            relayed: (0, Instant::default()),
             next_announce: Instant::default(),
             offers_at: None,
             hungry: 0,

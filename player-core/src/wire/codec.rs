@@ -7,7 +7,7 @@
 //! | `0x01` | have     | rendition `f32`, number of entries `v32` (0 to 256), the entries             |
 //! | `0x02` | interest | rendition `f32`, playhead `v64`, last `v64`                                  |
 //! | `0x03` | request  | id `v32`, rendition `f32`, sequence `v64`, block `v16`, due in ms `v32`       |
-//! | `0x04` | piece    | id `v32`, offset in the block `v32`, data: the rest, 1 to 16384 bytes        |
+//! | `0x04` | piece    | id `v32`, offset in the block `v32`, data: the rest, 16384 bytes or the end of the block |
 //! | `0x05` | cancel   | id `v32`                                                                     |
 //! | `0x06` | reject   | id `v32`, reason `u8`: 0 not held, 1 choked, 2 too many                      |
 //! | `0x07` | claim    | rendition `f32`, sequence `v64`, time to live in ms `v32` (0 withdraws)      |
