@@ -276,7 +276,7 @@ fn who_does_not_read_keeps_nobody_else_waiting_and_is_closed() {
         if tenth > 10 {
             world.say(now, ConnectionId(2), request(tenth));
         }
-        world.swarm.upload(at(now), &world.store, &crate::Config::default());
+        world.swarm.upload(at(now), &world.store, &Config::default());
         world.swarm.writable(ConnectionId(2));
         let pieces = world.sent().into_iter().filter(|(to, message)| {
             *to == ConnectionId(2) && matches!(message, Message::Piece { .. })
