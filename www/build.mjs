@@ -46,6 +46,7 @@ const sharedBundles = {
     onResolve({ filter: /\/package-files\.js$/ }, (args) => (ours(args) ? { path: './package-files.js', external: true } : undefined));
     onResolve({ filter: /\/panels\.js$/ }, (args) => (ours(args) ? { path: './potluck-panels.js', external: true } : undefined));
     onResolve({ filter: /\/dressing\.js$/ }, (args) => (ours(args) ? { path: './potluck-player.js', external: true } : undefined));
+    onResolve({ filter: /\/peers\.js$/ }, (args) => (ours(args) ? { path: './potluck-peers.js', external: true } : undefined));
     onResolve({ filter: /\/drm\.js$/ }, (args) => (ours(args) ? { path: './potluck-drm.js', external: true } : undefined));
     onResolve({ filter: /\/peertube\.js$/ }, (args) => (ours(args) ? { path: './potluck-peertube.js', external: true } : undefined));
     onResolve({ filter: /\/text-tracks\.js$/ }, (args) => (ours(args) ? { path: './potluck-tracks.js', external: true } : undefined));
@@ -68,6 +69,7 @@ await Promise.all([
     'potluck': 'src/public/index.ts',
     'potluck-player': 'src/internal/dressing.ts',
     'potluck-panels': 'src/controls/panels.ts',
+    'potluck-peers': 'src/internal/peers.ts',
     'potluck-drm': 'src/internal/drm.ts',
     'potluck-peertube': 'src/internal/peertube.ts',
     'embed': 'src/embed/embed-page.ts',

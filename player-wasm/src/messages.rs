@@ -136,6 +136,7 @@ pub(crate) fn task_from_js(message: &JsValue) -> Option<Task> {
         }
         "p2p" => Input::SetP2p(p2p_mode(&fields.text("mode")?)?).into(),
         "upload-limit" => Input::SetUploadLimit(bits(fields.number("bps"))).into(),
+        "upload-budget" => Input::SetUploadBudget(bits(fields.number("bytes"))).into(),
         "display" => Input::Display(Display {
             width: fields.index("width")?,
             height: fields.index("height")?,
@@ -239,9 +240,9 @@ fn p2p_mode(name: &str) -> Option<P2pMode> {
     }
 }
 
-/// A rate in bit/s; `None` for no limit.
-fn bits(bps: Option<f64>) -> Option<u64> {
-    bps.filter(|bps| bps.is_finite()).map(|bps| bps as u64)
+/// A rate in bit/s, or bytes; `None` for no limit.
+fn bits(limit: Option<f64>) -> Option<u64> {
+    limit.filter(|limit| limit.is_finite()).map(|limit| limit as u64)
 }
 
 /// An `EngineConfig`.

@@ -44,7 +44,7 @@ for (const [name, launch] of [['Chromium', chromium], ['Firefox', firefox]]) {
         await viewer.until('it plays after a fault', (state) => state.position > 21 && state.readyState >= 3, { seconds: 30 });
         const state = await viewer.state();
         assert.equal(state.error, null);
-        assert.ok(!files.has('potluck-sharing.wasm'), [...files].join());
+        assert.ok(!files.has('potluck-sharing.wasm') && !files.has('potluck-peers.js'), [...files].join());
         assert.deepEqual(viewer.problems.filter((problem) => !problem.includes('503')), []);
         await viewer.close();
       });

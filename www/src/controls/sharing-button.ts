@@ -3,12 +3,10 @@
 import { Control, define } from './control.js';
 import { dressButton, el } from './dom.js';
 import { PEOPLE } from './icons.js';
-import { restoreLimit } from './sharing-choice.js';
 
 export class SharingButton extends Control {
   protected override build(): void {
     const { video, words } = this.stage;
-    restoreLimit(video);
     const button = el('button', { type: 'button', part: 'button sharing-button', 'aria-haspopup': 'dialog' });
     const count = el('span', { part: 'people' });
     button.addEventListener('click', () => {

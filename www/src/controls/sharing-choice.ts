@@ -8,10 +8,10 @@ export const LIMITS = [0, 250, 500, 1000, 2000, 5000];
 
 type Video = Control['stage']['video'];
 
-/** The viewer's limit, if there is one. */
-export function restoreLimit(video: Video): void {
+/** Value of `upload-limit` for what the page wishes: a viewer who has chosen one keeps it. */
+export function limitFor(wish: string | null): string | null {
   const rate = recall('uploadLimit');
-  if (typeof rate === 'number' && LIMITS.includes(rate) && rate > 0) video.uploadLimit = rate;
+  return typeof rate === 'number' && LIMITS.includes(rate) ? rate === 0 ? null : String(rate) : wish;
 }
 
 /** Value of `consent` for what the page wishes: a viewer who has decided is not asked again. */

@@ -5,9 +5,9 @@ import type { Drm } from './drm.js';
 import type { DrmConfiguration } from './drm-options.js';
 import { fileUrl } from './files.js';
 import { MediaSink, isMediaCommand, needsManagedSource } from './media-sink.js';
+import type { Peers } from './peers.js';
 import { PlayheadReporter } from './playhead.js';
-import type { EngineConfig, EngineStats, MediaCommand, ToPage, ToWorker, VariantInfo } from './protocol.js';
-import { RtcBridge } from './rtc-bridge.js';
+import type { EngineConfig, EngineStats, MediaCommand, P2pMode, ToPage, ToWorker, VariantInfo } from './protocol.js';
 import { Viewing, saveBandwidth, savedBandwidth } from './viewing.js';
 import type { StartMessage } from './worker.js';
 
@@ -22,6 +22,8 @@ export interface EngineClientOptions {
   config: EngineConfig;
   /** Asked for each new connection. */
   rtcConfiguration: () => RTCConfiguration;
+  /** Whether to give while the page is hidden. */
+  givesHidden: () => boolean;
   /** Where licences come from; asked for once a stream needs some. */
   drm: () => DrmConfiguration | null;
   onEvent: (event: EngineEvent) => void;
@@ -58,8 +60,7 @@ function moduleOf(url: string): Promise<WebAssembly.Module | null> {
 export class EngineClient {
   readonly #video: HTMLVideoElement;
   readonly #onEvent: (event: EngineEvent) => void;
-  readonly #configuration: () => DrmConfiguration | null;
-  readonly #bridge: RtcBridge;
+  readonly #options: EngineClientOptions;
   readonly #sink: MediaSink;
   #worker: Worker | null = null;
   #workerBlobUrl: string | null = null;
@@ -69,6 +70,11 @@ export class EngineClient {
   #remembered = 0;
   #objectUrl: string | null = null;
   #drm: Promise<Drm> | null = null;
+  #p2p: P2pMode;
+  #told: P2pMode;
+  #gives = true;
+  /** What has the connections: viewers who share with nobody do not load it. */
+  #peers: Promise<Peers | null> | null = null;
   #variants: VariantInfo[] = [];
   #variant = 0;
   #started = false;
@@ -77,8 +83,8 @@ export class EngineClient {
   constructor(options: EngineClientOptions) {
     this.#video = options.video;
     this.#onEvent = options.onEvent;
-    this.#configuration = options.drm;
-    this.#bridge = new RtcBridge(this.#post, options.rtcConfiguration);
+    this.#options = options;
+    this.#p2p = this.#told = options.config.p2p;
     this.#sink = new MediaSink(this.#post, (source) => {
       this.#attachOnPage(source);
     });
@@ -110,7 +116,7 @@ export class EngineClient {
   /** Loads this playlist, forgetting what was loaded before. */
   load(url: string, startPosition: number | null): void {
     this.#detach();
-    if (!RtcBridge.available) this.#post({ type: 'webrtc-unavailable' });
+    if (typeof globalThis.RTCPeerConnection !== 'function') this.#post({ type: 'webrtc-unavailable' });
     if (!navigator.onLine) this.#post({ type: 'online', online: false });
     this.#viewing ??= new Viewing(this.#video, this.#post);
     this.#viewing.capped = this.#sizeCap;
@@ -122,6 +128,15 @@ export class EngineClient {
   set sizeCap(on: boolean) {
     this.#sizeCap = on;
     if (this.#viewing) this.#viewing.capped = on;
+  }
+
+  /** Whether and how to share, as far as page and viewer wish it; and `givesHidden` may have changed. */
+  set p2p(mode: P2pMode) {
+    this.#p2p = mode;
+    this.#tellMode();
+    void this.#peers?.then((peers) => {
+      peers?.judge();
+    });
   }
 
   unload(): void {
@@ -147,7 +162,9 @@ export class EngineClient {
     this.#sink.close();
     this.#detach();
     const end = (): void => {
-      this.#bridge.close();
+      void this.#peers?.then((peers) => {
+        peers?.close();
+      });
       this.#worker?.terminate();
       this.#worker = null;
       if (this.#workerBlobUrl) URL.revokeObjectURL(this.#workerBlobUrl);
@@ -183,7 +200,9 @@ export class EngineClient {
 
   #onMessage(message: ToPage): void {
     if ('connection' in message) {
-      this.#bridge.handle(message);
+      this.#withPeers((peers) => {
+        peers.handle(message);
+      });
     } else if (isMediaCommand(message)) {
       this.#sink.handle(message);
     } else if (message.type === 'ready') {
@@ -207,6 +226,32 @@ export class EngineClient {
     }
   }
 
+  #withPeers(give: (peers: Peers) => void): void {
+    const { rtcConfiguration, givesHidden } = this.#options;
+    this.#peers ??= import('./peers.js').then(({ Peers: Loaded }) => Loaded.start({
+      send: this.#post,
+      configuration: rtcConfiguration,
+      givesHidden,
+      onGives: (gives) => {
+        this.#gives = gives;
+        this.#tellMode();
+      },
+    })).catch((cause: unknown) => {
+      this.#post({ type: 'webrtc-unavailable' });
+      this.#onEvent({ type: 'error', code: 'sharing-unavailable', message: `this viewer does not share: ${describe(cause)}`, fatal: false });
+      return null;
+    });
+    void this.#peers.then((peers) => {
+      if (peers && !this.#stopped) give(peers);
+    });
+  }
+
+  #tellMode(): void {
+    const mode = this.#p2p === 'on' && !this.#gives ? 'download-only' : this.#p2p;
+    if (mode !== this.#told) this.#post({ type: 'p2p', mode });
+    this.#told = mode;
+  }
+
   /** Loads what deals with content decryption modules; most pages never need it. */
   #protect(give: (drm: Drm) => void): void {
     const fatal = (code: string, message: string): void => {
@@ -215,7 +260,7 @@ export class EngineClient {
     };
     this.#drm ??= import('./drm.js').then((module) => new module.Drm({
       video: this.#video,
-      configuration: this.#configuration(),
+      configuration: this.#options.drm(),
       variants: () => this.#variants,
       variant: () => this.#variant,
       exclude: (indices) => {

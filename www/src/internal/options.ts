@@ -12,6 +12,10 @@ export interface Options {
   /** Only through TURN servers. */
   relayOnly: boolean;
   uploadLimitBps: number | null;
+  /** Bytes given to others in all. */
+  uploadBudget: number | null;
+  /** Whether to give while the page is hidden. */
+  uploadHidden: boolean;
   trackers: string[];
   swarm: string | null;
   hashes: string | null;
@@ -23,7 +27,7 @@ export interface Options {
 }
 
 /** Names of the attributes that `readOptions` reads. */
-export const OPTION_ATTRIBUTES = ['trackers', 'swarm', 'ice-servers', 'p2p', 'upload-limit', 'consent', 'hashes', 'publisher-key', 'size-cap'] as const;
+export const OPTION_ATTRIBUTES = ['trackers', 'swarm', 'ice-servers', 'p2p', 'upload-limit', 'upload-budget', 'upload-hidden', 'consent', 'hashes', 'publisher-key', 'size-cap'] as const;
 
 export type OptionAttribute = (typeof OPTION_ATTRIBUTES)[number];
 
@@ -36,6 +40,16 @@ export function readOptions(attribute: (name: OptionAttribute) => string | null)
   const warnings: PotluckWarning[] = [];
   const warn = (code: string, message: string): void => {
     warnings.push({ code, message });
+  };
+
+  const isOn = (name: OptionAttribute): boolean => attribute(name)?.trim().toLowerCase() !== 'off';
+  const readAmount = (name: OptionAttribute, unit: string, factor: number): number | null => {
+    const text = attribute(name)?.trim() ?? '';
+    if (text === '') return null;
+    const amount = Math.round(Number(text) * factor);
+    if (Number.isFinite(amount) && amount >= 0) return amount;
+    warn(`${name}-value`, `${name}="${text}" is not a number of ${unit}; there is no limit`);
+    return null;
   };
 
   const asked = attribute('p2p')?.trim().toLowerCase() ?? '';
@@ -55,13 +69,15 @@ export function readOptions(attribute: (name: OptionAttribute) => string | null)
     p2p: wrongKey || consent === 'off' || consent === 'ask' ? 'off' : consent === 'download-only' && wish === 'on' ? 'download-only' : wish,
     p2pAttribute: p2p,
     relayOnly,
-    uploadLimitBps: readUploadLimit(attribute('upload-limit'), warn),
+    uploadLimitBps: readAmount('upload-limit', 'kbit/s', 1e3),
+    uploadBudget: readAmount('upload-budget', 'MB', 1e6),
+    uploadHidden: isOn('upload-hidden'),
     trackers: (attribute('trackers') ?? '').split(/\s+/).filter((entry) => entry !== ''),
     swarm: attribute('swarm')?.trim() || null,
     hashes: readUrl(attribute('hashes'), warn),
     publisherKey: wrongKey ? null : publisherKey,
     iceServers,
-    sizeCap: attribute('size-cap')?.trim().toLowerCase() !== 'off',
+    sizeCap: isOn('size-cap'),
     warnings,
   };
 }
@@ -90,14 +106,6 @@ function readUrl(text: string | null, warn: Warn): string | null {
     warn('hashes-url', `hashes="${text}" is no URL; hashes of segments are taken from the playlists alone`);
     return null;
   }
-}
-
-function readUploadLimit(text: string | null, warn: Warn): number | null {
-  if (text === null || text.trim() === '') return null;
-  const kilobits = Number(text);
-  if (Number.isFinite(kilobits) && kilobits >= 0) return Math.round(kilobits * 1000);
-  warn('upload-limit-value', `upload-limit="${text}" is not a number of kbit/s; there is no limit`);
-  return null;
 }
 
 function readIceServers(text: string | null, warn: Warn): RTCIceServer[] {

@@ -45,6 +45,8 @@ export type ToWorker =
   | { type: 'exclude-variants'; indices: number[] }
   | { type: 'p2p'; mode: P2pMode }
   | { type: 'upload-limit'; bps: number | null }
+  /** What may be given from now on. */
+  | { type: 'upload-budget'; bytes: number | null }
   | { type: 'online'; online: boolean }
   /** What there is use for: the element's size in device pixels (0: no limit), a screen with a high dynamic range, few bytes. Sent when it changes. */
   | { type: 'display'; width: number; height: number; hdr: boolean; saveData: boolean }

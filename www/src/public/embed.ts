@@ -14,6 +14,10 @@ export interface EmbedOptions {
   consent?: 'granted' | 'download-only' | 'off' | 'ask';
   /** kbit/s. */
   uploadLimit?: number;
+  /** MB in all. */
+  uploadBudget?: number;
+  /** `off`: nothing is given while the page is hidden. */
+  uploadHidden?: 'off';
   iceServers?: readonly RTCIceServer[];
   /** Seconds: where playback begins, and where it pauses. */
   start?: number;
@@ -38,7 +42,7 @@ export interface EmbedOptions {
   lang?: string;
 }
 
-const NAMES: Partial<Record<keyof EmbedOptions, string>> = { uploadLimit: 'upload-limit', iceServers: 'ice-servers', onAccent: 'on-accent' };
+const NAMES: Partial<Record<keyof EmbedOptions, string>> = { uploadLimit: 'upload-limit', uploadBudget: 'upload-budget', uploadHidden: 'upload-hidden', iceServers: 'ice-servers', onAccent: 'on-accent' };
 
 /** URL for an iframe; `page` is where `embed.html` is served. */
 export function embedUrl(page: string, options: EmbedOptions): string {

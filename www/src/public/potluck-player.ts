@@ -1,7 +1,7 @@
 // <potluck-player>: <potluck-video> with controls. The controls come in a bundle of their own, when the first player is on a page.
 
 import { CustomVideoElement } from 'custom-media-element';
-import { consentFor } from '../controls/sharing-choice.js';
+import { consentFor, limitFor } from '../controls/sharing-choice.js';
 import { adoptStyle } from '../internal/adopt-style.js';
 import { OPTION_ATTRIBUTES } from '../internal/options.js';
 import { PEERTUBE_PAGE } from '../internal/peertube-page.js';
@@ -123,7 +123,7 @@ export class PotluckPlayer extends Base {
       if (name !== 'src') return;
     }
     // The viewer's own choice comes before the page's wish, from the first moment on.
-    const value = name === 'consent' ? consentFor(after) : after;
+    const value = name === 'consent' ? consentFor(after) : name === 'upload-limit' ? limitFor(after) : after;
     if (this.video.getAttribute(name) === value) return;
     if (value === null) this.video.removeAttribute(name);
     else this.video.setAttribute(name, value);
@@ -131,7 +131,7 @@ export class PotluckPlayer extends Base {
 
   connectedCallback(): void {
     for (const name of Object.getOwnPropertyNames(this)) this.#upgrade(name);
-    this.attributeChangedCallback('consent', null, this.getAttribute('consent'));
+    for (const name of ['consent', 'upload-limit']) this.attributeChangedCallback(name, null, this.getAttribute(name));
     if (this.#dressed) return;
     this.#dressed = true;
     import('../internal/dressing.js').then(({ dress }) => dress(this)).catch(() => {

@@ -58,6 +58,8 @@ interface Session {
  * @attr {string} ice-servers - STUN and TURN servers: JSON, a list of RTCIceServer
  * @attr {"on"|"off"|"download-only"|"relay"} p2p - whether to share; `relay` only through TURN servers
  * @attr {number} upload-limit - kbit/s given to others at most
+ * @attr {number} upload-budget - MB given to others in all, for as long as the element is on the page
+ * @attr {"off"} upload-hidden - `off`: nothing is given while the page is hidden
  * @attr {"granted"|"download-only"|"off"|"ask"} consent - what the viewer has agreed to
  * @attr {"off"} size-cap - `off`: also renditions with more pixels than the element are chosen automatically
  * @attr {"none"|"metadata"|"auto"} preload - `none`: nothing is loaded before `play()`
@@ -118,6 +120,8 @@ export class PotluckVideo extends Base {
   #tuning: Record<string, number> = {};
   #drm: DrmConfiguration | null = null;
   #lastRecovery = -Infinity;
+  /** Bytes given to others before the last load. */
+  #given = 0;
 
   // What a media element has, where the engine knows better than the <video>.
 
@@ -273,6 +277,25 @@ export class PotluckVideo extends Base {
     this.#setOrRemove('upload-limit', limit === null ? null : String(limit));
   }
 
+  /** MB, for as long as the element is there; null: no limit. */
+  get uploadBudget(): number | null {
+    const budget = this.#readOptions().uploadBudget;
+    return budget === null ? null : budget / 1e6;
+  }
+
+  set uploadBudget(megabytes: number | null) {
+    this.#setOrRemove('upload-budget', megabytes === null ? null : String(megabytes));
+  }
+
+  /** Whether others are given something while the page is hidden (`upload-hidden`, on unless it is `off`). */
+  get uploadHidden(): boolean {
+    return this.#readOptions().uploadHidden;
+  }
+
+  set uploadHidden(on: boolean) {
+    this.#setOrRemove('upload-hidden', on ? null : 'off');
+  }
+
   /** `off` keeps this viewer out of swarms whatever `p2p` says. */
   get consent(): string {
     return this.getAttribute('consent') ?? '';
@@ -343,7 +366,7 @@ export class PotluckVideo extends Base {
 
   override connectedCallback(): void {
     super.connectedCallback();
-    for (const name of ['trackers', 'swarm', 'hashes', 'publisherKey', 'iceServers', 'p2p', 'uploadLimit', 'consent', 'drm', 'sizeCap', 'tuning'] as const) this.#upgrade(name);
+    for (const name of ['trackers', 'swarm', 'hashes', 'publisherKey', 'iceServers', 'p2p', 'uploadLimit', 'uploadBudget', 'uploadHidden', 'consent', 'drm', 'sizeCap', 'tuning'] as const) this.#upgrade(name);
     this.#schedule();
   }
 
@@ -414,6 +437,7 @@ export class PotluckVideo extends Base {
     this.#warn(...options.warnings);
     this.#session ??= this.#startSession(options, key);
     this.#session.url = url;
+    this.#tellBudget(options);
     this.#session.client.load(url, this.#resumeAt ?? this.#chosenStart());
     this.#resumeAt = null;
   }
@@ -450,6 +474,7 @@ export class PotluckVideo extends Base {
         const { iceServers, relayOnly } = this.#readOptions();
         return { iceServers, iceTransportPolicy: relayOnly ? 'relay' : 'all' };
       },
+      givesHidden: () => this.uploadHidden,
       drm: () => this.#drm,
       onEvent: (event) => {
         if (this.#session?.client === client) this.#onEngine(event);
@@ -472,6 +497,7 @@ export class PotluckVideo extends Base {
   #reset(): void {
     this.#error = null;
     this.#warnings = [];
+    this.#given += this.#stats.uploadedBytes;
     this.#stats = noStats();
     this.dispatchEvent(new Event('statschange'));
     this.#setTimeline(null);
@@ -614,11 +640,17 @@ export class PotluckVideo extends Base {
     }
     this.#options = options;
     const { client } = this.#session;
-    if (before.p2p !== options.p2p) client.send({ type: 'p2p', mode: options.p2p });
+    client.p2p = options.p2p;
     client.sizeCap = options.sizeCap;
     if (before.uploadLimitBps !== options.uploadLimitBps) client.send({ type: 'upload-limit', bps: options.uploadLimitBps });
+    if (before.uploadBudget !== options.uploadBudget) this.#tellBudget(options);
     const known = new Set(before.warnings.map(({ message }) => message));
     this.#warn(...options.warnings.filter(({ message }) => !known.has(message)));
+  }
+
+  #tellBudget({ uploadBudget }: Options): void {
+    const bytes = uploadBudget === null ? null : Math.max(0, uploadBudget - this.#given - this.#stats.uploadedBytes);
+    this.#session?.client.send({ type: 'upload-budget', bytes });
   }
 
   #readOptions(): Options {
@@ -663,7 +695,7 @@ export class PotluckVideo extends Base {
   }
 
   /** A property that was set before the element was defined hides the accessor. */
-  #upgrade(name: 'trackers' | 'swarm' | 'hashes' | 'publisherKey' | 'iceServers' | 'p2p' | 'uploadLimit' | 'consent' | 'drm' | 'sizeCap' | 'tuning'): void {
+  #upgrade(name: string): void {
     const own = Object.getOwnPropertyDescriptor(this, name);
     if (!own) return;
     Reflect.deleteProperty(this, name);
