@@ -10,15 +10,16 @@ const START_MS = 20_000;
 
 /**
  * Starts the server. `faults` lets tests break it; `media` (a folder), `hashes`, `sign` and `originLimit` (`6M`) are as on its command line;
- * `everywhere`: it listens on every address, for a network of the test's own.
+ * `everywhere`: it listens on every address, for a network of the test's own; `more` are further arguments.
  */
-export async function startDemo({ faults = false, media = null, hashes = null, sign = null, originLimit = null, everywhere = false } = {}) {
+export async function startDemo({ faults = false, media = null, hashes = null, sign = null, originLimit = null, everywhere = false, more = [] } = {}) {
   const args = ['--listen', everywhere ? '0.0.0.0:0' : '127.0.0.1:0'];
   if (faults) args.push('--faults');
   if (media) args.push('--media', media);
   if (hashes) args.push('--hashes', hashes);
   if (sign) args.push('--sign', sign);
   if (originLimit) args.push('--origin-limit', originLimit);
+  args.push(...more);
   if (process.env.POTLUCK_WWW) args.push('--www', process.env.POTLUCK_WWW);
   const child = spawn(program(), args, { stdio: ['ignore', 'pipe', 'pipe'] });
   const said = [];
