@@ -14,12 +14,15 @@ function ffmpeg(folder, args) {
   execFileSync('ffmpeg', ['-hide_banner', '-loglevel', 'error', '-y', ...args], { cwd: folder, stdio: ['ignore', 'inherit', 'inherit'] });
 }
 
-/** Writes `all.m3u8` (fragmented MP4 with everything declared) and `found.m3u8` (MPEG-2 TS with captions that nobody declares, and subtitles by ffmpeg). */
-export function makeTextStreams(folder) {
+/**
+ * Writes `all.m3u8` (fragmented MP4 with everything declared) and `found.m3u8` (MPEG-2 TS with captions that nobody declares, and subtitles by ffmpeg).
+ * `caption` is what CEA-608 says: at most 32 characters, an even number.
+ */
+export function makeTextStreams(folder, { caption = 'CAPTION ONE ' } = {}) {
   const file = (name) => path.join(folder, name);
   ffmpeg(folder, ['-f', 'lavfi', '-i', `color=c=black:s=640x360:r=${FPS}:d=${LENGTH}`, '-c:v', 'libx264', '-preset', 'veryfast', '-bf', '0', '-g', '48',
     '-keyint_min', '48', '-pix_fmt', 'yuv420p', '-f', 'h264', 'plain.h264']);
-  writeFileSync(file('captions.h264'), withCaptions(readFileSync(file('plain.h264'))));
+  writeFileSync(file('captions.h264'), withCaptions(readFileSync(file('plain.h264')), caption));
   const video = ['-framerate', String(FPS), '-f', 'h264', '-i', 'captions.h264', '-c', 'copy', '-f', 'hls', '-hls_time', '4', '-hls_playlist_type', 'vod'];
   ffmpeg(folder, [...video, '-hls_segment_type', 'fmp4', '-hls_fmp4_init_filename', 'init.mp4', '-hls_segment_filename', 'v%d.m4s', 'v.m3u8']);
   ffmpeg(folder, [...video, '-hls_segment_filename', 'v%d.ts', 'ts.m3u8']);
@@ -95,13 +98,13 @@ function mediaPlaylist(uris) {
   return `#EXTM3U\n#EXT-X-TARGETDURATION:4\n${uris.map((uri) => `#EXTINF:4,\n${uri}\n`).join('')}#EXT-X-ENDLIST\n`;
 }
 
-/** Puts CEA-608 into each picture of an Annex B stream: "CAPTION ONE" from 2 s to 5 s, on channel 1. */
-function withCaptions(stream) {
+/** Puts CEA-608 into each picture of an Annex B stream: a caption from 2 s to 5 s, on channel 1. */
+function withCaptions(stream, caption) {
   const pairs = new Map();
   const at = (frame, list) => list.forEach((pair, n) => pairs.set(frame + n, pair));
-  const text = Buffer.from('CAPTION ONE ');
+  const text = Buffer.from(caption);
   // Resume caption loading, erase what is not displayed, row 15; twice each, as line 21 has it.
-  at(20, [[0x14, 0x20], [0x14, 0x20], [0x14, 0x2e], [0x14, 0x2e], [0x14, 0x70], [0x14, 0x70], ...Array.from({ length: 6 }, (_, n) => [...text.subarray(2 * n, 2 * n + 2)])]);
+  at(20, [[0x14, 0x20], [0x14, 0x20], [0x14, 0x2e], [0x14, 0x2e], [0x14, 0x70], [0x14, 0x70], ...Array.from({ length: text.length / 2 }, (_, n) => [...text.subarray(2 * n, 2 * n + 2)])]);
   at(2 * FPS, [[0x14, 0x2f], [0x14, 0x2f]]);
   at(5 * FPS, [[0x14, 0x2c], [0x14, 0x2c]]);
   const parts = [];
