@@ -154,6 +154,30 @@ fn a_seed_replays_bit_for_bit_and_another_does_not() {
 }
 
 #[test]
+fn threads_change_nothing() {
+    let world = World {
+        seconds: 30.0,
+        join_spacing: 0.2,
+        loss: 0.005,
+        nat_share: 0.3,
+        churn_per_minute: 1.0,
+        origin_limit_bps: Some(10_000_000),
+        ..World::live(30)
+    };
+    let [one, two, five] = [1, 2, 5].map(|threads| {
+        let mut progress = Vec::new();
+        let report = world.run_with::<Player>(threads, |second, viewers| {
+            progress.push((second, viewers));
+        });
+        (format!("{report:?}"), progress, report)
+    });
+    assert!(one.2.offload > 0.3, "{}", text(&one.2));
+    assert!(one.2.viewers.len() > 35, "some leave");
+    assert!((&one.0, &one.1) == (&two.0, &two.1), "{}\n{}", text(&one.2), text(&two.2));
+    assert!((&one.0, &one.1) == (&five.0, &five.1), "{}\n{}", text(&one.2), text(&five.2));
+}
+
+#[test]
 fn messages_through_the_codec_change_nothing() {
     let world = |wire| World { wire, seconds: 40.0, churn_per_minute: 0.3, ..World::vod(6) };
     let (plain, wire) = (run(&world(false)), run(&world(true)));

@@ -161,6 +161,9 @@ struct Options {
     /// Write what came of the (last) run as SVG.
     #[arg(long, value_name = "FILE")]
     plot: Option<std::path::PathBuf>,
+    /// Threads; as many as there are cores when it is not given and viewers are many. Their number does not change what happens.
+    #[arg(long)]
+    threads: Option<usize>,
     /// First seed.
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -177,6 +180,12 @@ struct Options {
 }
 
 impl Options {
+    fn threads(&self) -> usize {
+        let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+        // A few viewers have too little to do in a step.
+        self.threads.unwrap_or_else(|| if self.viewers < 200 { 1 } else { cores() })
+    }
+
     fn world(&self) -> Result<World, String> {
         let bitrates: Vec<u64> = self.bitrate.iter().map(|kbit| kbit * 1_000).collect();
         let first = *bitrates.first().ok_or("--bitrate is empty")?;
@@ -371,12 +380,13 @@ fn main() -> Result<(), String> {
         return Ok(());
     }
     let terminal = std::io::stderr().is_terminal();
+    let threads = options.threads();
     let mut reports = Vec::new();
     for seed in options.seed..options.seed + options.seeds.unwrap_or(1).max(1) {
         let world = World { seed, ..options.world()? };
         #[expect(clippy::disallowed_methods, reason = "how long the simulation itself takes")]
         let begun = Instant::now();
-        let report = world.run_with::<Player>(|second, viewers| {
+        let report = world.run_with::<Player>(threads, |second, viewers| {
             if terminal || second % 10 == 0 {
                 let line = format!(
                     "seed {seed}: {second} of {:.0} s, {viewers} viewers, {:.1} s",

@@ -7,7 +7,7 @@ use player_core::time::Instant;
 use player_core::{Config, Player};
 
 /// A player without I/O. Baselines and test doubles implement it beside the real core.
-pub trait Engine {
+pub trait Engine: Send {
     /// A new player; `seed` is its only randomness.
     fn new(config: Config, seed: u64) -> Self;
     /// One mutation.

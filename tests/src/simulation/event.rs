@@ -3,23 +3,22 @@
 use player_core::io::{Input, RequestId, Track};
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
+use std::sync::Arc;
 
-/// A link and its generation: a slot is used again after its link has ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct LinkId {
-    pub(super) slot: u32,
-    pub(super) generation: u32,
-}
+use super::net::Frame;
+use super::origin::Response;
 
-/// What happens. Small, because millions wait in the queue; the few large ones are boxed.
+/// What happens to one viewer. Small, because millions wait in the queue; the few large ones are boxed.
 #[derive(Debug)]
 pub(super) enum Event {
-    /// The next viewer of the plan joins.
-    Join,
-    /// Churn: some viewer leaves and a new one takes its place.
-    Churn,
+    /// It opens the page.
+    Begin(u32),
+    /// It leaves: abruptly, or not.
+    Leave(u32, bool),
     /// An action of the scenario's script.
-    Script(u32),
+    Script(u32, u32),
+    /// The tracker goes down.
+    TrackerDown(u32),
     /// `poll_timeout` has come.
     Tick(u32),
     /// The media element reports its state.
@@ -32,59 +31,87 @@ pub(super) enum Event {
     Input(u32, Box<Input>),
     /// A viewer's uplink is free for the next frame.
     Uplink(u32),
-    /// A frame reaches its receiver's downlink; its size on the wire.
-    Arrive { link: LinkId, side: u8, wire: u32 },
+    /// A frame reaches its receiver's downlink.
+    Arrive { viewer: u32, connection: u32, frame: Box<Frame> },
     /// A frame has passed its receiver's downlink.
-    Deliver { link: LinkId, side: u8 },
+    Deliver { viewer: u32, connection: u32, frame: Box<Frame> },
+    /// The sender learns that so many bytes have been received.
+    Credit { viewer: u32, connection: u32, bytes: u32 },
     /// A send buffer has drained.
-    Writable { link: LinkId, side: u8 },
-    /// The data channel opens at both ends.
-    Established(LinkId),
+    Writable { viewer: u32, connection: u32 },
+    /// The data channel opens.
+    Established { viewer: u32, connection: u32 },
     /// One end learns that the other has gone.
-    PeerGone { link: LinkId, side: u8 },
+    PeerGone { viewer: u32, connection: u32 },
     /// A connection attempt that came to nothing is given up.
     ConnectTimeout { viewer: u32, connection: u32 },
-    /// A request reaches the origin.
-    Request { viewer: u32, id: RequestId },
-    /// A response's head reaches the viewer.
-    Head { viewer: u32, id: RequestId },
-    /// The origin's line is free for the next chunk.
-    OriginFree,
+    /// A response's head reaches the viewer; `None`: the connection was refused.
+    Head { viewer: u32, id: RequestId, response: Option<Arc<Response>> },
     /// Some of a response reaches the viewer's downlink.
     ChunkArrive { viewer: u32, id: RequestId, offset: u32, len: u32 },
     /// It has passed the downlink.
     ChunkDeliver { viewer: u32, id: RequestId, offset: u32, len: u32 },
-    /// The origin learns that it has.
-    Ack { viewer: u32, len: u32 },
-    /// A message reaches the tracker.
-    ToTracker { viewer: u32, tracker: u32, text: Box<str> },
-    /// A message comes back from it.
-    FromTracker { viewer: u32, tracker: u32, text: Box<str> },
+    /// A message comes back from a tracker.
+    FromTracker(u32, Box<(u32, String)>),
     /// The tracker's socket opens, or fails to.
     TrackerOpens { viewer: u32, tracker: u32 },
 }
 
-struct Entry {
-    at: u64,
-    sequence: u64,
-    event: Event,
+/// What happens to what all viewers share: the origin, the tracker, who is there.
+#[derive(Debug)]
+pub(super) enum Common {
+    /// The next viewer of the plan joins.
+    Join,
+    /// Churn: some viewer leaves and a new one takes its place.
+    Churn,
+    /// An action of the scenario's script.
+    Script(u32),
+    /// A viewer has left by itself.
+    Left(u32),
+    /// A viewer has closed its last connection to the tracker.
+    Forget(u32),
+    /// Two viewers' browsers try to reach each other: who took up an answer, and who gave it.
+    Meet { ends: [(u32, u32); 2] },
+    /// A request reaches the origin.
+    Request { viewer: u32, id: RequestId, ask: Box<Ask> },
+    /// The origin learns that a request was given up.
+    Cancel { viewer: u32, id: RequestId },
+    /// The origin learns that so many bytes of its responses have been received.
+    Ack { viewer: u32, len: u32 },
+    /// The origin's line is free for the next chunk.
+    OriginFree,
+    /// A message reaches the tracker.
+    ToTracker { viewer: u32, tracker: u32, text: Box<str> },
 }
 
-impl PartialEq for Entry {
+/// What is asked of the origin.
+#[derive(Debug)]
+pub(super) struct Ask {
+    pub(super) url: String,
+    pub(super) range: Option<(u64, Option<u64>)>,
+}
+
+struct Entry<T> {
+    at: u64,
+    sequence: u64,
+    event: T,
+}
+
+impl<T> PartialEq for Entry<T> {
     fn eq(&self, other: &Self) -> bool {
         (self.at, self.sequence) == (other.at, other.sequence)
     }
 }
 
-impl Eq for Entry {}
+impl<T> Eq for Entry<T> {}
 
-impl PartialOrd for Entry {
+impl<T> PartialOrd for Entry<T> {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl Ord for Entry {
+impl<T> Ord for Entry<T> {
     // Reversed: the heap's greatest is the earliest.
     fn cmp(&self, other: &Self) -> Ordering {
         (other.at, other.sequence).cmp(&(self.at, self.sequence))
@@ -100,20 +127,20 @@ const SLOTS: usize = 1 << 11;
 ///
 /// A heap of all events would miss the cache at each of its levels with thousands of viewers. So only those of the
 /// current slot are in a heap; those of the next second lie unsorted, by slot, and the others in a second heap.
-pub(super) struct EventQueue {
+pub(super) struct EventQueue<T> {
     /// All that happens before the end of the current slot.
-    current: BinaryHeap<Entry>,
+    current: BinaryHeap<Entry<T>>,
     /// The current slot, counted from 0.
     slot: u64,
     /// What happens in the slots after it, each at its number modulo `SLOTS`.
-    ahead: Vec<Vec<Entry>>,
+    ahead: Vec<Vec<Entry<T>>>,
     /// How many there are in `ahead`.
     waiting: usize,
-    later: BinaryHeap<Entry>,
+    later: BinaryHeap<Entry<T>>,
     sequence: u64,
 }
 
-impl Default for EventQueue {
+impl<T> Default for EventQueue<T> {
     fn default() -> Self {
         Self {
             current: BinaryHeap::new(),
@@ -126,15 +153,24 @@ impl Default for EventQueue {
     }
 }
 
-impl EventQueue {
+impl<T> EventQueue<T> {
     /// Lets `event` happen at `at` (µs).
-    pub(super) fn push(&mut self, at: u64, event: Event) {
+    pub(super) fn push(&mut self, at: u64, event: T) {
         self.sequence += 1;
         self.place(Entry { at, sequence: self.sequence, event });
     }
 
+    /// Nothing happens before that time (µs).
+    pub(super) fn earliest(&self) -> u64 {
+        match self.current.peek() {
+            Some(entry) => entry.at,
+            None if self.waiting > 0 => (self.slot + 1) * SLOT,
+            None => self.later.peek().map_or(u64::MAX, |entry| entry.at),
+        }
+    }
+
     /// The next event, if it is not after `end`.
-    pub(super) fn pop_until(&mut self, end: u64) -> Option<(u64, Event)> {
+    pub(super) fn pop_until(&mut self, end: u64) -> Option<(u64, T)> {
         while self.current.is_empty() {
             if self.waiting > 0 {
                 self.slot += 1;
@@ -163,7 +199,7 @@ impl EventQueue {
         self.current.pop().map(|entry| (entry.at, entry.event))
     }
 
-    fn place(&mut self, entry: Entry) {
+    fn place(&mut self, entry: Entry<T>) {
         let slot = entry.at / SLOT;
         if slot <= self.slot {
             self.current.push(entry);
@@ -208,7 +244,9 @@ mod tests {
                 pushed.push((now + wait, round));
             }
             if round % 3 > 0 || round >= 15_000 {
+                let earliest = queue.earliest();
                 let Some((at, Event::Tick(which))) = queue.pop_until(u64::MAX) else { break };
+                assert!(earliest <= at && earliest + SLOT > now, "{now} {earliest} {at}");
                 now = at;
                 popped.push((at, which));
             }

@@ -2,7 +2,8 @@
 //!
 //! A [`World`] says who watches what over which lines; [`World::run`] lets it happen, event by
 //! event, and gives a [`Report`]. No clock is read and nothing is random but the seed, so a world
-//! runs the same way each time.
+//! runs the same way each time, on however many threads: viewers are in shards, which go ahead by
+//! themselves for as long as nothing that one sends can have reached another.
 //!
 //! The model: each viewer has an uplink that serves its data channels in turns, frame by frame, and
 //! a downlink that is one queue; loss is delay; responses of the origin share one connection per
@@ -26,6 +27,7 @@ mod report;
 mod run;
 #[cfg(test)]
 mod sequential;
+mod shard;
 mod title;
 mod trace;
 mod tracker;

@@ -4,12 +4,9 @@
 //! downlink, which is one queue. Channels are reliable and ordered: a lost packet is a delay of one
 //! round trip for all that follows it. A channel has a window of bytes in flight.
 
-use player_core::io::ConnectionId;
 use player_core::wire::Message;
 use std::collections::VecDeque;
 use std::sync::Arc;
-
-use super::event::LinkId;
 
 /// Headers per packet of a data channel: IP, UDP, DTLS, SCTP and its chunk.
 const PEER_HEADERS: u64 = 93;
@@ -115,7 +112,8 @@ pub(super) struct Uplink {
     pub(super) busy_until: u64,
     /// An event will say when it is free.
     pub(super) awaited: bool,
-    pub(super) turns: VecDeque<(LinkId, u8)>,
+    /// Connections that have a turn.
+    pub(super) turns: VecDeque<u32>,
 }
 
 impl Uplink {
@@ -133,74 +131,44 @@ pub(super) struct Frame {
     pub(super) lies: bool,
 }
 
-/// One direction of a link.
-#[derive(Debug, Default)]
-pub(super) struct Direction {
-    /// Not yet on the line.
-    pub(super) waiting: VecDeque<Frame>,
-    /// On the line or in the receiver's downlink.
-    pub(super) flying: VecDeque<Frame>,
+/// One end of a connection between two viewers: what it sends, and what it has received.
+#[derive(Debug)]
+pub(super) struct Channel {
+    /// The other end: a viewer, and its number for the connection.
+    pub(super) peer: u32,
+    pub(super) other: u32,
+    /// One way (µs).
+    pub(super) latency: u64,
+    pub(super) established: bool,
+    /// Not yet on the line. Frames are boxed: most of them wait for a moment only, and there are many channels.
+    pub(super) waiting: VecDeque<Box<Frame>>,
     /// Bytes waiting: `bufferedAmount`.
     pub(super) buffered: usize,
     /// Bytes accepted since the sender was last told that its buffer is low.
     pub(super) unreported: usize,
-    /// Bytes flying.
+    /// Bytes on the line or received, as far as the sender knows.
     pub(super) in_flight: u32,
     pub(super) last_arrival: u64,
     /// Has a turn at the uplink.
     pub(super) queued: bool,
+    /// Bytes received of which the other end has not been told.
+    pub(super) received: u32,
 }
 
-/// One end of a link.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct End {
-    pub(super) viewer: u32,
-    pub(super) connection: ConnectionId,
-    /// Its core knows the connection.
-    pub(super) open: bool,
-}
-
-/// A connection between two viewers; side 0 made the offer.
-#[derive(Debug)]
-pub(super) struct Link {
-    pub(super) ends: [End; 2],
-    pub(super) directions: [Direction; 2],
-    pub(super) established: bool,
-    /// One way (µs).
-    pub(super) latency: u64,
-    /// An end has closed, and the other will be told.
-    pub(super) closing: bool,
-}
-
-/// All links, in slots that are used again.
-#[derive(Debug, Default)]
-pub(super) struct Links {
-    slots: Vec<(u32, Option<Box<Link>>)>,
-    free: Vec<u32>,
-}
-
-impl Links {
-    pub(super) fn insert(&mut self, link: Link) -> LinkId {
-        let link = Some(Box::new(link));
-        if let Some(slot) = self.free.pop() {
-            let entry = &mut self.slots[slot as usize];
-            entry.1 = link;
-            return LinkId { slot, generation: entry.0 };
-        }
-        self.slots.push((0, link));
-        LinkId { slot: self.slots.len() as u32 - 1, generation: 0 }
-    }
-
-    pub(super) fn find(&mut self, id: LinkId) -> Option<&mut Link> {
-        let (generation, link) = self.slots.get_mut(id.slot as usize)?;
-        if *generation == id.generation { link.as_deref_mut() } else { None }
-    }
-
-    pub(super) fn remove(&mut self, id: LinkId) {
-        let entry = &mut self.slots[id.slot as usize];
-        if entry.0 == id.generation && entry.1.take().is_some() {
-            entry.0 += 1;
-            self.free.push(id.slot);
+impl Channel {
+    pub(super) const fn new((peer, other): (u32, u32), latency: u64) -> Self {
+        Self {
+            peer,
+            other,
+            latency,
+            established: false,
+            waiting: VecDeque::new(),
+            buffered: 0,
+            unreported: 0,
+            in_flight: 0,
+            last_arrival: 0,
+            queued: false,
+            received: 0,
         }
     }
 }
@@ -225,25 +193,6 @@ mod tests {
         assert_eq!(loss_delay(&mut rng, 0.0, 1_000, 50), 0);
         let delayed = (0..10_000).filter(|_| loss_delay(&mut rng, 0.01, 15, 50) > 0).count();
         assert!((1_250..1_550).contains(&delayed), "1 - .99^15 = .14, got {delayed} of 10000");
-    }
-
-    #[test]
-    fn a_slot_used_again_is_another_link() {
-        let end = End { viewer: 0, connection: ConnectionId(0), open: true };
-        let link = || Link {
-            ends: [end; 2],
-            directions: Default::default(),
-            established: false,
-            latency: 0,
-            closing: false,
-        };
-        let mut links = Links::default();
-        let first = links.insert(link());
-        links.remove(first);
-        links.remove(first);
-        let second = links.insert(link());
-        assert_eq!(first.slot, second.slot);
-        assert!(links.find(first).is_none() && links.find(second).is_some());
     }
 
     #[test]

@@ -1,15 +1,16 @@
-//! Peer connections of a run: offers and answers, links, and frames on their way.
+//! Peer connections of a run: offers and answers, channels, and frames on their way.
 
 use bytes::Bytes;
 use player_core::io::{ConnectionId, Input};
 use player_core::wire::Message;
 
 use super::engine::Engine;
-use super::event::{Event, LinkId};
+use super::event::{Common, Event};
 use super::net::{
-    Direction, End, Frame, Link, Passage, loss_delay, peer_packets, peer_wire_bytes, transmission,
+    Channel, Frame, Passage, loss_delay, peer_packets, peer_wire_bytes, transmission,
 };
 use super::run::Run;
+use super::shard::{Shard, place};
 use super::viewer::Connection;
 
 /// µs to gather candidates.
@@ -24,6 +25,8 @@ const ANSWER_FAILS: u64 = 30_000_000;
 const DESCRIPTION: u32 = 1_000;
 /// Frames are put on the line together as long as they fill less than this (µs): saves events.
 const QUANTUM: u64 = 1_000;
+/// A receiver tells of what it has received by this part of the window.
+const CREDITS: u32 = 8;
 
 /// The session description of the simulator: who it is.
 fn description(kind: &str, viewer: u32, connection: ConnectionId) -> String {
@@ -36,12 +39,47 @@ fn read_description(kind: &str, sdp: &str) -> Option<(u32, u32)> {
 }
 
 impl<E: Engine> Run<'_, E> {
+    /// One viewer has taken up another's answer: they get to each other, or not.
+    pub(super) fn meet(&mut self, ends: [(u32, u32); 2]) {
+        let [(viewer, connection), _] = ends;
+        let now = self.now;
+        let meets = |state: &Connection| matches!(state, Connection::Meeting);
+        let answers = |state: &Connection| match state {
+            Connection::Answering(viewer, of) => (*viewer, *of) == ends[0],
+            _ => false,
+        };
+        let end =
+            |run: &mut Self, (viewer, connection): (u32, u32), is: &dyn Fn(&Connection) -> bool| {
+                let v = run.viewer(viewer)?;
+                let there = v.connections.get(&connection).is_some_and(is);
+                there.then_some((v.access, v.traits))
+            };
+        let Some((access, mine)) = end(self, ends[0], &meets) else { return };
+        let reached = end(self, ends[1], &answers)
+            .filter(|(_, of)| !(mine.blocked || of.blocked || mine.nat && of.nat));
+        let Some((peer_access, _)) = reached else {
+            let shard = &mut self.shards[place(viewer).0];
+            shard.events.push(now + CONNECT_FAILS, Event::ConnectTimeout { viewer, connection });
+            return;
+        };
+        let latency = self.world.peer_latency([access, peer_access]);
+        for (mine, theirs) in [(ends[0], ends[1]), (ends[1], ends[0])] {
+            let (viewer, connection) = mine;
+            let channel = Box::new(Channel::new(theirs, latency));
+            if let Some(v) = self.viewer(viewer) {
+                v.connections.insert(connection, Connection::Linked(channel));
+            }
+            let established = Event::Established { viewer, connection };
+            self.shards[place(viewer).0].events.push(now + 6 * latency + CONNECT, established);
+        }
+    }
+}
+
+impl<E: Engine> Shard<'_, E> {
     pub(super) fn create_offer(&mut self, viewer: u32, connection: ConnectionId) {
         self.begin_connection(viewer, connection, Connection::Offering);
         let sdp = description("offer", viewer, connection);
-        let ready = Box::new(Input::OfferReady { connection, sdp });
-        let gather = GATHER / 2 + self.rng.u64(..GATHER);
-        self.events.push(self.now + gather, Event::Input(viewer, ready));
+        self.gathered(viewer, Input::OfferReady { connection, sdp });
     }
 
     pub(super) fn create_answer(&mut self, viewer: u32, connection: ConnectionId, sdp: &str) {
@@ -51,10 +89,16 @@ impl<E: Engine> Run<'_, E> {
         };
         self.begin_connection(viewer, connection, Connection::Answering(peer, other));
         let sdp = description("answer", viewer, connection);
-        let ready = Box::new(Input::AnswerReady { connection, sdp });
-        let gather = GATHER / 2 + self.rng.u64(..GATHER);
-        self.events.push(self.now + gather, Event::Input(viewer, ready));
-        self.time_out(viewer, connection.0, ANSWER_FAILS);
+        self.gathered(viewer, Input::AnswerReady { connection, sdp });
+        let connection = connection.0;
+        self.events.push(self.now + ANSWER_FAILS, Event::ConnectTimeout { viewer, connection });
+    }
+
+    /// Says so once candidates have been gathered.
+    fn gathered(&mut self, viewer: u32, ready: Input) {
+        let Some(v) = self.viewer(viewer) else { return };
+        let gather = GATHER / 2 + v.rng.u64(..GATHER);
+        self.events.push(self.now + gather, Event::Input(viewer, Box::new(ready)));
     }
 
     fn begin_connection(&mut self, viewer: u32, connection: ConnectionId, state: Connection) {
@@ -64,67 +108,36 @@ impl<E: Engine> Run<'_, E> {
         }
     }
 
-    fn time_out(&mut self, viewer: u32, connection: u32, after: u64) {
-        self.events.push(self.now + after, Event::ConnectTimeout { viewer, connection });
-    }
-
     pub(super) fn accept_answer(&mut self, viewer: u32, connection: ConnectionId, sdp: &str) {
-        let Some((peer, other)) = read_description("answer", sdp) else {
+        let Some(peer) = read_description("answer", sdp) else {
             self.violate(viewer, "accepts what is no answer");
             return;
         };
         let Some(v) = self.viewer(viewer) else { return };
-        if v.connections.get(&connection.0) != Some(&Connection::Offering) {
-            self.violate(viewer, "accepts an answer for a connection that made no offer");
-            return;
-        }
-        let (mine, my_access) = (v.traits, v.access);
-        let reachable = self.viewer(peer).filter(|p| {
-            p.connections.get(&other) == Some(&Connection::Answering(viewer, connection.0))
-                && !(mine.blocked || p.traits.blocked || mine.nat && p.traits.nat)
-        });
-        let Some(p) = reachable else {
-            self.time_out(viewer, connection.0, CONNECT_FAILS);
-            return;
-        };
-        let latency = my_access + p.access;
-        let end = |viewer, connection| End { viewer, connection, open: true };
-        let id = self.links.insert(Link {
-            ends: [end(viewer, connection), end(peer, ConnectionId(other))],
-            directions: [Direction::default(), Direction::default()],
-            established: false,
-            latency,
-            closing: false,
-        });
-        for (side, (viewer, connection)) in
-            [(viewer, connection.0), (peer, other)].iter().enumerate()
-        {
-            if let Some(v) = self.viewer(*viewer) {
-                v.connections.insert(*connection, Connection::Linked(id, side as u8));
+        match v.connections.get_mut(&connection.0) {
+            Some(state @ Connection::Offering) => *state = Connection::Meeting,
+            _ => {
+                self.violate(viewer, "accepts an answer for a connection that made no offer");
+                return;
             }
         }
-        self.events.push(self.now + 6 * latency + CONNECT, Event::Established(id));
+        let ends = [(viewer, connection.0), peer];
+        self.send_common(self.now, Common::Meet { ends });
     }
 
-    pub(super) fn established(&mut self, id: LinkId) {
-        let Some(link) = self.links.find(id) else { return };
-        if link.closing {
-            return;
-        }
-        link.established = true;
-        for end in link.ends {
-            if let Some(v) = self.viewer(end.viewer) {
-                v.counted.connections += 1;
-            }
-            self.tell(end.viewer, Input::PeerConnected(end.connection));
-        }
+    pub(super) fn established(&mut self, viewer: u32, connection: u32) {
+        let Some(v) = self.viewer(viewer) else { return };
+        let Some(Connection::Linked(channel)) = v.connections.get_mut(&connection) else { return };
+        channel.established = true;
+        v.counted.connections += 1;
+        self.tell(viewer, Input::PeerConnected(ConnectionId(connection)));
     }
 
     pub(super) fn connect_timeout(&mut self, viewer: u32, connection: u32) {
         let Some(v) = self.viewer(viewer) else { return };
         match v.connections.get(&connection) {
-            None | Some(Connection::Linked(..)) => {}
-            Some(Connection::Offering | Connection::Answering(..)) => {
+            None | Some(Connection::Linked(_)) => {}
+            Some(_) => {
                 v.connections.remove(&connection);
                 v.counted.failed_connections += 1;
                 self.tell(viewer, Input::PeerClosed(ConnectionId(connection)));
@@ -134,205 +147,193 @@ impl<E: Engine> Run<'_, E> {
 
     pub(super) fn close_peer(&mut self, viewer: u32, connection: ConnectionId) {
         let Some(v) = self.viewer(viewer) else { return };
-        match v.connections.remove(&connection.0) {
-            Some(Connection::Linked(link, side)) => {
-                self.close_link(link, side, 0);
-            }
-            Some(Connection::Offering | Connection::Answering(..)) | None => {}
+        if let Some(Connection::Linked(channel)) = v.connections.remove(&connection.0) {
+            self.close_channel(&channel, 0);
         }
     }
 
     /// One end closes; the other learns of it after the latency and `notice` µs.
-    pub(super) fn close_link(&mut self, id: LinkId, side: u8, notice: u64) {
-        let now = self.now;
-        let Some(link) = self.links.find(id) else { return };
-        link.ends[usize::from(side)].open = false;
-        let direction = &mut link.directions[usize::from(side)];
-        direction.waiting.clear();
-        direction.buffered = 0;
-        if !link.closing {
-            link.closing = true;
-            let at = now + link.latency + notice;
-            self.events.push(at, Event::PeerGone { link: id, side: 1 - side });
-        }
+    pub(super) fn close_channel(&mut self, channel: &Channel, notice: u64) {
+        let (viewer, connection) = (channel.peer, channel.other);
+        let at = self.now + channel.latency + notice;
+        self.send(viewer, at, Event::PeerGone { viewer, connection });
     }
 
-    pub(super) fn peer_gone(&mut self, id: LinkId, side: u8) {
-        let Some(link) = self.links.find(id) else { return };
-        let end = link.ends[usize::from(side)];
-        self.links.remove(id);
-        if end.open
-            && let Some(v) = self.viewer(end.viewer)
-        {
-            v.connections.remove(&end.connection.0);
-            self.tell(end.viewer, Input::PeerClosed(end.connection));
+    pub(super) fn peer_gone(&mut self, viewer: u32, connection: u32) {
+        let Some(v) = self.viewer(viewer) else { return };
+        if v.connections.remove(&connection).is_some() {
+            self.tell(viewer, Input::PeerClosed(ConnectionId(connection)));
         }
     }
 
     pub(super) fn send_peer(&mut self, viewer: u32, connection: ConnectionId, message: Message) {
-        let window = self.world.channel_window;
-        let Some(v) = self.viewers[viewer as usize].as_deref_mut() else { return };
-        let linked = match v.connections.get(&connection.0) {
-            Some(Connection::Linked(id, side)) => Some((*id, *side)),
-            _ => None,
-        };
-        let link = linked.and_then(|(id, side)| Some((id, side, self.links.find(id)?)));
-        let Some((id, side, link)) = link.filter(|(_, _, link)| link.established) else {
-            self.violate(viewer, "a message on a connection that is not open");
-            return;
+        let world = self.world;
+        let Some(v) = self.viewer(viewer) else { return };
+        let channel = match v.connections.get_mut(&connection.0) {
+            Some(Connection::Linked(channel)) if channel.established => channel,
+            _ => {
+                self.violate(viewer, "a message on a connection that is not open");
+                return;
+            }
         };
         let lie = if v.traits.polluter {
-            self.world.pollution.of(viewer).spoil(&self.world.title, &message)
+            world.pollution.of(viewer).spoil(&world.title, &message)
         } else {
             None
         };
         let lies = lie.is_some();
-        if v.traits.polluter
-            && let Message::Hello(hello) = &message
-        {
-            self.lies.named(viewer, hello.peer_id.short_name());
-        }
         let message = lie.unwrap_or(message);
         let mut len = message.encoded_len() as u32;
         if matches!(message, Message::Introduction(_)) {
             len += DESCRIPTION;
         }
-        let message = match message {
-            Message::Piece { id, offset, data } => {
-                v.counted.control_bytes += u64::from(len) - data.len() as u64;
-                Message::Piece { id, offset, data }
-            }
-            other => {
-                v.counted.control_bytes += u64::from(len);
-                other
-            }
-        };
-        let direction = &mut link.directions[usize::from(side)];
-        direction.buffered += len as usize;
-        direction.unreported += len as usize;
-        direction.waiting.push_back(Frame { message, len, lies });
-        if !direction.queued && direction.in_flight < window {
-            direction.queued = true;
-            v.uplink.turns.push_back((id, side));
+        v.counted.control_bytes += u64::from(len);
+        if let Message::Piece { data, .. } = &message {
+            v.counted.control_bytes -= data.len() as u64;
+        }
+        channel.buffered += len as usize;
+        channel.unreported += len as usize;
+        channel.waiting.push_back(Box::new(Frame { message, len, lies }));
+        if !channel.queued && channel.in_flight < world.channel_window {
+            channel.queued = true;
+            v.uplink.turns.push_back(connection.0);
         }
         self.serve_uplink(viewer);
     }
 
     /// Puts frames on a viewer's line, one channel after the other, while the line is free.
     pub(super) fn serve_uplink(&mut self, viewer: u32) {
-        let now = self.now;
-        let low = self.world.config.send_buffer_low;
-        let Some(v) = self.viewers[viewer as usize].as_deref_mut() else { return };
-        let uplink = &mut v.uplink;
-        while uplink.busy_until < now + QUANTUM
-            && let Some((id, side)) = uplink.turns.pop_front()
-        {
-            let Some(link) = self.links.find(id) else { continue };
-            let latency = link.latency;
-            let direction = &mut link.directions[usize::from(side)];
-            let Some(frame) = direction.waiting.pop_front() else {
-                direction.queued = false;
+        let (now, world, settled) = (self.now, self.world, self.settled_at.is_some());
+        let low = world.config.send_buffer_low;
+        loop {
+            let Some(v) = self.viewer(viewer) else { return };
+            let uplink = &mut v.uplink;
+            if uplink.busy_until >= now + QUANTUM {
+                break;
+            }
+            let Some(connection) = uplink.turns.pop_front() else { break };
+            let Some(Connection::Linked(channel)) = v.connections.get_mut(&connection) else {
+                continue;
+            };
+            let Some(frame) = channel.waiting.pop_front() else {
+                channel.queued = false;
                 continue;
             };
             let len = u64::from(frame.len);
             let wire = peer_wire_bytes(len);
-            if self.settled_at.is_some() {
-                let kind = usize::from(!matches!(frame.message, Message::Piece { .. }));
-                v.counted.line[kind] += wire;
+            let piece = match &frame.message {
+                Message::Piece { data, .. } => {
+                    v.counted.uploaded_bytes += data.len() as u64;
+                    true
+                }
+                _ => false,
+            };
+            if settled {
+                v.counted.line[usize::from(!piece)] += wire;
             }
             uplink.busy_until = uplink.busy_until.max(now) + transmission(wire, uplink.rate_bps);
-            let delay = loss_delay(&mut self.rng, self.world.loss, peer_packets(len), 2 * latency);
-            let arrival = (uplink.busy_until + latency + delay).max(direction.last_arrival);
-            direction.last_arrival = arrival;
-            direction.buffered -= frame.len as usize;
-            direction.in_flight += frame.len;
-            direction.flying.push_back(frame);
+            let latency = channel.latency;
+            let delay = loss_delay(&mut v.rng, world.loss, peer_packets(len), 2 * latency);
+            let arrival = (uplink.busy_until + latency + delay).max(channel.last_arrival);
+            channel.last_arrival = arrival;
+            channel.buffered -= frame.len as usize;
+            channel.in_flight += frame.len;
             // As the browser's shell does: also when the line is faster than the sender, and the
             // buffer never was above the mark.
-            let drained = direction.unreported > low && direction.buffered <= low;
+            let drained = channel.unreported > low && channel.buffered <= low;
             if drained {
-                direction.unreported = 0;
+                channel.unreported = 0;
             }
-            direction.queued =
-                !direction.waiting.is_empty() && direction.in_flight < self.world.channel_window;
-            if direction.queued {
-                uplink.turns.push_back((id, side));
+            channel.queued =
+                !channel.waiting.is_empty() && channel.in_flight < world.channel_window;
+            if channel.queued {
+                uplink.turns.push_back(connection);
             }
-            let arrive = Event::Arrive { link: id, side, wire: wire as u32 };
-            self.events.push(arrival, arrive);
+            let sent_at = uplink.busy_until;
+            let (peer, other) = (channel.peer, channel.other);
+            self.send(peer, arrival, Event::Arrive { viewer: peer, connection: other, frame });
             if drained {
-                self.events.push(uplink.busy_until, Event::Writable { link: id, side });
+                self.events.push(sent_at, Event::Writable { viewer, connection });
             }
         }
-        if !uplink.turns.is_empty() && !uplink.awaited {
-            uplink.awaited = true;
-            self.events.push(uplink.busy_until, Event::Uplink(viewer));
+        let Some(v) = self.viewer(viewer) else { return };
+        if !v.uplink.turns.is_empty() && !v.uplink.awaited {
+            v.uplink.awaited = true;
+            let free_at = v.uplink.busy_until;
+            self.events.push(free_at, Event::Uplink(viewer));
         }
     }
 
-    pub(super) fn writable(&mut self, id: LinkId, side: u8) {
-        let Some(link) = self.links.find(id) else { return };
-        let end = link.ends[usize::from(side)];
-        if end.open {
-            self.tell(end.viewer, Input::PeerWritable(end.connection));
+    pub(super) fn writable(&mut self, viewer: u32, connection: u32) {
+        let open = self.viewer(viewer).is_some_and(|v| v.connections.contains_key(&connection));
+        if open {
+            self.tell(viewer, Input::PeerWritable(ConnectionId(connection)));
         }
     }
 
-    pub(super) fn arrive(&mut self, id: LinkId, side: u8, wire: u32) {
+    pub(super) fn arrive(&mut self, viewer: u32, connection: u32, frame: Box<Frame>) {
         let now = self.now;
-        let Some(link) = self.links.find(id) else { return };
-        let receiver = link.ends[usize::from(1 - side)];
-        if !receiver.open {
-            link.directions[usize::from(side)].flying.pop_front();
+        let Some(v) = self.viewer(viewer) else { return };
+        if !v.connections.contains_key(&connection) {
             return;
         }
-        let Some(v) = self.viewer(receiver.viewer) else { return };
-        match v.downlink.take(now, wire) {
-            Passage::AtOnce => self.deliver(id, side),
-            Passage::At(at) => self.events.push(at, Event::Deliver { link: id, side }),
+        match v.downlink.take(now, peer_wire_bytes(u64::from(frame.len)) as u32) {
+            Passage::AtOnce => self.deliver(viewer, connection, *frame),
+            Passage::At(at) => self.events.push(at, Event::Deliver { viewer, connection, frame }),
         }
     }
 
-    pub(super) fn deliver(&mut self, id: LinkId, side: u8) {
-        let window = self.world.channel_window;
-        let Some(link) = self.links.find(id) else { return };
-        let [sender, receiver] = [link.ends[usize::from(side)], link.ends[usize::from(1 - side)]];
-        let direction = &mut link.directions[usize::from(side)];
-        let Some(frame) = direction.flying.pop_front() else { return };
-        if !receiver.open {
-            return;
+    pub(super) fn deliver(&mut self, viewer: u32, connection: u32, frame: Frame) {
+        let world = self.world;
+        let now = self.now;
+        let Some(v) = self.viewer(viewer) else { return };
+        let Some(Connection::Linked(channel)) = v.connections.get_mut(&connection) else { return };
+        let (peer, other, latency) = (channel.peer, channel.other, channel.latency);
+        channel.received += frame.len;
+        let mut credit = None;
+        if channel.received >= world.channel_window / CREDITS {
+            credit = Some(std::mem::take(&mut channel.received));
         }
-        direction.in_flight -= frame.len;
-        let resumes = !direction.queued
-            && !direction.waiting.is_empty()
-            && direction.in_flight < window
-            && sender.open;
-        direction.queued |= resumes;
-        let honest = self.viewer(receiver.viewer).is_some_and(|v| !v.traits.polluter);
-        if frame.lies && honest {
-            self.lies.told(self.now, receiver.viewer, sender.viewer);
+        let honest = !v.traits.polluter;
+        let mut bytes = 0;
+        match &frame.message {
+            Message::Piece { data, .. } => bytes = data.len() as u64,
+            Message::Hello(hello) if world.polluter_share > 0.0 => {
+                self.lies.named(peer, hello.peer_id.short_name());
+            }
+            _ => {}
         }
-        if let Message::Piece { data, .. } = &frame.message {
-            let bytes = data.len() as u64;
+        if bytes > 0 {
             self.peer_bytes += bytes;
-            if let Some(v) = self.viewer(receiver.viewer) {
+            if let Some(v) = self.viewer(viewer) {
                 v.counted.peer_media_bytes += bytes;
             }
-            if let Some(v) = self.viewer(sender.viewer) {
-                v.counted.uploaded_bytes += bytes;
-            }
         }
-        if resumes {
-            if let Some(v) = self.viewer(sender.viewer) {
-                v.uplink.turns.push_back((id, side));
-            }
-            self.serve_uplink(sender.viewer);
+        if frame.lies && honest {
+            self.lies.told(now, viewer, peer);
         }
-        let input = if self.world.wire {
-            Input::PeerFrame(receiver.connection, Bytes::from(frame.message.encode()))
+        if let Some(bytes) = credit {
+            let event = Event::Credit { viewer: peer, connection: other, bytes };
+            self.send(peer, now + latency, event);
+        }
+        let connection = ConnectionId(connection);
+        let input = if world.wire {
+            Input::PeerFrame(connection, Bytes::from(frame.message.encode()))
         } else {
-            Input::PeerMessage(receiver.connection, frame.message)
+            Input::PeerMessage(connection, frame.message)
         };
-        self.tell(receiver.viewer, input);
+        self.tell(viewer, input);
+    }
+
+    pub(super) fn credit(&mut self, viewer: u32, connection: u32, bytes: u32) {
+        let window = self.world.channel_window;
+        let Some(v) = self.viewer(viewer) else { return };
+        let Some(Connection::Linked(channel)) = v.connections.get_mut(&connection) else { return };
+        channel.in_flight = channel.in_flight.saturating_sub(bytes);
+        if !channel.queued && !channel.waiting.is_empty() && channel.in_flight < window {
+            channel.queued = true;
+            v.uplink.turns.push_back(connection);
+            self.serve_uplink(viewer);
+        }
     }
 }

@@ -1,12 +1,13 @@
 //! One viewer: a core, a media element, its lines, and what was counted.
 
 use player_core::io::{FetchRequest, RequestId};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 
-use super::event::LinkId;
 use super::media::{Element, Sample};
-use super::net::{Downlink, Uplink};
+use super::net::{Channel, Downlink, Uplink};
 use super::origin::Response;
+use super::trace::Trace;
 
 /// What kind of viewer it is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -19,40 +20,39 @@ pub(super) struct Traits {
 }
 
 /// A peer connection as the viewer's browser knows it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) enum Connection {
     Offering,
     /// For the offer of this viewer's connection.
     Answering(u32, u32),
-    /// One side of a link.
-    Linked(LinkId, u8),
+    /// It has taken up an answer.
+    Meeting,
+    Linked(Box<Channel>),
 }
 
-/// Where a request is.
+/// A request under way; the response once its head is here.
 #[derive(Debug)]
-pub(super) enum Exchange {
-    /// On its way to the origin.
-    Asked(FetchRequest),
-    /// The origin is silent.
-    Silent,
-    /// A refusal is on its way back.
-    Refused,
-    /// A response is on its way back.
-    Answered { request: FetchRequest, response: Box<Response>, sent: u64 },
+pub(super) struct Exchange {
+    pub(super) request: FetchRequest,
+    pub(super) response: Option<Arc<Response>>,
 }
 
-/// The viewer's one connection to the origin, shared by all requests in turns.
+/// What the origin knows of a viewer: their one connection, shared by all responses in turns.
 #[derive(Debug)]
-pub(super) struct HttpLine {
-    pub(super) exchanges: BTreeMap<u64, Exchange>,
+pub(super) struct Guest {
+    /// To the middle of the network, one way (µs).
+    pub(super) access: u64,
+    pub(super) polluter: bool,
+    /// Responses with bytes to send, and how many were sent.
+    pub(super) responses: BTreeMap<u64, (Arc<Response>, u64)>,
+    /// Given up before they came here.
+    pub(super) cancelled: BTreeSet<u64>,
     pub(super) turns: VecDeque<RequestId>,
     /// Bytes that may be in flight: grows as in slow start, up to `most`.
     pub(super) window: u32,
     pub(super) most: u32,
     pub(super) in_flight: u32,
     pub(super) last_arrival: u64,
-    /// Has made its first request.
-    pub(super) connected: bool,
     /// Waits for its turn at the origin's line.
     pub(super) queued: bool,
     /// The end of its last chunk there.
@@ -83,7 +83,13 @@ pub(super) struct Viewer<E> {
     pub(super) access: u64,
     pub(super) traits: Traits,
     pub(super) connections: BTreeMap<u32, Connection>,
-    pub(super) http: HttpLine,
+    /// Requests under way.
+    pub(super) exchanges: BTreeMap<u64, Exchange>,
+    /// Has made its first request.
+    pub(super) connected: bool,
+    /// All chance that it meets with.
+    pub(super) rng: fastrand::Rng,
+    pub(super) trace: Trace,
     /// Bit per tracker: its connection is open.
     pub(super) trackers: u64,
     /// The tick that is in the queue (µs).
@@ -95,23 +101,25 @@ pub(super) struct Viewer<E> {
     /// What was seen, if the world says to note it.
     pub(super) samples: Vec<Sample>,
     pub(super) playheads: u32,
-    /// Highest request and connection ids used so far.
+    /// Highest request id used so far.
     pub(super) last_request: Option<u64>,
     pub(super) errors: Vec<String>,
 }
 
-impl HttpLine {
+impl Guest {
     /// A line whose bandwidth-delay product decides the largest window.
-    pub(super) fn new(rate_bps: u64, rtt: u64) -> Self {
+    pub(super) fn new(access: u64, polluter: bool, rate_bps: u64, rtt: u64) -> Self {
         let product = rate_bps as f64 / 8e6 * rtt as f64;
         Self {
-            exchanges: BTreeMap::new(),
+            access,
+            polluter,
+            responses: BTreeMap::new(),
+            cancelled: BTreeSet::new(),
             turns: VecDeque::new(),
             window: 14_600,
             most: (product * 1.5).clamp(65_536.0, 16_777_216.0) as u32,
             in_flight: 0,
             last_arrival: 0,
-            connected: false,
             queued: false,
             end: 0,
         }

@@ -9,8 +9,13 @@ use super::engine::Engine;
 use super::origin::Fault;
 use super::polluters::Pollution;
 use super::report::Report;
-use super::run::Run;
+use super::run::{Run, micros};
 use super::title::Title;
+
+/// No way is shorter (µs).
+const LEAST_LATENCY: u64 = 1_000;
+/// Longest step of a run for each viewer (µs): the more there are, the more happens in a step.
+const STEP_PER_VIEWER: u64 = 20;
 
 /// A world. Together with its seed it determines every event of a run.
 #[derive(Debug, Clone)]
@@ -209,13 +214,32 @@ impl World {
     /// Runs the world.
     #[must_use]
     pub fn run<E: Engine>(&self) -> Report {
-        self.run_with::<E>(|_, _| {})
+        self.run_with::<E>(1, |_, _| {})
     }
 
-    /// Runs the world; `progress` is told each virtual second and the number of viewers.
+    /// Runs the world on so many threads, whose number does not change what happens; `progress` is told each virtual
+    /// second and the number of viewers.
     #[must_use]
-    pub fn run_with<E: Engine>(&self, progress: impl FnMut(u64, usize)) -> Report {
-        Run::<E>::new(self).complete(progress)
+    pub fn run_with<E: Engine>(&self, threads: usize, progress: impl FnMut(u64, usize)) -> Report {
+        Run::<E>::new(self).complete(threads, progress)
+    }
+
+    /// One way between the origin or the tracker and a viewer who is `access` µs from the middle of the network (µs).
+    pub(super) fn origin_latency(&self, access: u64) -> u64 {
+        (access + (self.origin_latency_ms * 1e3) as u64).max(LEAST_LATENCY)
+    }
+
+    /// One way between two viewers (µs).
+    pub(super) fn peer_latency(&self, access: [u64; 2]) -> u64 {
+        (access[0] + access[1]).max(LEAST_LATENCY)
+    }
+
+    /// For how long nobody hears of what another does, at least (µs).
+    pub(super) fn lookahead(&self) -> u64 {
+        let nearest = micros(self.latency_ms / 4e3);
+        let least = self.origin_latency(nearest).min(self.peer_latency([nearest; 2]));
+        // What is at once elsewhere takes a step here: steps are no longer than is worth while.
+        least.min(STEP_PER_VIEWER * u64::from(self.viewers.max(1)))
     }
 
     /// What a report repeats of it.
