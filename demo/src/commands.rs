@@ -1,12 +1,13 @@
-//! What `potluck` does beside serving: `hash` and `keygen`.
+//! What `potluck` does beside serving: `hash`, `keygen` and `token`.
 
 use std::error::Error;
 use std::io::{Write as _, stdout};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::{Args, Subcommand};
 use demo::hashes::{Form, HashError, Hasher, Signer, Summary, generate};
+use demo::tracker::token;
 
 /// How often a live playlist is looked at.
 const LOOK: Duration = Duration::from_millis(250);
@@ -15,10 +16,20 @@ const LOOK: Duration = Duration::from_millis(250);
 pub(crate) enum Command {
     /// Write hash lists, by which viewers verify what they get of each other (docs/hash-lists.md).
     Hash(Hash),
-    /// Make a key to sign hash lists with, and print its public half.
+    /// Make a key to sign hash lists and swarm tokens with, and print its public half.
     Keygen {
         /// Where the secret half goes: a new file.
         file: PathBuf,
+    },
+    /// Print a token that lets into the swarm of a title (docs/swarm-tokens.md), for the page's `swarm-token`.
+    Token {
+        /// The site's secret key (see `potluck keygen`).
+        key: PathBuf,
+        /// Which swarm: whatever names the title. Viewers of one title share; nobody without the key can tell its swarm.
+        title: String,
+        /// How long it lets in (90s, 30m, 6h, 7d).
+        #[arg(long = "for", value_name = "TIME", default_value = "6h", value_parser = duration)]
+        time: Duration,
     },
 }
 
@@ -58,9 +69,22 @@ impl Command {
                 )?;
                 writeln!(
                     out,
-                    "The public key goes onto the page: publisher-key=\"{}\"",
+                    "The public key goes onto the page, if it signs hash lists: publisher-key=\"{}\"",
                     signer.public_key()
                 )?;
+                writeln!(
+                    out,
+                    "and to the tracker, if it signs swarm tokens: potluck --swarm-key {}",
+                    signer.public_key()
+                )?;
+                Ok(())
+            }
+            Self::Token { key, title, time } => {
+                let signer = Signer::read(&key)?;
+                let now = SystemTime::now().duration_since(UNIX_EPOCH)?;
+                let swarm = token::swarm_of(&signer, &title);
+                let token = token::issue(&signer, swarm, (now + time).as_secs());
+                writeln!(stdout(), "{token}")?;
                 Ok(())
             }
         }
@@ -129,4 +153,37 @@ fn tell(summary: &Summary, signed: bool) -> std::io::Result<()> {
         write!(out, "; {left_out} left out: empty, or larger than 256 MiB")?;
     }
     writeln!(out)
+}
+
+/// A time with its unit.
+fn duration(text: &str) -> Result<Duration, String> {
+    let seconds = match text.chars().next_back() {
+        Some('s') => 1,
+        Some('m') => 60,
+        Some('h') => 3600,
+        Some('d') => 86_400,
+        _ => 0,
+    };
+    let number = text.get(..text.len().saturating_sub(1)).and_then(|number| number.parse().ok());
+    // Whatever is longer than a century is a mistake.
+    number
+        .and_then(|number: u64| number.checked_mul(seconds))
+        .filter(|seconds| (1..100 * 366 * 86_400).contains(seconds))
+        .map(Duration::from_secs)
+        .ok_or_else(|| "want a time such as 90s, 30m, 6h or 7d".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_have_units() {
+        for (text, seconds) in [("90s", 90), ("30m", 1800), ("6h", 21_600), ("7d", 604_800)] {
+            assert_eq!(duration(text), Ok(Duration::from_secs(seconds)));
+        }
+        for text in ["", "h", "6", "6x", "-6h", "0h", "1.5h", "6 h", "99999999d", "6é"] {
+            assert!(duration(text).is_err(), "{text:?}");
+        }
+    }
 }

@@ -11,7 +11,9 @@ use clap::Parser;
 use demo::hashes::Signer;
 use demo::http::Settings;
 use demo::tracker::limits::Limits;
+use demo::tracker::token::public_key;
 use demo::{Options, Server};
+use ed25519_compact::PublicKey;
 use tokio::net::TcpListener;
 use tracing_subscriber::EnvFilter;
 
@@ -52,6 +54,10 @@ struct Arguments {
     /// Take this swarm only, by its name (the `swarm` attribute). May be repeated; any swarm when left out.
     #[arg(long, value_name = "NAME")]
     only_swarm: Vec<String>,
+    /// Take viewers only who show a swarm token that this public key's owner has signed (docs/swarm-tokens.md). May be
+    /// repeated, while one key replaces another.
+    #[arg(long, value_name = "KEY", value_parser = public_key, conflicts_with = "only_swarm")]
+    swarm_key: Vec<PublicKey>,
     /// Believe the proxy in front, which adds to `X-Forwarded-For` whom it speaks for.
     #[arg(long)]
     behind_proxy: bool,
@@ -94,6 +100,11 @@ enum Hashes {
 #[tokio::main]
 async fn main() -> ExitCode {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
+    // It would write down the address of each viewer.
+    let filter = match "axum::serve=info".parse() {
+        Ok(quiet) => filter.add_directive(quiet),
+        Err(_) => filter,
+    };
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(stderr).init();
     let mut arguments = Arguments::parse();
     let done = match arguments.command.take() {
@@ -130,7 +141,9 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
             sockets_per_address: arguments.tracker_sockets_per_address,
             origins: arguments.allow_origin,
             only_swarms: arguments.only_swarm,
+            swarm_keys: arguments.swarm_key,
             behind_proxy: arguments.behind_proxy,
+            ..Limits::default()
         },
         http: Settings {
             connections: arguments.connections,

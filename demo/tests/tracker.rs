@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use common::{Running, options, start};
 use demo::Options;
-use demo::tracker::limits::Limits;
+use demo::tracker::limits::{Limits, Patience};
 use futures_util::{SinkExt, StreamExt};
 use player_core::tracker::{
     Announce, AnnounceEvent, Answer, ClientMessage, Offer, OfferId, ServerMessage,
@@ -202,7 +202,6 @@ async fn one_address_cannot_take_all_connections() {
     let limits =
         Limits { sockets: 5, sockets_per_address: 2, behind_proxy: true, ..Limits::default() };
     let server = start(Options { tracker: limits, ..options("addresses") }).await;
-    let from = |address: &'static str| [("x-forwarded-for", address)];
     let mut open = Vec::new();
     for address in ["spoofed, 192.0.2.1", "192.0.2.1"] {
         let mut request =
@@ -210,18 +209,184 @@ async fn one_address_cannot_take_all_connections() {
         request.headers_mut().insert("x-forwarded-for", address.parse().unwrap());
         open.push(connect_async(request).await.expect("a socket").0);
     }
-    let full = Some((503, Some("60".to_owned())));
-    assert_eq!(refusal(&server, &from("192.0.2.9, 192.0.2.1")).await, full);
-    assert_eq!(refusal(&server, &from("192.0.2.2")).await, None, "another address has room");
+    // A page learns nothing of why a WebSocket is refused: so it is opened, told, and closed.
+    let reason = "too many connections from this address: try again in a minute";
+    assert_eq!(sent_away(&server, "192.0.2.9, 192.0.2.1").await.as_deref(), Some(reason));
+    assert_eq!(sent_away(&server, "192.0.2.2").await, None, "another address has room");
     drop(open.pop());
     for attempt in 0.. {
         // Its place is free once the server has seen it go.
-        if refusal(&server, &from("192.0.2.1")).await.is_none() {
+        if sent_away(&server, "192.0.2.1").await.is_none() {
             break;
         }
         assert!(attempt < 100, "the place of a socket that closed stays taken");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+}
+
+/// Announces from an address; the reason with which it is sent away, if it is.
+async fn sent_away(server: &Running, address: &str) -> Option<String> {
+    let mut request = format!("ws://{}/announce", server.address).into_client_request().unwrap();
+    request.headers_mut().insert("x-forwarded-for", address.parse().unwrap());
+    let socket = connect_async(request).await.expect("a socket").0;
+    let mut viewer = Viewer { socket, id: PeerId([9; 20]) };
+    // It does not wait to be spoken to, and what it says must not cost it the reason.
+    viewer.say(&viewer.announce(5)).await;
+    let Some(ServerMessage::Failure(failure)) = viewer.hear().await else { return None };
+    assert_eq!(failure.retry_in, Some(1), "minutes");
+    match viewer.socket.next().await {
+        Some(Ok(Message::Close(Some(frame)))) => assert_eq!(u16::from(frame.code), 1013),
+        other => panic!("{other:?} and not a close"),
+    }
+    Some(failure.reason)
+}
+
+#[tokio::test]
+async fn a_full_tracker_says_so_and_those_inside_notice_nothing() {
+    let limits = Limits { sockets: 2, ..Limits::default() };
+    let server = start(Options { tracker: limits, ..options("full") }).await;
+    let mut first = Viewer::join(&server, 1).await;
+    let mut second = Viewer::join(&server, 2).await;
+    let reason = sent_away(&server, "192.0.2.1").await;
+    assert_eq!(reason.as_deref(), Some("the tracker is full: try again in a minute"));
+    // Who does not take leave is kept on the doorstep for a while, and there is only so much room there.
+    let mut crowd = Vec::new();
+    for _ in 0..1000 {
+        let url = format!("ws://{}/announce", server.address);
+        crowd.push(connect_async(url).await);
+        if matches!(crowd.last(), Some(Err(_))) {
+            break;
+        }
+    }
+    let Some(Err(tungstenite::Error::Http(response))) = crowd.last() else {
+        panic!("a thousand sockets stand at the door");
+    };
+    assert_eq!(response.status(), 503);
+    assert_eq!(response.headers()["retry-after"], "60");
+    second.say(&second.announce(3)).await;
+    assert!(matches!(second.hear().await, Some(ServerMessage::Announce(_))));
+    assert!(matches!(first.hear().await, Some(ServerMessage::Offer(_))));
+}
+
+#[tokio::test]
+async fn nobody_hijacks_the_answers_of_another() {
+    let server = start(options("thief")).await;
+    let mut owner = Viewer::join(&server, 1).await;
+    let mut other = Viewer::join(&server, 2).await;
+    let url = format!("ws://{}/announce", server.address);
+    let socket = connect_async(url).await.expect("a socket").0;
+    // It has seen the owner's peer id in an offer, as all members do.
+    let mut thief = Viewer { socket, id: owner.id };
+    thief.say(&thief.announce(3)).await;
+    let Some(ServerMessage::Failure(failure)) = thief.hear().await else { panic!("it is taken") };
+    assert!(failure.reason.starts_with("that peer id is taken"), "{}", failure.reason);
+    owner.say(&owner.announce(1)).await;
+    assert!(matches!(owner.hear().await, Some(ServerMessage::Announce(_))));
+    let Some(ServerMessage::Offer(offer)) = other.hear().await else { panic!("no offer") };
+    let answer = ClientMessage::Answer(Answer {
+        info_hash: SWARM,
+        peer_id: other.id,
+        to_peer_id: offer.peer_id,
+        offer_id: offer.offer_id,
+        sdp: "for the owner".into(),
+    });
+    other.say(&answer).await;
+    let Some(ServerMessage::Answer(answer)) = owner.hear().await else { panic!("no answer") };
+    assert_eq!(answer.sdp, "for the owner");
+}
+
+/// Waits until so many sockets are open.
+async fn until_sockets(server: &Running, count: u64) {
+    for attempt in 0.. {
+        let stats = server.fetch("/api/stats").await.json();
+        if stats["tracker"]["sockets"] == count {
+            return;
+        }
+        assert!(attempt < 400, "{} and not {count} sockets", stats["tracker"]["sockets"]);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test]
+async fn who_is_silent_and_who_says_nothing_of_use_is_dropped() {
+    let millis = Duration::from_millis;
+    let patience = Patience {
+        ping: millis(50),
+        silence: millis(1500),
+        idle: millis(1500),
+        ..Patience::default()
+    };
+    let limits = Limits { patience, ..Limits::default() };
+    let server = start(Options { tracker: limits, ..options("idle") }).await;
+    let mut member = Viewer::join(&server, 1).await;
+    let url = format!("ws://{}/announce", server.address);
+    // One never reads, so it never answers a ping; one answers them all, and asks for what nobody understands.
+    let silent = connect_async(&url).await.expect("a socket").0;
+    let mut useless = connect_async(&url).await.expect("a socket").0;
+    let babble = tokio::spawn(async move {
+        for _ in 0..1000 {
+            if useless.send(Message::text("{\"action\":\"dance\"}")).await.is_err() {
+                return true;
+            }
+            while let Ok(Some(heard)) = tokio::time::timeout(millis(100), useless.next()).await {
+                if !matches!(heard, Ok(Message::Text(_) | Message::Ping(_))) {
+                    return true;
+                }
+            }
+        }
+        false
+    });
+    let mut open = 3;
+    for _ in 0..200 {
+        member.say(&member.announce(1)).await;
+        assert!(matches!(member.hear().await, Some(ServerMessage::Announce(_))), "it was dropped");
+        open = server.fetch("/api/stats").await.json()["tracker"]["sockets"].as_u64().unwrap();
+        if open == 1 {
+            break;
+        }
+        // Five messages a second are taken.
+        tokio::time::sleep(millis(200)).await;
+    }
+    assert_eq!(open, 1, "the silent one or the useless one is still there");
+    assert!(babble.await.unwrap());
+    drop(silent);
+}
+
+#[tokio::test]
+async fn who_does_not_read_is_dropped_and_delays_nobody() {
+    let patience = Patience { write: Duration::from_millis(500), ..Patience::default() };
+    let limits = Limits { patience, ..Limits::default() };
+    let server = start(Options { tracker: limits, ..options("slow") }).await;
+    let connection = tokio::net::TcpSocket::new_v4().unwrap();
+    connection.set_recv_buffer_size(4096).unwrap();
+    let stream = connection.connect(server.address).await.unwrap();
+    let url = format!("ws://{}/announce", server.address);
+    let (mut slow, _) = tokio_tungstenite::client_async(url, stream).await.unwrap();
+    let announce = Announce { info_hash: SWARM, peer_id: PeerId([9; 20]), ..Announce::default() };
+    slow.send(Message::text(ClientMessage::Announce(announce).to_json())).await.unwrap();
+    until_sockets(&server, 1).await;
+    // It reads nothing from here on, and gets more than the system keeps for it.
+    let mut senders = Vec::new();
+    for number in 1..=6 {
+        let mut viewer = Viewer::join(&server, number).await;
+        let mut offer = viewer.announce(3);
+        if let ClientMessage::Announce(announce) = &mut offer {
+            announce.offers.iter_mut().for_each(|offer| offer.sdp = "v=0 ".repeat(7500));
+        }
+        senders.push(tokio::spawn(async move {
+            for _ in 0..50 {
+                viewer.say(&offer).await;
+                while !matches!(viewer.hear().await, Some(ServerMessage::Announce(_))) {}
+            }
+            viewer
+        }));
+    }
+    let mut viewers = Vec::new();
+    for sender in senders {
+        viewers.push(sender.await.expect("an answer to each announce, in time"));
+    }
+    until_sockets(&server, viewers.len() as u64).await;
+    drop(slow);
 }
 
 #[tokio::test]

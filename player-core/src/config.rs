@@ -27,6 +27,10 @@ pub struct Config {
     pub trackers: Vec<String>,
     /// Names the swarm; `None`: the playlist's URL without query and fragment.
     pub swarm: Option<String>,
+    /// Names the swarm instead, and lets into it (docs/swarm-tokens.md). With one that names none, nothing is shared.
+    pub swarm_token: Option<String>,
+    /// Connections are made only while a tracker counts so many viewers in the swarm, this one included.
+    pub min_viewers: u32,
     /// Languages that the viewer reads, the best first (RFC 5646 tags).
     pub languages: Vec<String>,
     /// Start position in seconds, `None`: the playlist's (`EXT-X-START`), else the beginning or the live edge.
@@ -75,6 +79,8 @@ impl Default for Config {
             upload_budget_bytes: None,
             trackers: Vec::new(),
             swarm: None,
+            swarm_token: None,
+            min_viewers: 0,
             languages: Vec::new(),
             start_position: None,
             initial_bandwidth_bps: 1_200_000.0,

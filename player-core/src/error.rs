@@ -109,6 +109,13 @@ pub enum PlayerError {
         /// How long the segment would have been, in seconds.
         duration: f64,
     },
+    /// A tracker refuses this viewer. Tried again by itself; playback goes on by HTTP, and with peers that are connected.
+    TrackerRefused {
+        /// Its words.
+        reason: String,
+    },
+    /// The swarm token is none. Nothing is shared; playback goes on by HTTP.
+    SwarmToken,
     /// A `trackers` entry is not a `ws:` or `wss:` URL. Playback goes on by HTTP.
     TrackerUrl {
         /// The entry.
@@ -221,6 +228,16 @@ impl PlayerError {
                 push_decimal(&mut number, start.clamp(0.0, 1e9) as u64, 1);
                 ["the segment ", url, " could not be had: ", &number, " s are left out"]
             }
+            Self::TrackerRefused { reason } => {
+                ["the tracker refuses this viewer: ", reason, "", "", ""]
+            }
+            Self::SwarmToken => [
+                "the swarm token is none, so nothing is shared: `potluck token` writes them",
+                "",
+                "",
+                "",
+                "",
+            ],
             Self::TrackerUrl { url } => [
                 "\"",
                 url,
@@ -254,6 +271,8 @@ impl PlayerError {
             Self::HashUnsigned { .. } => "hash-unsigned",
             Self::HashesUnusable { .. } => "hashes-unusable",
             Self::SegmentLost { .. } => "segment-lost",
+            Self::TrackerRefused { .. } => "tracker-refused",
+            Self::SwarmToken => "swarm-token",
             Self::TrackerUrl { .. } => "tracker-url",
         }
     }

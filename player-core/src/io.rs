@@ -63,6 +63,8 @@ pub enum Input {
     SetUploadLimit(Option<u64>),
     /// Bytes of media that may be given from now on, whatever was given before; `None` for no limit.
     SetUploadBudget(Option<u64>),
+    /// [`Config::swarm_token`](crate::Config::swarm_token) from now on. One that names the same swarm parts nobody.
+    SetSwarmToken(Option<String>),
     /// How much of a picture there is use for; sent when it changes.
     Display(Display),
     /// How well this machine decodes each variant of [`Event::Variants`], in its order: 0 not smoothly, 1 smoothly or

@@ -279,6 +279,13 @@ impl Player {
                 self.config.upload_budget_bytes = bytes;
                 self.tell_giving();
             }
+            Input::SetSwarmToken(token) => {
+                if self.signaling.is_some() {
+                    self.swarm_token_changed(now, &token);
+                }
+                self.config.swarm_token = token;
+                self.start_sharing(now);
+            }
             Input::Display(display) => self.fitness.display = display,
             Input::DecodingLevels(levels) => self.fitness.levels = levels,
             Input::Frames { total, dropped } => self.count_frames(now, total, dropped),

@@ -84,6 +84,8 @@ pub enum PeerState {
     Connecting,
     /// The tracker answered and knows nobody else here.
     Alone,
+    /// The tracker knows fewer viewers than [`Config::min_viewers`](crate::Config::min_viewers).
+    Few,
     /// At least one peer is connected.
     Connected,
 }
@@ -100,6 +102,7 @@ impl PeerState {
             Self::TrackerRefused => "tracker-refused",
             Self::Connecting => "connecting",
             Self::Alone => "alone",
+            Self::Few => "few",
             Self::Connected => "connected",
         }
     }

@@ -135,6 +135,7 @@ pub(crate) fn task_from_js(message: &JsValue) -> Option<Task> {
             Input::ExcludeVariants(indices.iter().filter_map(index).collect()).into()
         }
         "p2p" => Input::SetP2p(p2p_mode(&fields.text("mode")?)?).into(),
+        "swarm-token" => Input::SetSwarmToken(fields.text("token")).into(),
         "upload-limit" => Input::SetUploadLimit(bits(fields.number("bps"))).into(),
         "upload-budget" => Input::SetUploadBudget(bits(fields.number("bytes"))).into(),
         "display" => Input::Display(Display {
@@ -245,6 +246,11 @@ fn bits(limit: Option<f64>) -> Option<u64> {
     limit.filter(|limit| limit.is_finite()).map(|limit| limit as u64)
 }
 
+/// A count; the largest for what is no number.
+fn f64_to_count(number: f64) -> u32 {
+    if number.is_nan() { u32::MAX } else { number as u32 }
+}
+
 /// An `EngineConfig`.
 pub(crate) fn config_from_js(config: &JsValue) -> Result<Config, String> {
     let fields = Fields(config);
@@ -255,6 +261,9 @@ pub(crate) fn config_from_js(config: &JsValue) -> Result<Config, String> {
         trackers: fields.texts("trackers"),
         languages: fields.texts("languages"),
         swarm: fields.text("swarm"),
+        swarm_token: fields.text("swarmToken"),
+        // Nobody is exposed by a typing error: what is no number is never reached.
+        min_viewers: fields.number("minViewers").map_or(0, f64_to_count),
         hashes: fields.text("hashes"),
         publisher_key: fields.text("publisherKey").and_then(|text| hexadecimal(&text)),
         ..Config::default()

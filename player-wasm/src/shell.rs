@@ -256,6 +256,7 @@ impl Shell {
             Input::SetP2p(mode) => memory.config.p2p = *mode,
             Input::SetUploadLimit(limit) => memory.config.upload_limit_bps = *limit,
             Input::SetUploadBudget(bytes) => memory.config.upload_budget_bytes = *bytes,
+            Input::SetSwarmToken(token) => memory.config.swarm_token.clone_from(token),
             Input::Online(online) => memory.online = *online,
             Input::WebRtcUnavailable => memory.webrtc = false,
             Input::Playhead(playhead) => memory.playhead = Some(*playhead),

@@ -26,6 +26,7 @@ const SHARING: Part = Part {
         "player_core::wire::codec::",
         "player_core::player::Player>::sharing_input",
         "player_core::player::Player>::join_swarm",
+        "player_core::player::Player>::swarm_token_changed",
         "player_core::player::Player>::leave_swarm",
         "player_core::player::Player>::run_sharing",
         "player_core::player::Player>::sharing_timeout",

@@ -48,7 +48,18 @@ impl Signer {
             .map_err(|error| KeyError::Read(path.to_owned(), error))?;
         let seed = text.strip_prefix(HEAD).and_then(|rest| hexadecimal::<32>(rest.trim()));
         let seed = seed.ok_or_else(|| KeyError::NoKey(path.to_owned()))?;
-        Ok(Self(KeyPair::from_seed(Seed::new(seed))))
+        Ok(Self::from_seed(seed))
+    }
+
+    /// The key whose secret half is this.
+    #[must_use]
+    pub fn from_seed(seed: [u8; 32]) -> Self {
+        Self(KeyPair::from_seed(Seed::new(seed)))
+    }
+
+    /// The secret half.
+    pub(crate) fn seed(&self) -> [u8; 32] {
+        *self.0.sk.seed()
     }
 
     /// 64 hexadecimal digits: for `publisher-key`.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use ed25519_compact::PublicKey;
 use tokio::time::Instant;
 
 /// Messages that a socket may send at once: an announce, and answers to the offers of those who come together.
@@ -14,7 +15,7 @@ const RATE: f64 = 5.0;
 const PATIENCE: u32 = 60;
 
 /// What the tracker takes; the defaults are for a site of its own.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Limits {
     /// Sockets at once.
     pub sockets: usize,
@@ -25,8 +26,33 @@ pub struct Limits {
     pub origins: Vec<String>,
     /// Swarms that are taken, by the name that viewers give them (the `swarm` attribute); all when empty.
     pub only_swarms: Vec<String>,
+    /// Public keys of those who may let viewers in: each announce has to show a token that one of them signed
+    /// (docs/swarm-tokens.md). Nobody needs one when empty.
+    pub swarm_keys: Vec<PublicKey>,
+    /// How long sockets are waited for.
+    pub patience: Patience,
     /// A proxy in front says in `X-Forwarded-For` whom it speaks for.
     pub behind_proxy: bool,
+}
+
+/// How long a socket may do nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Patience {
+    /// How often a ping asks whether somebody is there.
+    pub ping: Duration,
+    /// Silence after which nobody is there: neither a message nor the answer to a ping.
+    pub silence: Duration,
+    /// Somebody is there, but nothing of what was said could be taken: a viewer announces every 30 s.
+    pub idle: Duration,
+    /// How long one message may take to be written.
+    pub write: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        let seconds = Duration::from_secs;
+        Self { ping: seconds(20), silence: seconds(50), idle: seconds(150), write: seconds(10) }
+    }
 }
 
 impl Default for Limits {
@@ -36,6 +62,8 @@ impl Default for Limits {
             sockets_per_address: 200,
             origins: Vec::new(),
             only_swarms: Vec::new(),
+            swarm_keys: Vec::new(),
+            patience: Patience::default(),
             behind_proxy: false,
         }
     }

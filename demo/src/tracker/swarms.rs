@@ -2,6 +2,7 @@
 //! with the socket they came from, messages go out with the socket they go to.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{BuildHasher as _, RandomState};
 
 use player_core::swarm::info_hash;
 use player_core::tracker::{
@@ -10,16 +11,20 @@ use player_core::tracker::{
 };
 use player_core::wire::{InfoHash, PeerId};
 
+use super::token::{Door, Pass};
+
 /// Seconds between two announces of a member.
 pub const INTERVAL: u32 = 30;
 /// Offers that are passed on from one announce.
 pub const MAX_OFFERS: usize = 20;
-/// Memberships (a peer in a swarm) of one socket.
+/// Swarms that one socket is in, with one peer in each.
 pub const MAX_MEMBERSHIPS: usize = 32;
 /// Members of one swarm.
 pub const MAX_MEMBERS: usize = 10_000;
 /// Swarms in all.
-pub const MAX_SWARMS: usize = 10_000;
+pub const MAX_SWARMS: usize = 20_000;
+/// Minutes after which somebody who finds no room should try again.
+pub const RETRY_MINUTES: u32 = 5;
 
 /// Names a socket; never used twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -37,6 +42,10 @@ pub struct Size {
 struct Member {
     socket: SocketId,
     complete: bool,
+    /// A hash of the `key` that only the member knows.
+    key: Option<u64>,
+    /// What let it in, where there is a door.
+    pass: Option<Box<Pass>>,
     /// Place in the swarm's `order`.
     place: usize,
 }
@@ -58,15 +67,14 @@ impl Swarm {
         (self.complete, self.members.len() as u32 - self.complete)
     }
 
-    /// Adds a member, or moves it to another socket; the socket that it had.
-    fn put(&mut self, peer_id: PeerId, socket: SocketId) -> Option<SocketId> {
-        if let Some(member) = self.members.get_mut(&peer_id) {
-            return Some(std::mem::replace(&mut member.socket, socket));
-        }
-        let place = self.order.len();
-        self.order.push(peer_id);
-        self.members.insert(peer_id, Member { socket, complete: false, place });
-        None
+    /// The member of this id, which is added if there is none.
+    fn member(&mut self, peer_id: PeerId, socket: SocketId, key: Option<u64>) -> &mut Member {
+        let order = &mut self.order;
+        self.members.entry(peer_id).or_insert_with(|| {
+            let place = order.len();
+            order.push(peer_id);
+            Member { socket, complete: false, key, pass: None, place }
+        })
     }
 
     /// Says whether a member has all.
@@ -79,8 +87,8 @@ impl Swarm {
         }
     }
 
-    fn remove(&mut self, peer_id: PeerId) {
-        let Some(member) = self.members.remove(&peer_id) else { return };
+    fn remove(&mut self, peer_id: PeerId) -> Option<Member> {
+        let member = self.members.remove(&peer_id)?;
         self.complete -= u32::from(member.complete);
         self.order.swap_remove(member.place);
         if let Some(moved) = self.order.get(member.place)
@@ -88,6 +96,7 @@ impl Swarm {
         {
             moved.place = member.place;
         }
+        Some(member)
     }
 
     /// So many members, none twice and never `but`.
@@ -119,11 +128,18 @@ impl Swarm {
 /// All swarms.
 pub struct Swarms {
     swarms: BTreeMap<InfoHash, Swarm>,
-    memberships: BTreeMap<SocketId, BTreeSet<(InfoHash, PeerId)>>,
+    memberships: BTreeMap<SocketId, BTreeMap<InfoHash, PeerId>>,
     /// The only ones there may be; all when empty.
     only: BTreeSet<InfoHash>,
+    /// Wants to see tokens.
+    door: Option<Door>,
+    /// When tokens of members expire.
+    expiries: BTreeSet<(u64, InfoHash, PeerId)>,
+    hasher: RandomState,
     random: fastrand::Rng,
 }
+
+type Messages = Vec<(SocketId, ServerMessage)>;
 
 impl Swarms {
     /// No swarms yet. `seed` decides who gets whose offers.
@@ -133,6 +149,9 @@ impl Swarms {
             swarms: BTreeMap::new(),
             memberships: BTreeMap::new(),
             only: BTreeSet::new(),
+            door: None,
+            expiries: BTreeSet::new(),
+            hasher: RandomState::new(),
             random: fastrand::Rng::with_seed(seed),
         }
     }
@@ -143,15 +162,45 @@ impl Swarms {
         Self { only: names.iter().map(|name| info_hash(name)).collect(), ..self }
     }
 
-    /// Handles one text message of `socket`; the result is what to send to whom, in this order.
-    pub fn handle(&mut self, socket: SocketId, text: &str) -> Vec<(SocketId, ServerMessage)> {
+    /// Lets in only who shows a token, if there is a door.
+    #[must_use]
+    pub fn behind(self, door: Option<Door>) -> Self {
+        Self { door, ..self }
+    }
+
+    /// Handles one text message of `socket`; the result is what to send to whom, in this order. `now` in seconds since
+    /// 1970.
+    pub fn handle(&mut self, now: u64, socket: SocketId, text: &str) -> Messages {
+        let mut out = self.expire(now);
         let handled = match ClientMessage::from_json(text) {
-            Ok(ClientMessage::Announce(announce)) => self.announce(socket, announce),
+            Ok(ClientMessage::Announce(announce)) => self.announce(now, socket, announce),
             Ok(ClientMessage::Answer(answer)) => self.answer(socket, answer),
-            Ok(ClientMessage::Scrape(scrape)) => Ok(vec![(socket, self.scrape(&scrape))]),
-            Err(error) => Err(Failure { info_hash: None, reason: error.to_string() }),
+            Ok(ClientMessage::Scrape(scrape)) => Ok(vec![(socket, self.scrape(socket, &scrape))]),
+            Err(error) => Err(Failure { reason: error.to_string(), ..Failure::default() }),
         };
-        handled.unwrap_or_else(|failure| vec![(socket, ServerMessage::Failure(failure))])
+        match handled {
+            Ok(messages) => out.extend(messages),
+            Err(failure) => out.push((socket, ServerMessage::Failure(failure))),
+        }
+        out
+    }
+
+    /// Removes members whose tokens have expired, and tells them.
+    fn expire(&mut self, now: u64) -> Messages {
+        let mut out = Vec::new();
+        while let Some(&(_, info_hash, peer_id)) =
+            self.expiries.first().filter(|(expires, ..)| *expires <= now)
+        {
+            self.expiries.pop_first();
+            if let Some(member) = self.remove_member(info_hash, peer_id) {
+                if let Some(theirs) = self.memberships.get_mut(&member.socket) {
+                    theirs.remove(&info_hash);
+                }
+                let failure = refusal(info_hash, "the swarm token has expired");
+                out.push((member.socket, ServerMessage::Failure(failure)));
+            }
+        }
+        out
     }
 
     /// Removes the members that announced through `socket`.
@@ -172,15 +221,18 @@ impl Swarms {
 
     fn announce(
         &mut self,
+        now: u64,
         socket: SocketId,
         announce: Announce,
-    ) -> Result<Vec<(SocketId, ServerMessage)>, Failure> {
+    ) -> Result<Messages, Failure> {
         let (info_hash, peer_id) = (announce.info_hash, announce.peer_id);
         if announce.event == Some(AnnounceEvent::Stopped) {
-            self.leave(socket, info_hash, peer_id);
+            if !self.leave(socket, info_hash, peer_id) {
+                return Err(refusal(info_hash, "only who has announced can stop"));
+            }
             return Ok(vec![(socket, self.response(info_hash))]);
         }
-        self.join(socket, &announce)?;
+        self.join(now, socket, &announce)?;
         let mut out = vec![(socket, self.response(info_hash))];
         let Some(swarm) = self.swarms.get(&info_hash) else { return Ok(out) };
         let wanted = announce.numwant.map_or(usize::MAX, |count| count as usize);
@@ -193,29 +245,67 @@ impl Swarms {
         Ok(out)
     }
 
-    fn join(&mut self, socket: SocketId, announce: &Announce) -> Result<(), Failure> {
+    fn join(&mut self, now: u64, socket: SocketId, announce: &Announce) -> Result<(), Failure> {
         let (info_hash, peer_id) = (announce.info_hash, announce.peer_id);
-        let refuse =
-            |reason: &str| Failure { info_hash: Some(info_hash), reason: reason.to_owned() };
+        let refuse = |reason| Err(refusal(info_hash, reason));
+        let full =
+            |reason| Err(Failure { retry_in: Some(RETRY_MINUTES), ..refusal(info_hash, reason) });
         if !self.only.is_empty() && !self.only.contains(&info_hash) {
-            return Err(refuse("this tracker does not serve that swarm"));
+            return refuse("this tracker does not serve that swarm");
         }
-        let mine = self.memberships.entry(socket).or_default();
-        if !mine.contains(&(info_hash, peer_id)) && mine.len() >= MAX_MEMBERSHIPS {
-            return Err(refuse("too many swarms on one connection"));
+        let known = self.swarms.get(&info_hash).and_then(|swarm| swarm.members.get(&peer_id));
+        let pass = match &self.door {
+            Some(door) => {
+                let before = known.and_then(|member| member.pass.as_deref());
+                let pass = door.check(now, info_hash, announce.token.as_deref(), before);
+                Some(pass.map_err(|reason| refusal(info_hash, reason))?)
+            }
+            None => None,
+        };
+        // A viewer whose network changed comes back on a new socket before the old one is seen to be dead: the new one
+        // counts, if it has the key. Peer ids are known to all members, keys to nobody.
+        let key = announce.key.as_ref().map(|key| self.hasher.hash_one(key));
+        let elsewhere = known.filter(|member| member.socket != socket);
+        if elsewhere.is_some_and(|member| key.is_none() || member.key != key) {
+            return refuse("that peer id is taken: try again once its other connection has ended");
         }
-        if !self.swarms.contains_key(&info_hash) && self.swarms.len() >= MAX_SWARMS {
-            return Err(refuse(
-                "the tracker has no room for another swarm: try again in 5 minutes",
-            ));
+        let mine = self.memberships.get(&socket);
+        match mine.and_then(|mine| mine.get(&info_hash)) {
+            Some(mine) if *mine != peer_id => {
+                return refuse("this connection is in that swarm by another peer id");
+            }
+            None if mine.is_some_and(|mine| mine.len() >= MAX_MEMBERSHIPS) => {
+                return refuse("too many swarms on one connection");
+            }
+            _ => {}
+        }
+        match self.swarms.get(&info_hash) {
+            None if self.swarms.len() >= MAX_SWARMS => {
+                return full("the tracker has no room for another swarm: try again in 5 minutes");
+            }
+            Some(swarm) if known.is_none() && swarm.members.len() >= MAX_MEMBERS => {
+                return full("the swarm is full: try again in 5 minutes");
+            }
+            _ => {}
+        }
+        let old = elsewhere.map(|member| member.socket);
+        self.memberships.entry(socket).or_default().insert(info_hash, peer_id);
+        if let Some(theirs) = old.and_then(|old| self.memberships.get_mut(&old)) {
+            theirs.remove(&info_hash);
         }
         let swarm = self.swarms.entry(info_hash).or_default();
-        if !swarm.members.contains_key(&peer_id) && swarm.members.len() >= MAX_MEMBERS {
-            return Err(refuse("the swarm is full: try again in 5 minutes"));
+        let member = swarm.member(peer_id, socket, key);
+        member.socket = socket;
+        let was_complete = member.complete;
+        if let Some(pass) = pass {
+            let before = member.pass.replace(Box::new(pass)).map(|before| before.expires);
+            if before != Some(pass.expires) {
+                if let Some(before) = before {
+                    self.expiries.remove(&(before, info_hash, peer_id));
+                }
+                self.expiries.insert((pass.expires, info_hash, peer_id));
+            }
         }
-        mine.insert((info_hash, peer_id));
-        let known = swarm.put(peer_id, socket);
-        let was_complete = swarm.members.get(&peer_id).is_some_and(|member| member.complete);
         let complete = match announce.left {
             Some(left) => left == 0,
             None => was_complete || announce.event == Some(AnnounceEvent::Completed),
@@ -224,42 +314,36 @@ impl Swarms {
         if announce.event == Some(AnnounceEvent::Completed) && !was_complete {
             swarm.downloaded = swarm.downloaded.saturating_add(1);
         }
-        // A viewer whose network changed comes back on a new socket before the old one is seen to
-        // be dead: the new one counts.
-        if let Some(old) = known.filter(|old| *old != socket)
-            && let Some(theirs) = self.memberships.get_mut(&old)
-        {
-            theirs.remove(&(info_hash, peer_id));
-        }
         Ok(())
     }
 
-    fn leave(&mut self, socket: SocketId, info_hash: InfoHash, peer_id: PeerId) {
-        let mine = self.memberships.get_mut(&socket);
-        if mine.is_some_and(|mine| mine.remove(&(info_hash, peer_id))) {
-            self.remove_member(info_hash, peer_id);
+    /// Whether it was there.
+    fn leave(&mut self, socket: SocketId, info_hash: InfoHash, peer_id: PeerId) -> bool {
+        let Some(mine) = self.memberships.get_mut(&socket) else { return false };
+        if mine.get(&info_hash) != Some(&peer_id) {
+            return false;
         }
+        mine.remove(&info_hash);
+        self.remove_member(info_hash, peer_id).is_some()
     }
 
-    fn remove_member(&mut self, info_hash: InfoHash, peer_id: PeerId) {
-        if let Some(swarm) = self.swarms.get_mut(&info_hash) {
-            swarm.remove(peer_id);
-            if swarm.members.is_empty() {
-                self.swarms.remove(&info_hash);
-            }
+    fn remove_member(&mut self, info_hash: InfoHash, peer_id: PeerId) -> Option<Member> {
+        let swarm = self.swarms.get_mut(&info_hash)?;
+        let member = swarm.remove(peer_id);
+        if swarm.members.is_empty() {
+            self.swarms.remove(&info_hash);
         }
+        if let Some(pass) = member.as_ref().and_then(|member| member.pass.as_deref()) {
+            self.expiries.remove(&(pass.expires, info_hash, peer_id));
+        }
+        member
     }
 
-    fn answer(
-        &self,
-        socket: SocketId,
-        answer: Answer,
-    ) -> Result<Vec<(SocketId, ServerMessage)>, Failure> {
+    fn answer(&self, socket: SocketId, answer: Answer) -> Result<Messages, Failure> {
         let Answer { info_hash, peer_id, to_peer_id, offer_id, sdp } = answer;
         let mine = self.memberships.get(&socket);
-        if !mine.is_some_and(|mine| mine.contains(&(info_hash, peer_id))) {
-            let reason = "answer from a peer that has not announced".to_owned();
-            return Err(Failure { info_hash: Some(info_hash), reason });
+        if mine.and_then(|mine| mine.get(&info_hash)) != Some(&peer_id) {
+            return Err(refusal(info_hash, "answer from a peer that has not announced"));
         }
         // Whoever made the offer may have left since: nobody's fault.
         let to = self.swarms.get(&info_hash).and_then(|swarm| swarm.members.get(&to_peer_id));
@@ -283,11 +367,17 @@ impl Swarms {
         })
     }
 
-    /// Only the swarms that were named: the names of all are nobody's business.
-    fn scrape(&self, scrape: &Scrape) -> ServerMessage {
+    /// Only the swarms that were named: the names of all are nobody's business. Where there is a door, only those that it
+    /// is in: how many watch is nobody else's business.
+    fn scrape(&self, socket: SocketId, scrape: &Scrape) -> ServerMessage {
+        let mine = self.memberships.get(&socket);
+        let tells = |swarm: &&InfoHash| {
+            self.door.is_none() || mine.is_some_and(|mine| mine.contains_key(swarm))
+        };
         let files = scrape
             .info_hashes
             .iter()
+            .filter(tells)
             .map(|info_hash| {
                 let swarm = self.swarms.get(info_hash);
                 let (complete, incomplete) = swarm.map_or((0, 0), Swarm::counts);
@@ -297,6 +387,10 @@ impl Swarms {
             .collect();
         ServerMessage::Scrape(ScrapeResponse { files })
     }
+}
+
+fn refusal(info_hash: InfoHash, reason: &str) -> Failure {
+    Failure { info_hash: Some(info_hash), reason: reason.to_owned(), retry_in: None }
 }
 
 #[cfg(test)]

@@ -1,7 +1,12 @@
 use super::*;
 use player_core::tracker::{Offer, OfferId};
 
+use super::super::token;
+use crate::hashes::Signer;
+
 const SWARM: InfoHash = InfoHash([7; 20]);
+/// Seconds since 1970.
+const NOW: u64 = 1_800_000_000;
 
 fn peer(number: u8) -> (SocketId, PeerId) {
     (SocketId(u64::from(number)), PeerId([number; 20]))
@@ -21,7 +26,7 @@ fn announce(number: u8, offers: u8) -> Announce {
 }
 
 fn say(swarms: &mut Swarms, number: u8, message: Announce) -> Vec<(SocketId, ServerMessage)> {
-    swarms.handle(peer(number).0, &ClientMessage::Announce(message).to_json())
+    swarms.handle(NOW, peer(number).0, &ClientMessage::Announce(message).to_json())
 }
 
 fn offers(out: &[(SocketId, ServerMessage)]) -> Vec<(u64, String)> {
@@ -101,7 +106,7 @@ fn an_answer_goes_to_the_offers_maker() {
         })
         .to_json()
     };
-    let out = swarms.handle(SocketId(2), &answer(2, 1));
+    let out = swarms.handle(NOW, SocketId(2), &answer(2, 1));
     assert_eq!(
         out,
         [(
@@ -114,8 +119,8 @@ fn an_answer_goes_to_the_offers_maker() {
             })
         )]
     );
-    assert_eq!(swarms.handle(SocketId(2), &answer(2, 5)), [], "nobody there");
-    let out = swarms.handle(SocketId(2), &answer(1, 2));
+    assert_eq!(swarms.handle(NOW, SocketId(2), &answer(2, 5)), [], "nobody there");
+    let out = swarms.handle(NOW, SocketId(2), &answer(1, 2));
     assert!(failure(&out).contains("not announced"), "in another peer's name");
 }
 
@@ -127,7 +132,7 @@ fn members_go_when_they_stop_or_their_socket_closes() {
     }
     let stop = |number| Announce { event: Some(AnnounceEvent::Stopped), ..announce(number, 0) };
     // Nobody can stop another.
-    swarms.handle(SocketId(2), &ClientMessage::Announce(stop(1)).to_json());
+    swarms.handle(NOW, SocketId(2), &ClientMessage::Announce(stop(1)).to_json());
     assert_eq!(swarms.size(), Size { swarms: 1, peers: 3 });
     say(&mut swarms, 1, stop(1));
     assert_eq!(swarms.size(), Size { swarms: 1, peers: 2 });
@@ -136,15 +141,167 @@ fn members_go_when_they_stop_or_their_socket_closes() {
     assert_eq!(swarms.size(), Size::default());
 }
 
+fn with_key(number: u8, key: &str) -> Announce {
+    Announce { key: Some(key.to_owned()), ..announce(number, 0) }
+}
+
 #[test]
 fn a_peer_that_comes_back_on_a_new_socket_survives_the_old_ones_end() {
     let mut swarms = Swarms::new(1);
-    say(&mut swarms, 1, announce(1, 0));
-    swarms.handle(SocketId(50), &ClientMessage::Announce(announce(1, 0)).to_json());
+    say(&mut swarms, 1, with_key(1, "secret"));
+    let again = ClientMessage::Announce(with_key(1, "secret")).to_json();
+    swarms.handle(NOW, SocketId(50), &again);
     swarms.close(SocketId(1));
     assert_eq!(swarms.size().peers, 1);
     let relayed = offers(&say(&mut swarms, 2, announce(2, 1)));
     assert_eq!(relayed[0].0, 50);
+}
+
+#[test]
+fn nobody_takes_the_place_of_another_whose_peer_id_he_knows() {
+    let mut swarms = Swarms::new(1);
+    say(&mut swarms, 1, with_key(1, "secret"));
+    say(&mut swarms, 2, announce(2, 0));
+    for thief in [with_key(1, "guessed"), with_key(1, ""), announce(1, 3), announce(2, 3)] {
+        let text = ClientMessage::Announce(thief).to_json();
+        let out = swarms.handle(NOW, SocketId(66), &text);
+        assert!(failure(&out).starts_with("that peer id is taken"), "{out:?}");
+    }
+    // What is meant for the two still goes to them.
+    for (socket, from) in offers(&say(&mut swarms, 3, announce(3, 5))) {
+        assert!([1, 2].contains(&socket), "{socket} got {from}");
+    }
+    let answer = ClientMessage::Answer(Answer {
+        info_hash: SWARM,
+        peer_id: peer(3).1,
+        to_peer_id: peer(1).1,
+        offer_id: OfferId([9; 20]),
+        sdp: "answer".into(),
+    });
+    assert_eq!(swarms.handle(NOW, SocketId(3), &answer.to_json())[0].0, SocketId(1));
+    // Once the owner has gone, the id is nobody's.
+    swarms.close(SocketId(1));
+    let text = ClientMessage::Announce(with_key(1, "mine now")).to_json();
+    let out = swarms.handle(NOW, SocketId(66), &text);
+    assert!(matches!(out[0].1, ServerMessage::Announce(_)), "{out:?}");
+}
+
+#[test]
+fn one_connection_is_in_a_swarm_once_however_many_peers_it_claims_to_be() {
+    let mut swarms = Swarms::new(1);
+    say(&mut swarms, 1, announce(1, 0));
+    for number in 2..=200 {
+        let text = ClientMessage::Announce(announce(number, 0)).to_json();
+        assert!(failure(&swarms.handle(NOW, SocketId(1), &text)).contains("another peer id"));
+    }
+    assert_eq!(swarms.size(), Size { swarms: 1, peers: 1 });
+}
+
+#[test]
+fn a_full_swarm_says_when_to_come_again_and_its_members_stay() {
+    let mut swarms = Swarms::new(1);
+    let join = |swarms: &mut Swarms, number: usize| {
+        let mut id = [0; 20];
+        id[..8].copy_from_slice(&(number as u64).to_le_bytes());
+        let message = Announce { peer_id: PeerId(id), ..announce(1, 0) };
+        let text = ClientMessage::Announce(message).to_json();
+        swarms.handle(NOW, SocketId(number as u64), &text)
+    };
+    for number in 0..MAX_MEMBERS {
+        assert!(matches!(join(&mut swarms, number)[0].1, ServerMessage::Announce(_)));
+    }
+    let [(_, ServerMessage::Failure(failure))] = &join(&mut swarms, MAX_MEMBERS)[..] else {
+        panic!("it is taken");
+    };
+    assert_eq!(failure.reason, "the swarm is full: try again in 5 minutes");
+    assert_eq!(failure.retry_in, Some(5));
+    assert!(matches!(join(&mut swarms, 7)[0].1, ServerMessage::Announce(_)));
+    let other = Announce { info_hash: InfoHash([8; 20]), ..announce(3, 0) };
+    let text = ClientMessage::Announce(other).to_json();
+    let out = swarms.handle(NOW, SocketId(u64::MAX), &text);
+    assert!(matches!(out[0].1, ServerMessage::Announce(_)), "another swarm has room");
+}
+
+/// A tracker with a door, its key, and a swarm.
+fn private() -> (Swarms, Signer, InfoHash) {
+    let signer = Signer::from_seed([5; 32]);
+    let door = Door::new(&[token::public_key(&signer.public_key()).unwrap()]);
+    let swarm = token::swarm_of(&signer, "the film");
+    (Swarms::new(1).behind(door), signer, swarm)
+}
+
+/// An announce, with a token that is good for so many seconds.
+fn shown(signer: &Signer, info_hash: InfoHash, number: u8, seconds: u64, offers: u8) -> Announce {
+    let token = token::issue(signer, info_hash, NOW + seconds);
+    Announce { info_hash, token: Some(token), ..announce(number, offers) }
+}
+
+#[test]
+fn without_a_token_nobody_reaches_anybody_or_learns_of_anybody() {
+    let (mut swarms, signer, info_hash) = private();
+    for number in 1..=2 {
+        say(&mut swarms, number, shown(&signer, info_hash, number, 60, 0));
+    }
+    let relayed = offers(&say(&mut swarms, 2, shown(&signer, info_hash, 2, 60, 3)));
+    assert_eq!(relayed.len(), 1, "members meet");
+    let foreign = Signer::from_seed([6; 32]);
+    for stranger in [
+        Announce { info_hash, ..announce(9, 5) },
+        shown(&foreign, info_hash, 9, 60, 5),
+        Announce { info_hash, ..shown(&signer, InfoHash([1; 20]), 9, 60, 5) },
+        Announce { info_hash, event: Some(AnnounceEvent::Stopped), ..announce(9, 5) },
+    ] {
+        let out = say(&mut swarms, 9, stranger);
+        assert!(!failure(&out).is_empty(), "no offers, no sizes");
+    }
+    let answer = ClientMessage::Answer(Answer {
+        info_hash,
+        peer_id: peer(9).1,
+        to_peer_id: peer(1).1,
+        offer_id: OfferId([9; 20]),
+        sdp: "answer".into(),
+    });
+    assert!(failure(&swarms.handle(NOW, SocketId(9), &answer.to_json())).contains("not announced"));
+    let scrape = ClientMessage::Scrape(Scrape { info_hashes: vec![info_hash] }).to_json();
+    let sizes = |swarms: &mut Swarms, socket| match &swarms.handle(NOW, socket, &scrape)[..] {
+        [(_, ServerMessage::Scrape(response))] => response.files.len(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(sizes(&mut swarms, SocketId(9)), 0);
+    assert_eq!(sizes(&mut swarms, SocketId(1)), 1);
+    assert_eq!(swarms.size().peers, 2);
+    assert!(!swarms.memberships.contains_key(&SocketId(9)), "nothing is kept of strangers");
+}
+
+#[test]
+fn who_does_not_renew_a_token_is_put_out_when_it_expires() {
+    let (mut swarms, signer, info_hash) = private();
+    for number in 1..=3 {
+        say(&mut swarms, number, shown(&signer, info_hash, number, 60, 0));
+    }
+    // The second shows a new one in time.
+    say(&mut swarms, 2, shown(&signer, info_hash, 2, 600, 0));
+    let newcomer = ClientMessage::Announce(shown(&signer, info_hash, 4, 600, 5)).to_json();
+    let out = swarms.handle(NOW + 60, SocketId(4), &newcomer);
+    let told: Vec<u64> = out
+        .iter()
+        .filter_map(|(to, message)| match message {
+            ServerMessage::Failure(failure) => {
+                assert_eq!(failure.reason, "the swarm token has expired");
+                Some(to.0)
+            }
+            _ => None,
+        })
+        .collect();
+    assert_eq!(told, [1, 3]);
+    assert_eq!(offers(&out).iter().map(|offer| offer.0).collect::<Vec<_>>(), [2]);
+    assert_eq!(swarms.size().peers, 2);
+    let old = ClientMessage::Announce(shown(&signer, info_hash, 1, 60, 5)).to_json();
+    assert!(failure(&swarms.handle(NOW + 60, SocketId(1), &old)).contains("expired"));
+    for socket in 1..=4 {
+        swarms.close(SocketId(socket));
+    }
+    assert!(swarms.expiries.is_empty() && swarms.swarms.is_empty(), "nothing is kept");
 }
 
 #[test]
@@ -156,7 +313,7 @@ fn complete_members_are_counted_apart() {
     say(&mut swarms, 1, done.clone());
     say(&mut swarms, 1, done);
     let scrape = ClientMessage::Scrape(Scrape { info_hashes: vec![SWARM] }).to_json();
-    let out = swarms.handle(SocketId(9), &scrape);
+    let out = swarms.handle(NOW, SocketId(9), &scrape);
     let ServerMessage::Scrape(response) = &out[0].1 else { panic!("{out:?}") };
     let expected = ScrapeFile { complete: 2, incomplete: 0, downloaded: 1 };
     assert_eq!(response.files[&SWARM], expected);
@@ -166,7 +323,7 @@ fn complete_members_are_counted_apart() {
 fn bad_messages_fail_with_a_reason() {
     let mut swarms = Swarms::new(1);
     for text in ["", "{}", "[]", "\"announce\"", "{\"action\":\"announce\"}", "{\"action\":7}"] {
-        assert!(!failure(&swarms.handle(SocketId(1), text)).is_empty(), "{text}");
+        assert!(!failure(&swarms.handle(NOW, SocketId(1), text)).is_empty(), "{text}");
     }
     assert_eq!(swarms.size(), Size::default());
 }

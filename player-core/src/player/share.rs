@@ -12,10 +12,10 @@ use super::Player;
 use super::load::Load;
 use crate::config::P2pMode;
 use crate::error::PlayerError;
-use crate::io::{ConnectionId, Input, Output};
+use crate::io::{ConnectionId, Event, Input, Output};
 use crate::stats::{PeerState, Stats};
 use crate::store::{Insert, Source};
-use crate::swarm::{LAG, Swarm, SwarmEvent, info_hash};
+use crate::swarm::{LAG, Swarm, SwarmEvent, info_hash, token_swarm};
 use crate::time::Instant;
 use crate::tracker::{Signaling, SignalingOutput};
 use crate::wire::{Message, SegmentId};
@@ -55,11 +55,21 @@ impl Player {
     fn join_swarm(&mut self, now: Instant) {
         let url = &self.title.url;
         let bare = &url[..url.find(['?', '#']).unwrap_or(url.len())];
-        let hash = info_hash(self.config.swarm.as_deref().unwrap_or(bare));
+        let hash = match &self.config.swarm_token {
+            // A name that anybody can work out is no way out: the site wants a door.
+            Some(token) => match token_swarm(token) {
+                Some(hash) => hash,
+                None if token.is_empty() => return,
+                None => return self.warn(PlayerError::SwarmToken),
+            },
+            None => info_hash(self.config.swarm.as_deref().unwrap_or(bare)),
+        };
         let seed = self.rng.u64(..);
         let mut signaling =
             Signaling::new(&self.config.trackers, hash, self.peer_id, self.config.offers, seed)
-                .with_first_connection(self.next_connection);
+                .with_first_connection(self.next_connection)
+                .with_min_viewers(self.config.min_viewers);
+        signaling.set_token(now, self.config.swarm_token.clone());
         for url in signaling.bad_urls().to_vec() {
             self.warn(PlayerError::TrackerUrl { url });
         }
@@ -111,9 +121,25 @@ impl Player {
             self.drain_signaling();
             self.signaling = None;
         }
+        // Who comes back is somebody new: nobody is to follow a viewer from swarm to swarm.
+        for byte in &mut self.peer_id.0[8..] {
+            *byte = self.rng.alphanumeric() as u8;
+        }
         self.introduced.clear();
         self.wanted_since.clear();
         self.overdue_since.clear();
+    }
+
+    /// Goes on in the swarm if the token names the same one, else leaves it.
+    #[inline(never)]
+    pub(super) fn swarm_token_changed(&mut self, now: Instant, token: &Option<String>) {
+        let same = token.as_deref().and_then(token_swarm);
+        if same.is_some_and(|hash| self.signaling.as_ref().is_some_and(|it| it.info_hash() == hash))
+        {
+            self.signal(now, |signaling| signaling.set_token(now, token.clone()));
+        } else {
+            self.leave_swarm(now);
+        }
     }
 
     pub(super) fn webrtc_unavailable(&mut self, now: Instant) {
@@ -328,7 +354,7 @@ impl Player {
             return if patient { Discovery::Pending } else { Discovery::Alone };
         };
         let since = swarm.lost_at().map_or(answered, |lost| lost.max(answered));
-        if status.swarm_size > 1 && now.since(since) < CONNECT_PATIENCE {
+        if status.swarm_size > 1 && !status.gated && now.since(since) < CONNECT_PATIENCE {
             return Discovery::Pending;
         }
         Discovery::Alone
@@ -365,6 +391,8 @@ impl Player {
             PeerState::TrackerUnreachable
         } else if status.answered && status.swarm_size <= 1 {
             PeerState::Alone
+        } else if status.answered && status.gated {
+            PeerState::Few
         } else {
             PeerState::Connecting
         }
@@ -385,6 +413,10 @@ impl Player {
                     Output::AcceptAnswer(connection, sdp)
                 }
                 SignalingOutput::ClosePeer(connection) => Output::ClosePeer(connection),
+                SignalingOutput::Refused(reason) => {
+                    let error = PlayerError::TrackerRefused { reason };
+                    Output::Event(Event::Error { error, fatal: false })
+                }
                 SignalingOutput::Introduce(neighbour, it) => {
                     if let Some(swarm) = &mut self.swarm {
                         swarm.introduce(neighbour, it);

@@ -2,6 +2,7 @@
 
 use sha2::{Digest, Sha256};
 
+use crate::proof::hexadecimal;
 use crate::text::split_at_first;
 use crate::wire::{InfoHash, RenditionId};
 
@@ -12,6 +13,14 @@ pub fn info_hash(swarm: &str) -> InfoHash {
     let mut hash = [0; 20];
     hash.copy_from_slice(&digest[..20]);
     InfoHash(hash)
+}
+
+/// The info hash that a swarm token names (docs/swarm-tokens.md): its first 40 digits. Only the tracker can tell whether
+/// the rest is right. `None`: it is no token.
+#[must_use]
+pub fn token_swarm(token: &str) -> Option<InfoHash> {
+    let name = token.get(..41)?.strip_suffix('.')?;
+    hexadecimal(name).map(InfoHash)
 }
 
 /// A media playlist's id: a hash of its URL's path, so that hosts and tokens may differ. `nth` counts the
@@ -69,6 +78,19 @@ mod tests {
             segment_tag("all.mp4", Some((0, 100))),
             segment_tag("all.mp4", Some((100, 200)))
         );
+    }
+
+    #[test]
+    fn a_token_names_a_swarm_and_anything_else_none() {
+        let name = "000102030405060708090a0b0c0d0e0f10111213";
+        let named = Some(InfoHash(std::array::from_fn(|byte| byte as u8)));
+        assert_eq!(token_swarm(&format!("{name}.1700000000.00")), named);
+        assert_eq!(token_swarm(&format!("{name}.")), named);
+        for wrong in
+            ["", name, "x", &format!("{name}0."), &format!("{}g.1.00", &name[1..]), &"é".repeat(41)]
+        {
+            assert_eq!(token_swarm(wrong), None, "{wrong}");
+        }
     }
 
     #[test]

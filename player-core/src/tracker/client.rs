@@ -16,6 +16,7 @@ use super::message::{
     OfferRelay, ServerMessage,
 };
 use crate::io::{ConnectionId, TrackerId};
+use crate::proof::digest;
 use crate::time::Instant;
 use crate::wire::{InfoHash, Introduction, MAX_SDP_BYTES, PeerId};
 
@@ -64,6 +65,8 @@ pub enum SignalingOutput {
     /// Close the connection: an offer that nobody took, a connection that did not open in time, or
     /// one of two to the same peer. Never one that is open.
     ClosePeer(ConnectionId),
+    /// A tracker refuses us, for another reason than before or for the first time; its words.
+    Refused(String),
     /// Have this neighbour pass an offer or an answer on.
     Introduce(ConnectionId, Introduction),
     /// From now on the connection is one to this peer. It opens, or it ends by
@@ -89,6 +92,8 @@ pub struct TrackerStatus {
     pub failure: Option<String>,
     /// Members of the swarm, ourselves included; the highest that a tracker tells, 0 when none does.
     pub swarm_size: u32,
+    /// The swarm is too small to make connections: see [`Signaling::with_min_viewers`].
+    pub gated: bool,
 }
 
 /// Where a connection is on its way.
@@ -197,6 +202,10 @@ pub struct Signaling {
     shunned: OrderedSet<PeerId>,
     /// There are members to whom neighbours can introduce us.
     acquainted: bool,
+    /// By it trackers know us again on another socket; nobody else learns it.
+    key: String,
+    token: Option<String>,
+    min_viewers: u32,
     next_connection: u32,
     wanted: usize,
     downloaded: u64,
@@ -241,6 +250,9 @@ impl Signaling {
             peers: OrderedMap::new(),
             shunned: OrderedSet::new(),
             acquainted: false,
+            key: secret(seed),
+            token: None,
+            min_viewers: 0,
             next_connection: 0,
             wanted: MAX_PENDING,
             downloaded: 0,
@@ -259,6 +271,29 @@ impl Signaling {
     pub const fn with_first_connection(mut self, first: ConnectionId) -> Self {
         self.next_connection = first.0;
         self
+    }
+
+    /// Makes no offers and no answers unless a tracker says that the swarm has so many members, ourselves included.
+    /// Connections that are open stay when it shrinks.
+    #[must_use]
+    pub const fn with_min_viewers(mut self, min_viewers: u32) -> Self {
+        self.min_viewers = min_viewers;
+        self
+    }
+
+    /// What each announce shows the trackers to be let in. A new one is shown at once.
+    pub fn set_token(&mut self, now: Instant, token: Option<String>) {
+        self.token = token;
+        for link in self.links.values_mut() {
+            link.next_announce = now;
+        }
+        self.advance(now);
+    }
+
+    /// The swarm.
+    #[must_use]
+    pub const fn info_hash(&self) -> InfoHash {
+        self.info_hash
     }
 
     /// The number that the next connection will have.
@@ -327,7 +362,11 @@ impl Signaling {
                 if failure.info_hash.is_none_or(|info_hash| info_hash == self.info_hash) =>
             {
                 tracing::debug!(tracker = tracker.0, reason = failure.reason, "announce refused");
-                let sent = link.refused(now, &failure.reason);
+                let before = link.failure.take();
+                let sent = link.refused(now, &failure);
+                if let Some(reason) = link.failure.clone().filter(|_| link.failure != before) {
+                    self.outputs.push_back(SignalingOutput::Refused(reason));
+                }
                 for offer in sent.into_iter().flat_map(|sent| sent.offers) {
                     self.take_back(now, offer);
                 }
@@ -435,11 +474,18 @@ impl Signaling {
         let census = self.census(now);
         let underway = census.open + census.connecting + census.introducing;
         self.running
+            && !self.is_gated()
             && census.ready > 0
             && census.introducing < MAX_INTRODUCING
             // Whom neighbours name may have come since the tracker was asked.
             && underway < self.enough(&census, self.others().max(underway + 1))
             && self.free(&census) > 0
+    }
+
+    /// Whether no tracker knows as many members as there have to be.
+    fn is_gated(&self) -> bool {
+        let enough = |link: &Link| link.swarm_size.is_some_and(|size| size >= self.min_viewers);
+        self.min_viewers > 1 && !self.links.values().any(enough)
     }
 
     /// Members besides ourselves, as far as trackers tell.
@@ -529,7 +575,7 @@ impl Signaling {
     /// How the trackers are.
     #[must_use]
     pub fn status(&self) -> TrackerStatus {
-        let mut status = TrackerStatus::default();
+        let mut status = TrackerStatus { gated: self.is_gated(), ..TrackerStatus::default() };
         for link in self.links.values() {
             status.reachable |= link.is_open();
             status.answered |= link.answered;
@@ -599,6 +645,15 @@ impl Signaling {
             || self.peers.contains_key(&peer)
             || self.free(&self.census(now)) == 0
         {
+            return;
+        }
+        if self.is_gated() {
+            // Who makes offers has been told of enough members. We believe that of the tracker only.
+            if let Via::Tracker(tracker) = via
+                && let Some(link) = self.links.get_mut(&tracker)
+            {
+                link.ask_soon(now, &mut self.rng);
+            }
             return;
         }
         let until = now + CONNECT_TIMEOUT;
@@ -713,7 +768,7 @@ impl Signaling {
     }
 
     fn fill_pool(&mut self, now: Instant) {
-        if self.wanted == 0 {
+        if self.wanted == 0 || self.is_gated() {
             self.close_where(|stage| {
                 matches!(stage, Stage::Gathering { .. } | Stage::Ready { .. })
             });
@@ -729,6 +784,7 @@ impl Signaling {
     fn pool_lacks(&self, census: &Census) -> bool {
         let outstanding = census.gathering + census.ready + census.announced;
         !self.links.is_empty()
+            && !self.is_gated()
             && census.gathering < MAX_GATHERING
             && census.gathering + census.ready + census.fresh < self.offers.min(self.free(census))
             && outstanding < 2 * self.offers
@@ -822,6 +878,8 @@ impl Signaling {
             left: Some(1),
             event,
             numwant: Some(offers.len() as u32),
+            key: Some(self.key.clone()),
+            token: self.token.clone(),
             offers,
         });
         self.outputs.push_back(SignalingOutput::Send(id, announce.to_json()));
@@ -926,6 +984,14 @@ fn is_plausible(sdp: &str) -> bool {
         candidates += usize::from(line.starts_with("a=candidate"));
     }
     sdp.len() <= MAX_SDP_BYTES && media <= 1 && candidates <= MAX_CANDIDATES
+}
+
+/// Letters and digits that cannot be told from what peers see of us.
+fn secret(seed: u64) -> String {
+    digest(&[b"potluck:key:", &seed.to_le_bytes()])
+        .iter()
+        .map(|byte| char::from(b"abcdefghijklmnopqrstuvwxyz012345"[usize::from(byte & 31)]))
+        .collect()
 }
 
 fn is_websocket_url(url: &str) -> bool {

@@ -6,6 +6,8 @@ use super::*;
 use crate::tracker::Failure;
 use world::*;
 
+#[path = "gate_tests.rs"]
+mod gate;
 #[path = "client_world.rs"]
 mod world;
 
@@ -512,7 +514,7 @@ fn hostile_text_costs_only_that_message() {
     world.tell(0, |signaling, now| signaling.message(now, TrackerId(0), &huge));
     assert_eq!(world.viewers[0].signaling.status().swarm_size, u32::MAX);
     let reason = "é".repeat(5000);
-    world.text(0, &ServerMessage::Failure(Failure { info_hash: None, reason }));
+    world.text(0, &ServerMessage::Failure(Failure { info_hash: None, reason, retry_in: None }));
     assert_eq!(world.viewers[0].signaling.status().failure.unwrap().chars().count(), 200);
     world.run(700.0);
     assert_eq!(world.viewers[0].signaling.status().swarm_size, before.swarm_size);
@@ -671,7 +673,7 @@ proptest! {
             let text = match kind {
                 10 => ServerMessage::Offer(OfferRelay { info_hash, peer_id, offer_id, sdp }),
                 11 => ServerMessage::Answer(AnswerRelay { info_hash, peer_id, offer_id, sdp }),
-                12 => ServerMessage::Failure(Failure { info_hash: None, reason: sdp }),
+                12 => ServerMessage::Failure(Failure { info_hash: None, reason: sdp, retry_in: None }),
                 _ => ServerMessage::Announce(AnnounceResponse {
                     info_hash,
                     interval: Some(id),

@@ -42,6 +42,8 @@ pub(super) struct Viewer {
     pub(super) most_gathering: usize,
     gathering: usize,
     pub(super) created: usize,
+    /// What trackers gave as reasons to refuse it.
+    pub(super) refusals: Vec<String>,
 }
 
 impl Viewer {
@@ -105,7 +107,12 @@ impl World {
 
     pub(super) fn join_with(&mut self, urls: &[String]) -> usize {
         let number = self.viewers.len();
-        let mut signaling = Signaling::new(urls, HASH, peer(number), 5, number as u64);
+        let signaling = Signaling::new(urls, HASH, peer(number), 5, number as u64);
+        self.join_as(signaling)
+    }
+
+    pub(super) fn join_as(&mut self, mut signaling: Signaling) -> usize {
+        let number = self.viewers.len();
         signaling.start(self.now);
         self.viewers.push(Viewer {
             signaling,
@@ -116,6 +123,7 @@ impl World {
             most_gathering: 0,
             gathering: 0,
             created: 0,
+            refusals: Vec::new(),
         });
         self.drain(number);
         number
@@ -182,6 +190,7 @@ impl World {
                         "an open connection was closed"
                     );
                 }
+                SignalingOutput::Refused(reason) => viewer.refusals.push(reason),
                 SignalingOutput::Introduce(neighbour, it) => {
                     // The neighbour passes it on at once, if it is connected to whom it is for.
                     let between = viewer.open[&neighbour];
@@ -245,7 +254,7 @@ impl World {
             ClientMessage::Announce(announce) => {
                 if tracker.refuses {
                     let reason = "not on my list".to_owned();
-                    let failure = Failure { info_hash: Some(HASH), reason };
+                    let failure = Failure { info_hash: Some(HASH), reason, retry_in: None };
                     let text = ServerMessage::Failure(failure).to_json();
                     return self.post(LATENCY, from, Note::Text(id, text));
                 }

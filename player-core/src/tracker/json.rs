@@ -2,7 +2,9 @@
 //! several times the code, which each page would download.
 
 use super::binary::{from_latin1, to_latin1};
-use super::message::{MAX_MESSAGE_BYTES, MAX_SDP_BYTES, TrackerMessageError, limit};
+use super::message::{
+    MAX_MESSAGE_BYTES, MAX_SDP_BYTES, MAX_TOKEN_BYTES, TrackerMessageError, limit,
+};
 use crate::hls::number;
 use crate::json::{self, Json};
 use crate::text::push_decimal;
@@ -54,6 +56,13 @@ impl<'a> Fields<'a> {
             Some(Json::Text(text)) => Ok(Some(text)),
             Some(_) => Err(TrackerMessageError::WrongType(name)),
         }
+    }
+
+    /// A short string that is to be kept.
+    pub(super) fn secret(self, name: &'static str) -> Result<Option<String>, TrackerMessageError> {
+        let text = self.text(name)?;
+        limit(text.map_or(0, str::len), MAX_TOKEN_BYTES, name)?;
+        Ok(text.map(str::to_owned))
     }
 
     /// An id that may be missing.

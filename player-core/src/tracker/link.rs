@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::message::AnnounceResponse;
+use super::message::{AnnounceResponse, Failure};
 use crate::io::ConnectionId;
 use crate::queue::Queue;
 use crate::time::Instant;
@@ -15,6 +15,8 @@ const RESPONSE_TIMEOUT: Duration = Duration::from_secs(45);
 const DEFAULT_INTERVAL: Duration = Duration::from_secs(120);
 const MIN_INTERVAL: u32 = 10;
 const MAX_INTERVAL: u32 = 600;
+/// No tracker is left alone for longer.
+const MAX_RETRY_MINUTES: u32 = 60;
 /// Most announces whose response is waited for; older ones are forgotten.
 const MAX_IN_FLIGHT: usize = 8;
 /// Most characters kept of a tracker's words.
@@ -68,6 +70,8 @@ pub(super) struct Link {
     hungry: u32,
     interval: Duration,
     min_interval: Duration,
+    /// How long the tracker wants to be left alone after it refused.
+    retry_in: Duration,
     /// Members of the swarm, ourselves included, by the last response and by who came since.
     pub(super) swarm_size: Option<u32>,
     /// Why the last announce was refused.
@@ -90,6 +94,7 @@ impl Link {
             hungry: 0,
             interval: DEFAULT_INTERVAL,
             min_interval: Duration::ZERO,
+            retry_in: Duration::ZERO,
             swarm_size: None,
             failure: None,
         }
@@ -125,7 +130,10 @@ impl Link {
 
     /// The socket is gone; returns the announces that had no response.
     pub(super) fn closed(&mut self, now: Instant, rng: &mut fastrand::Rng) -> Queue<Sent> {
-        self.socket = Socket::Closed { retry_at: Some(now + backoff(self.attempts, rng)) };
+        // Those who were sent away together are not to come back together.
+        let wait = backoff(self.attempts, rng) + self.retry_in;
+        self.socket = Socket::Closed { retry_at: Some(now + wait) };
+        self.retry_in = Duration::ZERO;
         self.attempts = self.attempts.saturating_add(1);
         self.offers_at = None;
         std::mem::take(&mut self.in_flight)
@@ -156,6 +164,7 @@ impl Link {
         self.attempts = 0;
         self.answered = true;
         self.failure = None;
+        self.retry_in = Duration::ZERO;
         self.swarm_size = response.swarm_size();
         if let Some(interval) = response.interval {
             self.interval = seconds(interval.clamp(MIN_INTERVAL, MAX_INTERVAL));
@@ -169,12 +178,19 @@ impl Link {
     }
 
     /// The announce was refused; returns it.
-    pub(super) fn refused(&mut self, now: Instant, reason: &str) -> Option<Sent> {
-        self.failure = Some(reason.chars().take(MAX_FAILURE_CHARS).collect());
+    pub(super) fn refused(&mut self, now: Instant, failure: &Failure) -> Option<Sent> {
+        self.failure = Some(failure.reason.chars().take(MAX_FAILURE_CHARS).collect());
         self.announced = false;
         self.offers_at = None;
-        self.next_announce = now + self.interval;
+        self.retry_in = seconds(failure.retry_in.unwrap_or(0).min(MAX_RETRY_MINUTES) * 60);
+        self.next_announce = now + self.interval.max(self.retry_in);
         self.in_flight.pop_front()
+    }
+
+    /// Asks for the swarm's size ahead of the interval: it may have grown.
+    pub(super) fn ask_soon(&mut self, now: Instant, rng: &mut fastrand::Rng) {
+        let delay = Duration::from_secs_f64(spread(2.0, 5.0, rng)).max(self.min_interval);
+        self.next_announce = self.next_announce.min(now + delay);
     }
 
     /// Lets offers go out ahead of the interval, in a while that grows each time.

@@ -16,6 +16,8 @@ pub const MAX_MESSAGE_BYTES: usize = 256 << 10;
 pub const MAX_SDP_BYTES: usize = 32 << 10;
 /// Most offers in one announce, and most info hashes in one scrape.
 pub const MAX_OFFERS: usize = 64;
+/// Longest key and longest token that are read, in bytes.
+pub const MAX_TOKEN_BYTES: usize = 256;
 
 /// What a client says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,6 +47,11 @@ pub struct Announce {
     pub event: Option<AnnounceEvent>,
     /// How many others are to get an offer each.
     pub numwant: Option<u32>,
+    /// Known to the sender and the tracker alone: by it somebody who comes back on another connection proves to be the
+    /// same (`key` of BEP 7).
+    pub key: Option<String>,
+    /// What the site gave the viewer to be let into the swarm (docs/swarm-tokens.md); no other tracker heeds it.
+    pub token: Option<String>,
     /// The offers, one for each of up to `numwant` others, in this order.
     pub offers: Vec<Offer>,
 }
@@ -183,12 +190,14 @@ pub struct ScrapeFile {
 }
 
 /// The request was refused.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Failure {
     /// The swarm, when the failure has to do with one.
     pub info_hash: Option<InfoHash>,
     /// Words for a human.
     pub reason: String,
+    /// Minutes to wait before trying again (BEP 31); `None`: as long as the client likes.
+    pub retry_in: Option<u32>,
 }
 
 /// A warning that comes alone, not in a response.
@@ -300,6 +309,8 @@ impl ClientMessage {
             left: fields.number("left")?,
             event: fields.text("event")?.and_then(AnnounceEvent::from_name),
             numwant: fields.count("numwant")?,
+            key: fields.secret("key")?,
+            token: fields.secret("token")?,
             offers,
         }))
     }
@@ -315,6 +326,8 @@ impl Announce {
         object.number("left", self.left);
         object.text("event", self.event.map(AnnounceEvent::name));
         object.number("numwant", self.numwant.map(u64::from));
+        object.text("key", self.key.as_deref());
+        object.text("token", self.token.as_deref());
         if !self.offers.is_empty() {
             object.name("offers");
             object.list(&self.offers, |object, offer| {
@@ -389,6 +402,7 @@ impl ServerMessage {
                     object.id("info_hash", &info_hash.0);
                 }
                 object.text("failure reason", Some(&failure.reason));
+                object.number("retry in", failure.retry_in.map(u64::from));
             }
             Self::Warning(warning) => object.text("warning message", Some(&warning.message)),
         }
@@ -404,7 +418,9 @@ impl ServerMessage {
         let fields = Fields::of(&value).ok_or(TrackerMessageError::Json)?;
         let info_hash = fields.id("info_hash")?.map(InfoHash);
         if let Some(reason) = fields.text("failure reason")? {
-            return Ok(Self::Failure(Failure { info_hash, reason: reason.to_owned() }));
+            // BEP 31 knows "never" too: then the number is missing, and it is tried at the interval.
+            let retry_in = fields.count("retry in")?;
+            return Ok(Self::Failure(Failure { info_hash, reason: reason.to_owned(), retry_in }));
         }
         match fields.text("action")? {
             Some("scrape") => {

@@ -14,10 +14,20 @@ fn client_message() -> impl Strategy<Value = ClientMessage> {
         Just(Some(AnnounceEvent::Completed)),
     ];
     let offers = prop::collection::vec((id(), any::<String>()), 0..4);
-    let announce = (id(), id(), any::<(u64, u64, Option<u64>, Option<u32>)>(), event, offers);
+    let secrets = prop::option::of(".{0,60}");
+    let secrets = (secrets.clone(), secrets);
+    let counts = any::<(u64, u64, Option<u64>, Option<u32>)>();
+    let announce = (id(), id(), counts, event, secrets, offers);
     prop_oneof![
         announce.prop_map(
-            |(info_hash, peer_id, (uploaded, downloaded, left, numwant), event, o)| {
+            |(
+                info_hash,
+                peer_id,
+                (uploaded, downloaded, left, numwant),
+                event,
+                (key, token),
+                o,
+            )| {
                 ClientMessage::Announce(Announce {
                     info_hash: InfoHash(info_hash),
                     peer_id: PeerId(peer_id),
@@ -26,6 +36,8 @@ fn client_message() -> impl Strategy<Value = ClientMessage> {
                     left,
                     event,
                     numwant,
+                    key,
+                    token,
                     offers: o
                         .into_iter()
                         .map(|(id, sdp)| Offer { offer_id: OfferId(id), sdp })
@@ -78,9 +90,11 @@ fn server_message() -> impl Strategy<Value = ServerMessage> {
         prop::collection::btree_map(id().prop_map(InfoHash), file, 0..4)
             .prop_map(|files| files.into_iter().collect())
             .prop_map(|files| ServerMessage::Scrape(ScrapeResponse { files })),
-        (prop::option::of(id()), any::<String>()).prop_map(|(hash, reason)| {
-            ServerMessage::Failure(Failure { info_hash: hash.map(InfoHash), reason })
-        }),
+        (prop::option::of(id()), any::<(String, Option<u32>)>()).prop_map(
+            |(hash, (reason, retry_in))| {
+                ServerMessage::Failure(Failure { info_hash: hash.map(InfoHash), reason, retry_in })
+            }
+        ),
         any::<String>().prop_map(|message| ServerMessage::Warning(Warning { message })),
     ]
 }

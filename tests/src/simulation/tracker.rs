@@ -37,7 +37,8 @@ impl Tracker {
         let message = match ClientMessage::from_json(text) {
             Ok(message) => message,
             Err(error) => {
-                let failure = Failure { info_hash: None, reason: error.to_string() };
+                let failure =
+                    Failure { info_hash: None, reason: error.to_string(), retry_in: None };
                 return vec![(viewer, ServerMessage::Failure(failure).to_json())];
             }
         };

@@ -19,6 +19,7 @@ const PEER_STATES: Record<string, string> = {
   'tracker-refused': 'the tracker refused',
   'connecting': 'looking for people…',
   'alone': 'nobody else is here yet',
+  'few': 'too few are here yet',
   'connected': 'connected',
 };
 

@@ -10,10 +10,10 @@ import type { EmbedReply, EmbedRequest, EmbedState } from '../public/embed.js';
 const READABLE = new Set([
   'currentTime', 'duration', 'paused', 'ended', 'seeking', 'muted', 'volume', 'playbackRate', 'defaultPlaybackRate', 'loop', 'autoplay', 'readyState', 'src', 'currentSrc',
   'poster', 'videoWidth', 'videoHeight', 'buffered', 'seekable', 'played', 'error', 'warnings', 'waitingReason', 'stats', 'streamType', 'targetLiveWindow', 'liveEdgeStart',
-  'videoRenditions', 'audioTracks', 'textTracks', 'trackers', 'swarm', 'p2p', 'uploadLimit', 'uploadBudget', 'uploadHidden', 'consent', 'heading',
+  'videoRenditions', 'audioTracks', 'textTracks', 'trackers', 'swarm', 'swarmToken', 'p2p', 'uploadLimit', 'uploadBudget', 'uploadHidden', 'consent', 'heading',
 ]);
 const WRITABLE = new Set([
-  'currentTime', 'muted', 'volume', 'playbackRate', 'defaultPlaybackRate', 'loop', 'src', 'poster', 'trackers', 'swarm', 'p2p', 'uploadLimit', 'uploadBudget', 'uploadHidden', 'heading',
+  'currentTime', 'muted', 'volume', 'playbackRate', 'defaultPlaybackRate', 'loop', 'src', 'poster', 'trackers', 'swarm', 'swarmToken', 'p2p', 'uploadLimit', 'uploadBudget', 'uploadHidden', 'heading',
 ]);
 /** Those that are addresses of something to load. */
 const ADDRESSES = new Set(['src', 'poster']);

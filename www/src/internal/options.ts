@@ -18,6 +18,8 @@ export interface Options {
   uploadHidden: boolean;
   trackers: string[];
   swarm: string | null;
+  swarmToken: string | null;
+  minViewers: number;
   hashes: string | null;
   publisherKey: string | null;
   iceServers: RTCIceServer[];
@@ -27,7 +29,7 @@ export interface Options {
 }
 
 /** Names of the attributes that `readOptions` reads. */
-export const OPTION_ATTRIBUTES = ['trackers', 'swarm', 'ice-servers', 'p2p', 'upload-limit', 'upload-budget', 'upload-hidden', 'consent', 'hashes', 'publisher-key', 'size-cap'] as const;
+export const OPTION_ATTRIBUTES = ['trackers', 'swarm', 'swarm-token', 'min-viewers', 'ice-servers', 'p2p', 'upload-limit', 'upload-budget', 'upload-hidden', 'consent', 'hashes', 'publisher-key', 'size-cap'] as const;
 
 export type OptionAttribute = (typeof OPTION_ATTRIBUTES)[number];
 
@@ -74,6 +76,9 @@ export function readOptions(attribute: (name: OptionAttribute) => string | null)
     uploadHidden: isOn('upload-hidden'),
     trackers: (attribute('trackers') ?? '').split(/\s+/).filter((entry) => entry !== ''),
     swarm: attribute('swarm')?.trim() || null,
+    // An empty one is not none: a token will come.
+    swarmToken: attribute('swarm-token')?.trim() ?? null,
+    minViewers: Number(attribute('min-viewers')),
     hashes: readUrl(attribute('hashes'), warn),
     publisherKey: wrongKey ? null : publisherKey,
     iceServers,

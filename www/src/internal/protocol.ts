@@ -14,6 +14,10 @@ export interface EngineConfig {
   trackers: string[];
   /** Names the swarm; null: the playlist's URL without query and hash. */
   swarm: string | null;
+  /** Names the swarm instead (docs/swarm-tokens.md); empty: nothing is shared until there is one. */
+  swarmToken: string | null;
+  /** Viewers that the swarm has to have, this one included; NaN: more than there are. */
+  minViewers: number;
   /** What the viewer reads, the best first (RFC 5646). */
   languages: readonly string[];
   /** Absolute URL of a file with the segments' hashes; null: what the playlists name. */
@@ -47,6 +51,7 @@ export type ToWorker =
   | { type: 'upload-limit'; bps: number | null }
   /** What may be given from now on. */
   | { type: 'upload-budget'; bytes: number | null }
+  | { type: 'swarm-token'; token: string | null }
   | { type: 'online'; online: boolean }
   /** What there is use for: the element's size in device pixels (0: no limit), a screen with a high dynamic range, few bytes. Sent when it changes. */
   | { type: 'display'; width: number; height: number; hdr: boolean; saveData: boolean }
@@ -219,7 +224,7 @@ export interface EngineStats {
   verified: 'list' | 'signed' | 'segment' | 'spot-checks' | 'awaited';
   /** Bytes of the origin that were fetched to check those of peers; part of `httpBytes`. */
   checkBytes: number;
-  /** Why there are no peers: off, no-tracker, webrtc-unavailable, tracker-unreachable, tracker-refused, connecting, alone, connected. */
+  /** Why there are no peers: off, no-tracker, webrtc-unavailable, tracker-unreachable, tracker-refused, connecting, alone, few, connected. */
   peerState: string;
   trackerFailure: string | null;
   swarmSize: number;

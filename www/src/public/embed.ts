@@ -9,6 +9,8 @@ export interface EmbedOptions {
   /** WebSocket URLs of trackers. */
   trackers?: readonly string[];
   swarm?: string;
+  swarmToken?: string;
+  minViewers?: number;
   p2p?: string;
   /** Default `ask`. */
   consent?: 'granted' | 'download-only' | 'off' | 'ask';
@@ -42,7 +44,7 @@ export interface EmbedOptions {
   lang?: string;
 }
 
-const NAMES: Partial<Record<keyof EmbedOptions, string>> = { uploadLimit: 'upload-limit', uploadBudget: 'upload-budget', uploadHidden: 'upload-hidden', iceServers: 'ice-servers', onAccent: 'on-accent' };
+const NAMES: Partial<Record<keyof EmbedOptions, string>> = { swarmToken: 'swarm-token', minViewers: 'min-viewers', uploadLimit: 'upload-limit', uploadBudget: 'upload-budget', uploadHidden: 'upload-hidden', iceServers: 'ice-servers', onAccent: 'on-accent' };
 
 /** URL for an iframe; `page` is where `embed.html` is served. */
 export function embedUrl(page: string, options: EmbedOptions): string {

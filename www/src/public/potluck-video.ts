@@ -53,6 +53,8 @@ interface Session {
  * @attr {string} src - URL of an HLS playlist, multivariant or media
  * @attr {string} trackers - WebSocket URLs of WebTorrent trackers, separated by spaces; none: nobody is shared with
  * @attr {string} swarm - names the swarm; default: the playlist's URL without query and hash
+ * @attr {string} swarm-token - names the swarm instead, and lets into it where the tracker wants that
+ * @attr {number} min-viewers - connections are made only while the swarm has so many viewers
  * @attr {string} hashes - URL of a file with the segments' hashes, for playlists that do not name one
  * @attr {string} publisher-key - 64 hexadecimal digits: only hashes signed with this key count
  * @attr {string} ice-servers - STUN and TURN servers: JSON, a list of RTCIceServer
@@ -232,6 +234,25 @@ export class PotluckVideo extends Base {
     this.#setOrRemove('swarm', id);
   }
 
+  /** Names the swarm instead of `swarm`, and lets into it; empty: nothing is shared until there is one; null: there is none. */
+  get swarmToken(): string | null {
+    return this.getAttribute('swarm-token');
+  }
+
+  set swarmToken(token: string | null) {
+    if (token === null) this.removeAttribute('swarm-token');
+    else this.setAttribute('swarm-token', token);
+  }
+
+  /** Connections are made only while the swarm has so many viewers, this one included. */
+  get minViewers(): number {
+    return this.#readOptions().minViewers;
+  }
+
+  set minViewers(count: number) {
+    this.setAttribute('min-viewers', String(count));
+  }
+
   /** URL of a file with the segments' hashes, for playlists that do not name one; empty: none. */
   get hashes(): string {
     return this.getAttribute('hashes') ?? '';
@@ -366,7 +387,7 @@ export class PotluckVideo extends Base {
 
   override connectedCallback(): void {
     super.connectedCallback();
-    for (const name of ['trackers', 'swarm', 'hashes', 'publisherKey', 'iceServers', 'p2p', 'uploadLimit', 'uploadBudget', 'uploadHidden', 'consent', 'drm', 'sizeCap', 'tuning'] as const) this.#upgrade(name);
+    for (const name of ['trackers', 'swarm', 'swarmToken', 'minViewers', 'hashes', 'publisherKey', 'iceServers', 'p2p', 'uploadLimit', 'uploadBudget', 'uploadHidden', 'consent', 'drm', 'sizeCap', 'tuning'] as const) this.#upgrade(name);
     this.#schedule();
   }
 
@@ -423,7 +444,7 @@ export class PotluckVideo extends Base {
     if (!reload && !this.#session?.url && !this.#mayLoad()) return;
     this.#reload = false;
     const options = this.#readOptions();
-    const key = JSON.stringify([options.trackers, options.swarm, options.hashes, options.publisherKey, this.#tuning]);
+    const key = JSON.stringify([options.trackers, options.swarm, options.minViewers, options.hashes, options.publisherKey, this.#tuning]);
     if (this.#session && this.#session.key !== key) {
       // Trackers and swarm belong to an engine for its life: a new one goes on where this one stood.
       if (this.#session.url === url && !reload) this.#resumeAt = this.#position();
@@ -465,6 +486,8 @@ export class PotluckVideo extends Base {
         uploadLimitBps: options.uploadLimitBps,
         trackers: options.trackers,
         swarm: options.swarm,
+        swarmToken: options.swarmToken,
+        minViewers: options.minViewers,
         languages: navigator.languages,
         hashes: options.hashes,
         publisherKey: options.publisherKey,
@@ -641,6 +664,7 @@ export class PotluckVideo extends Base {
     this.#options = options;
     const { client } = this.#session;
     client.p2p = options.p2p;
+    if (before.swarmToken !== options.swarmToken) client.send({ type: 'swarm-token', token: options.swarmToken });
     client.sizeCap = options.sizeCap;
     if (before.uploadLimitBps !== options.uploadLimitBps) client.send({ type: 'upload-limit', bps: options.uploadLimitBps });
     if (before.uploadBudget !== options.uploadBudget) this.#tellBudget(options);

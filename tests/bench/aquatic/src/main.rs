@@ -1,0 +1,14 @@
+//! aquatic_ws on a port of loopback, without TLS: `aquatic PORT`. One socket worker and one swarm worker, as its documentation advises for a
+//! machine of two cores; only its announce interval, which the measurement does not use, and its size of messages are set.
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+fn main() {
+    let port = std::env::args().nth(1).and_then(|text| text.parse().ok()).expect("a port");
+    let mut config = aquatic_ws::config::Config::default();
+    config.network.address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    if let Err(error) = aquatic_ws::run(config) {
+        eprintln!("{error:?}");
+        std::process::exit(1);
+    }
+}
