@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::io::{Write as _, stdout};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use demo::hashes::{Form, HashError, Hasher, Signer, Summary, generate};
@@ -81,9 +81,8 @@ impl Command {
             }
             Self::Token { key, title, time } => {
                 let signer = Signer::read(&key)?;
-                let now = SystemTime::now().duration_since(UNIX_EPOCH)?;
                 let swarm = token::swarm_of(&signer, &title);
-                let token = token::issue(&signer, swarm, (now + time).as_secs());
+                let token = token::issue_for(&signer, swarm, time);
                 writeln!(stdout(), "{token}")?;
                 Ok(())
             }

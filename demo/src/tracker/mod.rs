@@ -12,7 +12,7 @@ pub mod token;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
 use axum::extract::{ConnectInfo, State as Shared};
@@ -22,7 +22,7 @@ use player_core::tracker::{Failure, ServerMessage};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
-use crate::State;
+use crate::{State, clock};
 use limits::{Census, Limits, Meter, Verdict};
 use outbox::{Outbox, Pile, Waiting};
 use swarms::{Size, SocketId, Swarms};
@@ -117,7 +117,7 @@ impl Tracker {
 
     /// Does what a message asks for; whether it was taken.
     fn message(&self, socket: SocketId, text: &str) -> bool {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let now = clock::now().as_secs();
         let mut room = self.room();
         let mut taken = true;
         for (to, message) in room.swarms.handle(now, socket, text) {

@@ -110,7 +110,7 @@ mod tests {
         assert!(outbox.put("small".to_owned()), "an answer still fits");
         assert_eq!(pile.0.load(Ordering::Relaxed), 4 * (30 << 10) + 5);
         assert_eq!(now(waiting.recv()).as_deref(), Some(&*letter));
-        assert!(outbox.put(letter.clone()), "what was taken has made room");
+        assert!(outbox.put(letter), "what was taken has made room");
         drop((outbox, waiting));
         assert_eq!(pile.0.load(Ordering::Relaxed), 0, "what was never taken counts no more");
     }

@@ -1,5 +1,7 @@
 //! Swarm tokens (`docs/swarm-tokens.md`): a site names a swarm as nobody else can guess, and lets its viewers in for a while.
 
+use std::time::Duration;
+
 use ed25519_compact::{PublicKey, Signature};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use player_core::proof::{hexadecimal, push_hexadecimal};
@@ -7,6 +9,7 @@ use player_core::swarm::token_swarm;
 use player_core::wire::InfoHash;
 use sha2::Sha256;
 
+use crate::clock;
 use crate::hashes::Signer;
 
 /// What stands before the title where a swarm's name is worked out.
@@ -35,6 +38,12 @@ pub fn issue(signer: &Signer, swarm: InfoHash, expires: u64) -> String {
     token.push('.');
     push_hexadecimal(&mut token, &signature);
     token
+}
+
+/// A token that is good for so long from now on.
+#[must_use]
+pub fn issue_for(signer: &Signer, swarm: InfoHash, time: Duration) -> String {
+    issue(signer, swarm, (clock::now() + time).as_secs())
 }
 
 /// A public key in 64 hexadecimal digits.

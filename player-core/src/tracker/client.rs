@@ -16,7 +16,7 @@ use super::message::{
     OfferRelay, ServerMessage,
 };
 use crate::io::{ConnectionId, TrackerId};
-use crate::proof::digest;
+use crate::proof::{digest, push_hexadecimal};
 use crate::time::Instant;
 use crate::wire::{InfoHash, Introduction, MAX_SDP_BYTES, PeerId};
 
@@ -986,12 +986,11 @@ fn is_plausible(sdp: &str) -> bool {
     sdp.len() <= MAX_SDP_BYTES && media <= 1 && candidates <= MAX_CANDIDATES
 }
 
-/// Letters and digits that cannot be told from what peers see of us.
+/// Digits that cannot be told from what peers see of us.
 fn secret(seed: u64) -> String {
-    digest(&[b"potluck:key:", &seed.to_le_bytes()])
-        .iter()
-        .map(|byte| char::from(b"abcdefghijklmnopqrstuvwxyz012345"[usize::from(byte & 31)]))
-        .collect()
+    let mut text = String::new();
+    push_hexadecimal(&mut text, &digest(&[b"potluck:key:", &seed.to_le_bytes()])[..16]);
+    text
 }
 
 fn is_websocket_url(url: &str) -> bool {
