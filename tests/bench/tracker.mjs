@@ -1,10 +1,13 @@
-// Many WebSocket clients of a tracker: the demo's, and npm's bittorrent-tracker, each in a process of its own, by turns.
+// Many WebSocket clients of a tracker: the demo's, npm's bittorrent-tracker, and aquatic_ws if it is asked for, each in a process of its
+// own, by turns.
 // Started by `cargo xtask bench tracker`, with the options as JSON in the argument.
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { connect, createServer } from 'node:net';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { runMain } from './lib/cleanup.mjs';
 import { fixed, table } from './lib/figures.mjs';
 
@@ -16,17 +19,20 @@ const NPM = `
   server.listen(0, '127.0.0.1', () => console.log('listens on ' + server.http.address().port));
 `;
 
-await runMain(async ({ programs, clients, swarm, rate, seconds }) => {
+await runMain(async ({ programs, aquatic, clients, swarm, rate, seconds }) => {
   const trackers = {
     Potluck: [path.join(programs, 'potluck'), ['--listen', '127.0.0.1:0', '--tracker-sockets', clients + 100, '--tracker-sockets-per-address', clients + 100], /localhost:(\d+)/, '/announce'],
     'bittorrent-tracker': [process.execPath, ['--input-type=module', '--eval', NPM], /listens on (\d+)/, '/'],
   };
+  const port = await freePort();
+  // It says nothing: it is there when its port is.
+  if (aquatic) trackers.aquatic_ws = [aquatic, [port], port, '/'];
   console.log(`    ${clients} clients, swarms of ${swarm}, ${rate} announces a second with 5 offers each, for ${seconds} s`);
   const rows = [['', 'joined', 'seconds to join', 'announces', 'p50 ms', 'p99 ms', 'offers relayed', 'lost', 'KB a client', 'CPU s']];
   for (const [name, [program, args, port, route]] of Object.entries(trackers)) {
     const tracker = spawn(program, args.map(String), { stdio: ['ignore', 'pipe', 'inherit'], cwd: import.meta.dirname });
     try {
-      const url = `ws://127.0.0.1:${await said(tracker, port)}${route}`;
+      const url = `ws://127.0.0.1:${await (typeof port === 'number' ? listens(port) : said(tracker, port))}${route}`;
       const before = usage(tracker.pid);
       const load = spawn(path.join(programs, 'tracker-load'), [
         url, '--clients', clients, '--swarm', swarm, '--rate', rate, '--seconds', seconds,
@@ -53,6 +59,32 @@ await runMain(async ({ programs, clients, swarm, rate, seconds }) => {
   }
   console.log(table(rows));
 });
+
+/** A port that nobody has. */
+async function freePort() {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address();
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
+/** The port, once somebody takes connections there. */
+async function listens(port) {
+  for (let attempt = 0; attempt < 100; attempt++) {
+    const socket = connect(port, '127.0.0.1');
+    try {
+      await once(socket, 'connect');
+      return port;
+    } catch {
+      await sleep(100);
+    } finally {
+      socket.destroy();
+    }
+  }
+  throw new Error(`nothing listens on port ${port}`);
+}
 
 /** What a process says, once it matches. */
 async function said(child, pattern) {

@@ -189,9 +189,12 @@ pub(crate) struct Tracker {
     /// Seconds that are measured.
     #[arg(long, default_value_t = 20)]
     seconds: u32,
+    /// Measure aquatic_ws too: some 300 crates to fetch and to compile, and a Linux with io_uring.
+    #[arg(long)]
+    aquatic: bool,
 }
 
-/// Many clients of the demo's tracker, and of npm's bittorrent-tracker.
+/// Many clients of the demo's tracker, of npm's bittorrent-tracker, and of aquatic_ws.
 pub(crate) fn tracker(root: &Path, options: &Tracker) -> Result<(), String> {
     packages(root)?;
     step("compile the trackers' client and the server", || {
@@ -200,10 +203,20 @@ pub(crate) fn tracker(root: &Path, options: &Tracker) -> Result<(), String> {
         cargo.args(["--bin", "potluck", "--bin", "tracker-load"]);
         run(&mut cargo, "the compiler's messages above say why")
     })?;
+    let aquatic = build::target_folder(root).join("aquatic");
+    if options.aquatic {
+        step("compile aquatic_ws", || {
+            let mut cargo = cargo(root);
+            cargo.args(["build", "--quiet", "--locked", "--release"]);
+            cargo.args(["--manifest-path", "tests/bench/aquatic/Cargo.toml", "--target-dir"]);
+            run(cargo.arg(&aquatic), "the compiler's messages above say why")
+        })?;
+    }
     measure(
         root,
         "tracker.mjs",
         &json!({
+            "aquatic": options.aquatic.then(|| aquatic.join("release/aquatic")),
             "programs": build::target_folder(root).join("release"),
             "clients": options.clients,
             "swarm": options.swarm,
