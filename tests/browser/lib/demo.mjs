@@ -53,6 +53,8 @@ export class Demo {
       if (!this.#stopped) console.error(`the demo server on port ${port} ended by itself, ${signal ?? `with ${code}`}: ${said.join('')}`);
     });
     this.port = port;
+    /** What it has printed, in pieces. */
+    this.said = said;
     this.url = `http://127.0.0.1:${port}`;
     this.tracker = `ws://127.0.0.1:${port}/announce`;
     this.vod = `${this.url}/media/sample/master.m3u8`;
