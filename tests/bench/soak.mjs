@@ -1,7 +1,11 @@
 // A live channel for an hour: viewers come and go, the tracker restarts, and the origin breaks every minute. What the viewer that
 // stays keeps of it, and what it saw. Started by `cargo xtask bench soak`, with the options as JSON in the argument.
 
+import { cpSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import { chromium } from '../browser/lib/browsers.mjs';
 import { startDemo } from '../browser/lib/demo.mjs';
 import { openViewer } from '../browser/lib/viewer.mjs';
@@ -15,17 +19,35 @@ const FAULT_SECONDS = 4;
 const TRACKER_AWAY_MS = 8000;
 /** A guest stays so long, and is replaced by the next. */
 const GUEST_MS = 20_000;
+/** What is kept to share: little, so that it is full within the first minutes, and what grows after that is a leak. */
+const STORE_BYTES = 6e6;
 /** Growth from the first third to the last that is noise: of each figure, in its unit, and as a part of it. */
 const NOISE = { heapMb: 2, workerMb: 2, wasmMb: 4, nodes: 400, part: 0.1 };
 
 const HEADING = ['minute', 'played s', 'page MB', 'worker MB', 'wasm MB', 'store MB', 'nodes', 'peers', 'made', 'from peers', 'latency s', 'waits'];
 
+/** Before the worker's script: keeps the engine's memory where it can be looked at. */
+const KEEP_MEMORY = `
+  globalThis.wasmMemories = [];
+  for (const name of ['instantiate', 'instantiateStreaming']) {
+    const instantiate = WebAssembly[name];
+    WebAssembly[name] = async (...what) => {
+      const made = await instantiate.apply(WebAssembly, what);
+      for (const one of Object.values((made.instance ?? made).exports)) {
+        if (one instanceof WebAssembly.Memory) globalThis.wasmMemories.push(one);
+      }
+      return made;
+    };
+  }
+`;
+
 await runMain(async ({ minutes }) => {
+  process.env.POTLUCK_WWW = copyOfPlayer();
   const demo = await startDemo({ faults: true });
   atExit(() => void demo.stop());
   const browser = await chromium();
   atExit(() => browser.process()?.kill('SIGKILL'));
-  const open = () => openViewer(browser, demo, { src: demo.live, before: countConnections });
+  const open = () => openViewer(browser, demo, { src: demo.live, tuning: { storeBytes: STORE_BYTES }, before: countConnections });
   const host = await open();
   await host.plays(1, { seconds: 60 });
   const meter = await memoryOf(host.page);
@@ -117,16 +139,23 @@ async function memoryOf(page) {
   };
 }
 
-/** Bytes of all WebAssembly memories of a worker. */
+/** The built player in a folder of its own, with workers whose memory can be looked at. */
+function copyOfPlayer() {
+  const built = process.env.POTLUCK_WWW ?? fileURLToPath(new URL('../../www/dist', import.meta.url));
+  const folder = mkdtempSync(path.join(tmpdir(), 'potluck-soak-'));
+  atExit(() => rmSync(folder, { recursive: true, force: true }));
+  cpSync(built, folder, { recursive: true });
+  for (const name of readdirSync(folder).filter((file) => file.endsWith('-worker.js'))) {
+    const worker = path.join(folder, name);
+    writeFileSync(worker, `${KEEP_MEMORY}${readFileSync(worker, 'utf8')}`);
+  }
+  return folder;
+}
+
+/** Bytes of the engine's memory. */
 async function wasmBytes(client) {
-  const { result: { objectId } } = await client.send('Runtime.evaluate', { expression: 'WebAssembly.Memory.prototype' });
-  const { objects } = await client.send('Runtime.queryObjects', { prototypeObjectId: objectId, objectGroup: 'soak' });
-  const { result } = await client.send('Runtime.callFunctionOn', {
-    objectId: objects.objectId,
-    functionDeclaration: 'function () { return this.reduce((sum, memory) => sum + memory.buffer.byteLength, 0); }',
-    returnByValue: true,
-  });
-  await client.send('Runtime.releaseObjectGroup', { objectGroup: 'soak' });
+  const expression = 'wasmMemories.reduce((sum, memory) => sum + memory.buffer.byteLength, 0)';
+  const { result } = await client.send('Runtime.evaluate', { expression, returnByValue: true });
   return result.value;
 }
 

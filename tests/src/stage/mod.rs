@@ -164,6 +164,25 @@ impl Stage {
         self.tell(Input::Tick);
     }
 
+    /// Runs as a tab does that nobody looks at: the element plays on, and everything else happens once a second.
+    pub fn run_in_background(&mut self, seconds: u32) {
+        for _ in 0..seconds {
+            self.now += 1_000_000;
+            self.element.advance(self.now as f64 / 1e6);
+            let now = self.now;
+            self.pending.sort_by_key(|(at, order, _)| (*at, *order));
+            let come = self.pending.partition_point(|(at, ..)| *at <= now);
+            for (.., input) in self.pending.drain(..come).collect::<Vec<_>>() {
+                if let Some(input) = self.fresh(input) {
+                    self.tell(input);
+                }
+            }
+            self.tell(Input::Tick);
+            self.report();
+        }
+        self.next_report = self.now;
+    }
+
     /// The viewer sets `currentTime`.
     pub fn seek(&mut self, to: f64) {
         self.element.seek(to);
