@@ -1,5 +1,5 @@
 // A network of a test's own, in which packets can be counted: two machines (network namespaces) and a wire between them. Made with
-// `unshare`, `nsenter` and `ip`, by root or by anybody whom the kernel lets make user namespaces.
+// `unshare`, `nsenter`, `mount` and `ip`, by root or by anybody whom the kernel lets make user namespaces.
 
 import { spawn, spawnSync } from 'node:child_process';
 import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -8,7 +8,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const INSIDE = 'POTLUCK_OWN_NETWORK';
-const SPACES = process.getuid?.() === 0 ? ['--net'] : ['--user', '--map-root-user', '--net'];
+const SPACES = ['--net', '--mount', ...(process.getuid?.() === 0 ? [] : ['--user', '--map-root-user'])];
 /** Addresses of the machine that the test runs on, and of the other. */
 export const HERE = '10.77.0.1';
 export const ELSEWHERE = '10.77.0.2';
@@ -28,11 +28,11 @@ export async function ownNetwork(url) {
   process.exit(code);
 }
 
-export const NOTICE = 'no network of its own can be made here: that needs unshare, nsenter, ip, and leave to make namespaces';
+export const NOTICE = 'no network of its own can be made here: that needs unshare, nsenter, mount, ip, and leave to make namespaces';
 
 /** Tries all that `Network.make` needs: containers forbid some of it. */
 function possible() {
-  const attempt = 'ip link set lo up && unshare --net true && ip link add wire type veth peer name there';
+  const attempt = 'ip link set lo up && mount --bind /dev/null /etc/resolv.conf && unshare --net true && ip link add wire type veth peer name there';
   return spawnSync('unshare', [...SPACES, 'sh', '-c', attempt], { stdio: 'ignore' }).status === 0;
 }
 
@@ -53,8 +53,12 @@ class Network {
     network.#other = other;
     process.once('exit', () => network.stop());
     const inside = `nsenter --net=/proc/${other.pid}/ns/net`;
+    // What browsers ask for by themselves is not asked of a name server on this machine: to this one there is no way.
+    const names = path.join(network.#folder, 'resolv.conf');
+    writeFileSync(names, 'nameserver 192.0.2.1\n');
     // By their route to this address browsers find their own; none of them sends it anything.
-    run(`ip link set lo up
+    run(`mount --bind '${names}' /etc/resolv.conf
+      ip link set lo up
       ip link add wire type veth peer name wire netns ${other.pid}
       ip addr add ${HERE}/24 dev wire && ip link set wire up
       ${inside} sh -c 'ip link set lo up && ip addr add ${ELSEWHERE}/24 dev wire && ip link set wire up && ip route add 8.8.8.8 via ${HERE}'
