@@ -1,6 +1,6 @@
 // What a page downloads: each bundle of budget.json, raw and as brotli -q 11, and what the wasm imports.
 // Prints JSON for `cargo xtask bench size` and `cargo xtask test`.
-import { readFileSync } from 'node:fs';
+import { readFileSync, readdirSync } from 'node:fs';
 import { brotliCompressSync, constants } from 'node:zlib';
 
 const here = new URL('.', import.meta.url);
@@ -24,7 +24,9 @@ const bundles = budget.bundles.map(({ name, limit, files }) => {
   return { name, limit, raw: sum('raw'), brotli: sum('brotli'), files: measured };
 });
 
-const wasm = new WebAssembly.Module(readFileSync(new URL(`dist/${budget.wasm}`, here)));
-const imports = [...new Set(WebAssembly.Module.imports(wasm).map((entry) => entry.module))].sort();
+const modules = readdirSync(new URL('dist', here)).filter((name) => name.endsWith('.wasm'));
+const imports = [...new Set(modules.flatMap((name) => (
+  WebAssembly.Module.imports(new WebAssembly.Module(readFileSync(new URL(`dist/${name}`, here)))).map((entry) => entry.module)
+)))].sort();
 
 process.stdout.write(`${JSON.stringify({ bundles, imports }, null, 2)}\n`);

@@ -8,6 +8,7 @@ use std::time::SystemTime;
 
 use wasm_bindgen_cli_support::{Bindgen, EncodeInto};
 
+use crate::imports;
 use crate::names;
 use crate::parts::{self, Part};
 use crate::step::{capture, cargo, npm, run, step};
@@ -87,6 +88,11 @@ const MODULES: [Module; 4] = [
     Module { what: "the text reader", library: "player_text", name: "text", parts: &[] },
     Module { what: "decryption", library: "player_crypto", name: "crypto", parts: &[] },
 ];
+
+/// The modules' names.
+pub(crate) fn modules() -> impl Iterator<Item = &'static str> {
+    MODULES.iter().map(|module| module.name)
+}
 
 /// Builds everything a page needs into `www/dist`.
 pub(crate) fn player(root: &Path) -> Result<(), String> {
@@ -216,7 +222,9 @@ fn bind(root: &Path, module: &Module) -> Result<(), String> {
     // This program is a source too: its options decide what comes out.
     let sources = [Some(input.clone()), std::env::current_exe().ok()];
     let newest = sources.iter().flatten().filter_map(|path| modified(path)).max();
-    if newest.is_some() && modified(&output) >= newest {
+    // For `cargo xtask imports`.
+    let list = folder.join(module.name).with_extension("imports");
+    if newest.is_some() && modified(&output) >= newest && list.exists() {
         return Ok(());
     }
 
@@ -242,7 +250,9 @@ fn bind(root: &Path, module: &Module) -> Result<(), String> {
     bindgen.encode_into(EncodeInto::Always);
     bindgen.omit_default_module_path(true).remove_producers_section(true);
     let mut bound = bindgen.generate_output().map_err(failed)?;
-    let script = names::shorten(&mut bound, module.name)?;
+    let (script, imports) = names::shorten(&mut bound, module.name)?;
+    let imports: String = imports.iter().map(|one| format!("{}\n", imports::plain(one))).collect();
+    fs::write(&list, imports).map_err(|error| cannot("write", &list, &error))?;
     bound.emit(&unbound).map_err(failed)?;
     let glue = folder.join(module.name).with_extension("js");
     fs::write(&glue, script).map_err(|error| cannot("write", &glue, &error))?;

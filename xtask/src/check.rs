@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use crate::build::{self, TARGET};
 use crate::step::{cargo, npm, run, step};
-use crate::{demo, size, system};
+use crate::{demo, imports, size, supply, system};
 
 /// A check that was run.
 struct Check {
@@ -32,7 +32,8 @@ pub(crate) fn run_all(root: &Path, quick: bool) -> Result<(), String> {
     checks.run("rust tests", || {
         run(cargo(root).args(["test", "--workspace"]), "one crate alone: cargo test -p CRATE")
     });
-    checks.run("wasm imports", || size::imports(root));
+    checks.run("wasm imports", || size::imports(root).and_then(|()| imports::check(root, false)));
+    checks.run("supply chain", || supply::check(root));
     checks.run("size budget", || size::print(root));
     checks.run("typescript", || {
         run(npm(&www).args(["run", "--silent", "check"]), "again with: npm run check (in www)")

@@ -9,12 +9,15 @@ mod bench;
 mod build;
 mod check;
 mod demo;
+mod imports;
+mod licence;
 mod names;
 mod parts;
 mod sample;
 mod size;
 mod split;
 mod step;
+mod supply;
 mod system;
 
 use clap::{Parser, Subcommand};
@@ -50,6 +53,14 @@ enum Command {
         #[command(subcommand)]
         what: Bench,
     },
+    /// Compare what the wasm modules import with `www/imports.txt`.
+    Imports {
+        /// Write the list anew.
+        #[arg(long)]
+        renew: bool,
+    },
+    /// Check where dependencies come from, what they may be, and what is known against them.
+    Supply,
     /// Generate the demo's sample film again (needs ffmpeg).
     Sample,
 }
@@ -90,6 +101,10 @@ fn main() -> ExitCode {
         Command::Bench { what: Bench::Playlists(options) } => bench::playlists(&root, &options),
         Command::Bench { what: Bench::Soak(options) } => bench::soak(&root, &options),
         Command::Bench { what: Bench::Tracker(options) } => bench::tracker(&root, &options),
+        Command::Imports { renew } => {
+            build::player(&root).and_then(|()| imports::check(&root, renew))
+        }
+        Command::Supply => supply::check(&root),
         Command::Sample => sample::generate(&root),
     };
     match outcome {

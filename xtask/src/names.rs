@@ -3,11 +3,13 @@
 
 use wasm_bindgen_cli_support::Output;
 
-/// Renames the module's imports from its script, and its exports. Returns the script with the new names.
-pub(crate) fn shorten(output: &mut Output, stem: &str) -> Result<String, String> {
+/// Renames the module's imports from its script, and its exports. Returns the script with the new names, and what the
+/// imports were called.
+pub(crate) fn shorten(output: &mut Output, stem: &str) -> Result<(String, Vec<String>), String> {
     let mut script = output.js().to_owned();
     let own = format!("./{stem}_bg.js");
     let module = output.wasm_mut();
+    let mut before = Vec::new();
     let mut names = (0..).map(short);
     for import in module.imports.iter_mut().filter(|import| import.module == own) {
         let name = names.next().unwrap_or_default();
@@ -18,7 +20,7 @@ pub(crate) fn shorten(output: &mut Output, stem: &str) -> Result<String, String>
             return Err(format!("wasm-bindgen's script has {name} {count} times, not once"));
         }
         script = renamed;
-        import.name = name;
+        before.push(std::mem::replace(&mut import.name, name));
     }
     let mut names = (0..).map(short);
     for export in module.exports.iter_mut() {
@@ -27,7 +29,7 @@ pub(crate) fn shorten(output: &mut Output, stem: &str) -> Result<String, String>
         script = replace_word(&script, &used, &new).0;
         export.name = name;
     }
-    Ok(script)
+    Ok((script, before))
 }
 
 /// The shortest names first: `a` to `Z`, then `aa`.
