@@ -1,59 +1,15 @@
 //! Licence expressions (SPDX 2.3, Annex D), as far as crates and packages write them.
 
+use spdx::{Expression, ParseMode};
+
 /// Whether an expression leaves a choice of which each licence is allowed. What cannot be read is not.
 pub(crate) fn allowed(expression: &str, list: &[String]) -> bool {
-    // Older crates write `/` for `OR`.
-    let spaced = expression.replace('(', " ( ").replace(')', " ) ").replace('/', " OR ");
-    let words: Vec<&str> = spaced.split_whitespace().collect();
-    let mut reader = Reader { words: &words, list };
-    reader.either().is_some_and(|fine| fine && reader.words.is_empty())
-}
-
-struct Reader<'a> {
-    words: &'a [&'a str],
-    list: &'a [String],
-}
-
-impl Reader<'_> {
-    fn take(&mut self, word: &str) -> bool {
-        let here = self.words.first().is_some_and(|first| first.eq_ignore_ascii_case(word));
-        if here {
-            self.words = &self.words[1..];
-        }
-        here
-    }
-
-    fn either(&mut self) -> Option<bool> {
-        let mut fine = self.all()?;
-        while self.take("OR") {
-            fine |= self.all()?;
-        }
-        Some(fine)
-    }
-
-    fn all(&mut self) -> Option<bool> {
-        let mut fine = self.one()?;
-        while self.take("AND") {
-            fine &= self.one()?;
-        }
-        Some(fine)
-    }
-
-    fn one(&mut self) -> Option<bool> {
-        if self.take("(") {
-            let fine = self.either()?;
-            return self.take(")").then_some(fine);
-        }
-        let (name, rest) = self.words.split_first()?;
-        self.words = rest;
-        let mut name = (*name).to_owned();
-        if self.take("WITH") {
-            let (exception, rest) = self.words.split_first()?;
-            self.words = rest;
-            name = format!("{name} WITH {exception}");
-        }
-        Some(self.list.contains(&name))
-    }
+    // Older crates write `/` for `OR`, and names that SPDX has replaced.
+    let mode =
+        ParseMode { allow_slash_as_or_operator: true, allow_deprecated: true, ..ParseMode::STRICT };
+    Expression::parse_mode(expression, mode).is_ok_and(|expression| {
+        expression.evaluate(|requirement| list.contains(&requirement.to_string()))
+    })
 }
 
 #[cfg(test)]
