@@ -180,10 +180,10 @@ struct Options {
 }
 
 impl Options {
-    fn threads(&self) -> usize {
+    fn threads(&self, viewers: u32) -> usize {
         let cores = || std::thread::available_parallelism().map_or(1, usize::from);
         // A few viewers have too little to do in a step.
-        self.threads.unwrap_or_else(|| if self.viewers < 200 { 1 } else { cores() })
+        self.threads.unwrap_or_else(|| if viewers < 200 { 1 } else { cores() })
     }
 
     fn world(&self) -> Result<World, String> {
@@ -318,7 +318,8 @@ fn table(options: &Options, most: u32) {
                 case.name,
                 begun.elapsed().as_secs_f64()
             );
-            World { seed, ..case.world.clone() }.run::<Player>()
+            let threads = options.threads(case.world.viewers);
+            World { seed, ..case.world.clone() }.run_with::<Player>(threads, |_, _| {})
         };
         let reports: Vec<Report> = (options.seed..options.seed + count).map(run).collect();
         let mean = |of: &dyn Fn(&Report) -> f64| {
@@ -380,7 +381,7 @@ fn main() -> Result<(), String> {
         return Ok(());
     }
     let terminal = std::io::stderr().is_terminal();
-    let threads = options.threads();
+    let threads = options.threads(options.viewers);
     let mut reports = Vec::new();
     for seed in options.seed..options.seed + options.seeds.unwrap_or(1).max(1) {
         let world = World { seed, ..options.world()? };

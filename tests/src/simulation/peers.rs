@@ -187,6 +187,10 @@ impl<E: Engine> Shard<'_, E> {
         if matches!(message, Message::Introduction(_)) {
             len += DESCRIPTION;
         }
+        let taken_back = match &message {
+            Message::Cancel { id } if world.polluter_share > 0.0 => Some((channel.peer, *id)),
+            _ => None,
+        };
         v.counted.control_bytes += u64::from(len);
         if let Message::Piece { data, .. } = &message {
             v.counted.control_bytes -= data.len() as u64;
@@ -197,6 +201,9 @@ impl<E: Engine> Shard<'_, E> {
         if !channel.queued && channel.in_flight < world.channel_window {
             channel.queued = true;
             v.uplink.turns.push_back(connection.0);
+        }
+        if let Some((peer, id)) = taken_back {
+            self.lies.cancelled(viewer, peer, id);
         }
         self.serve_uplink(viewer);
     }
@@ -310,7 +317,7 @@ impl<E: Engine> Shard<'_, E> {
             }
         }
         if frame.lies && honest {
-            self.lies.told(now, viewer, peer);
+            self.lies.told(now, viewer, peer, &frame.message);
         }
         if let Some(bytes) = credit {
             let event = Event::Credit { viewer: peer, connection: other, bytes };

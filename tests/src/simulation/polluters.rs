@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use player_core::wire::Message;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::title::{Title, mix};
 
@@ -71,9 +71,12 @@ impl Pollution {
 const SOON: u64 = 10_000_000;
 
 /// Who sent wrong bytes to whom: the first time, in µs, and how often; and how polluters are named in statistics.
+/// What comes in answer to a request that was taken back does not count: nobody looks at it, so nobody can know.
 #[derive(Debug, Default)]
 pub(super) struct Lies {
     pairs: BTreeMap<(u32, u32), Lied>,
+    /// Requests that a victim has taken back.
+    cancelled: BTreeSet<(u32, u32, u32)>,
     names: BTreeMap<u32, String>,
     unbanned: u64,
 }
@@ -81,6 +84,8 @@ pub(super) struct Lies {
 #[derive(Debug)]
 struct Lied {
     first: u64,
+    /// The request that the first lie answers.
+    request: Option<u32>,
     count: u32,
     judged: bool,
 }
@@ -92,9 +97,25 @@ impl Lies {
     }
 
     /// A lie has arrived.
-    pub(super) fn told(&mut self, now: u64, victim: u32, liar: u32) {
-        let lied = Lied { first: now, count: 0, judged: false };
+    pub(super) fn told(&mut self, now: u64, victim: u32, liar: u32, message: &Message) {
+        let request = match message {
+            Message::Piece { id, .. } => Some(*id),
+            _ => None,
+        };
+        if request.is_some_and(|id| self.cancelled.contains(&(victim, liar, id))) {
+            return;
+        }
+        let lied = Lied { first: now, request, count: 0, judged: false };
         self.pairs.entry((victim, liar)).or_insert(lied).count += 1;
+    }
+
+    /// A viewer takes a request back: only a whole block can be known to be wrong.
+    pub(super) fn cancelled(&mut self, victim: u32, liar: u32, request: u32) {
+        self.cancelled.insert((victim, liar, request));
+        let whole = |lied: &Lied| lied.judged || lied.request != Some(request);
+        if self.pairs.get(&(victim, liar)).is_some_and(|lied| !whole(lied)) {
+            self.pairs.remove(&(victim, liar));
+        }
     }
 
     /// Whether it is time to look whom a victim has banned.
@@ -122,5 +143,28 @@ impl Lies {
 
     fn of(&self, victim: u32) -> impl Iterator<Item = (&(u32, u32), &Lied)> {
         self.pairs.range((victim, 0)..=(victim, u32::MAX))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_answers_a_request_that_was_taken_back_is_no_lie() {
+        let piece = |id, offset| Message::Piece { id, offset, data: Bytes::from_static(&[1]) };
+        let mut lies = Lies::default();
+        // Taken back before anything came, and while it came.
+        lies.cancelled(1, 2, 7);
+        lies.told(5, 1, 2, &piece(7, 0));
+        lies.told(6, 1, 2, &piece(8, 0));
+        lies.cancelled(1, 2, 8);
+        lies.told(7, 1, 2, &piece(8, 1));
+        assert_eq!(lies.figures(), (0, 0, 0));
+        lies.told(9, 1, 2, &piece(9, 0));
+        lies.cancelled(1, 2, 10);
+        assert!(!lies.is_due(8 + SOON, 1) && lies.is_due(9 + SOON, 1));
+        lies.judge(9 + SOON, 1, &[]);
+        assert_eq!(lies.figures(), (1, 1, 1));
     }
 }

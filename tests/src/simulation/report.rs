@@ -14,6 +14,9 @@ use super::world::{Setting, World};
 /// the figures over late segments.
 const SETTLE_SECONDS: f64 = 24.0;
 
+/// Whoever leaves sooner, or joins later before the end, may be without a picture.
+const START_SECONDS: f64 = 6.0;
+
 /// One viewer's part.
 #[derive(Debug, Clone, Serialize)]
 pub struct ViewerReport {
@@ -153,7 +156,7 @@ pub struct Report {
     pub rebuffer_seconds: f64,
     /// Stalled time over stalled and played time.
     pub rebuffer_ratio: f64,
-    /// Viewers who saw no frame.
+    /// Viewers who saw no frame, though they stayed for [`START_SECONDS`].
     pub without_frame: u64,
     /// Seconds from joining to the first frame.
     pub first_frame: Spread,
@@ -268,6 +271,14 @@ impl ViewerReport {
     }
 }
 
+impl ViewerReport {
+    /// Whether it saw nothing, in a run of so many seconds, though it had the time.
+    fn waits_in_vain(&self, seconds: f64) -> bool {
+        let stayed = self.left.unwrap_or(seconds) - self.joined;
+        self.first_frame.is_none() && stayed >= START_SECONDS
+    }
+}
+
 impl Spread {
     /// Of these values; `None` of none.
     #[must_use]
@@ -342,7 +353,7 @@ impl Report {
             rebuffers: viewers.iter().map(|v| u64::from(v.rebuffers)).sum(),
             rebuffer_seconds: stalled,
             rebuffer_ratio: ratio(stalled, stalled + sum(|v| v.played)),
-            without_frame: viewers.iter().filter(|v| v.first_frame.is_none()).count() as u64,
+            without_frame: viewers.iter().filter(|v| v.waits_in_vain(world.seconds)).count() as u64,
             first_frame: Spread::of(first_frames).unwrap_or_default(),
             live_latency: Spread::of(viewers.iter().filter_map(|v| v.live_latency).collect()),
             duplicate_share: ratio(sum(|v| v.duplicate_bytes as f64), peer + http),

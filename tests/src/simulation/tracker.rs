@@ -15,11 +15,44 @@ struct Member {
     complete: bool,
 }
 
+/// A swarm's members. A hundred thousand announce themselves again and again: what is looked through is small.
+#[derive(Debug, Default)]
+struct Members {
+    all: Vec<Member>,
+    /// The viewer of each.
+    viewers: Vec<u32>,
+    by_id: BTreeMap<PeerId, u32>,
+    complete: u32,
+}
+
+impl Members {
+    fn add(&mut self, member: Member) {
+        self.complete += u32::from(member.complete);
+        self.viewers.push(member.viewer);
+        self.by_id.insert(member.peer_id, member.viewer);
+        self.all.push(member);
+    }
+
+    fn remove(&mut self, viewer: u32) {
+        while let Some(at) = self.viewers.iter().position(|other| *other == viewer) {
+            self.viewers.remove(at);
+            let member = self.all.remove(at);
+            self.complete -= u32::from(member.complete);
+            self.by_id.remove(&member.peer_id);
+        }
+    }
+
+    fn swap(&mut self, a: usize, b: usize) {
+        self.all.swap(a, b);
+        self.viewers.swap(a, b);
+    }
+}
+
 /// A tracker.
 pub(super) struct Tracker {
     rng: fastrand::Rng,
     interval: u32,
-    swarms: BTreeMap<InfoHash, Vec<Member>>,
+    swarms: BTreeMap<InfoHash, Members>,
     /// Messages received.
     pub(super) messages: u64,
     /// Offers handed on.
@@ -46,18 +79,18 @@ impl Tracker {
         match message {
             ClientMessage::Announce(announce) => {
                 let members = self.swarms.entry(announce.info_hash).or_default();
-                members.retain(|member| member.peer_id != announce.peer_id);
+                members.remove(viewer);
                 if announce.event == Some(AnnounceEvent::Stopped) {
                     return out;
                 }
                 let wanted = announce.numwant.map_or(usize::MAX, |n| n as usize);
-                let wanted = announce.offers.len().min(wanted).min(members.len());
+                let wanted = announce.offers.len().min(wanted).min(members.all.len());
                 // The first `wanted` members after a partial shuffle are a fair draw.
                 for index in 0..wanted {
-                    let other = self.rng.usize(index..members.len());
+                    let other = self.rng.usize(index..members.all.len());
                     members.swap(index, other);
                 }
-                for (offer, member) in announce.offers.into_iter().zip(&members[..wanted]) {
+                for (offer, member) in announce.offers.into_iter().zip(&members.all[..wanted]) {
                     self.offers += 1;
                     let relay = OfferRelay {
                         info_hash: announce.info_hash,
@@ -68,28 +101,28 @@ impl Tracker {
                     out.push((member.viewer, ServerMessage::Offer(relay).to_json()));
                 }
                 let complete = announce.left == Some(0);
-                members.push(Member { peer_id: announce.peer_id, viewer, complete });
-                let seeds = members.iter().filter(|member| member.complete).count() as u32;
+                members.add(Member { peer_id: announce.peer_id, viewer, complete });
+                let seeds = members.complete;
                 let response = AnnounceResponse {
                     info_hash: announce.info_hash,
                     interval: Some(self.interval),
                     complete: Some(seeds),
-                    incomplete: Some(members.len() as u32 - seeds),
+                    incomplete: Some(members.all.len() as u32 - seeds),
                     ..AnnounceResponse::default()
                 };
                 out.push((viewer, ServerMessage::Announce(response).to_json()));
             }
             ClientMessage::Answer(answer) => {
                 let members = self.swarms.get(&answer.info_hash);
-                let to = members.into_iter().flatten();
-                if let Some(to) = to.into_iter().find(|m| m.peer_id == answer.to_peer_id) {
+                let to = members.and_then(|members| members.by_id.get(&answer.to_peer_id));
+                if let Some(to) = to {
                     let relay = AnswerRelay {
                         info_hash: answer.info_hash,
                         peer_id: answer.peer_id,
                         offer_id: answer.offer_id,
                         sdp: answer.sdp,
                     };
-                    out.push((to.viewer, ServerMessage::Answer(relay).to_json()));
+                    out.push((*to, ServerMessage::Answer(relay).to_json()));
                 }
             }
             ClientMessage::Scrape(_) => {
@@ -103,7 +136,7 @@ impl Tracker {
     /// A viewer's connection has closed.
     pub(super) fn forget(&mut self, viewer: u32) {
         for members in self.swarms.values_mut() {
-            members.retain(|member| member.viewer != viewer);
+            members.remove(viewer);
         }
     }
 }
