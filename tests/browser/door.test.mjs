@@ -71,11 +71,11 @@ describe('a locked swarm', () => {
 
       // One has no token, one has made himself one for the right swarm, and one's cannot be read.
       const forged = token.slice(0, -8) + (token.endsWith('00000000') ? '11111111' : '00000000');
-      for (const [attributes, state, warning] of [
+      await Promise.all([
         [{}, 'tracker-refused', 'tracker-refused'],
         [{ 'swarm-token': forged }, 'tracker-refused', 'tracker-refused'],
         [{ 'swarm-token': 'let me in' }, 'off', 'swarm-token'],
-      ]) {
+      ].map(async ([attributes, state, warning]) => {
         const stranger = await open(attributes);
         viewers.push(stranger);
         const said = await stranger.until(`it says ${state}`, ({ stats, warnings }) => stats.peerState === state && warnings.includes(warning), { seconds: 30 });
@@ -84,7 +84,7 @@ describe('a locked swarm', () => {
         assert.deepEqual([played.stats.peers, played.stats.peerBytes, played.stats.swarmSize], [0, 0, 0], inWords(played));
         assert.equal((await counted(stranger)).others, 0, 'it has learnt of somebody');
         assert.equal(played.error, null);
-      }
+      }));
       assert.equal((await demo.stats()).tracker.peers, 2);
       assert.equal((await first.state()).stats.peers, 1, 'somebody has met a stranger');
       assert.equal((await counted(first)).others, 1);
