@@ -1,5 +1,5 @@
-//! aquatic_ws on a port of loopback, without TLS: `aquatic PORT`. One socket worker and one swarm worker, as its documentation advises for a
-//! machine of two cores; only its announce interval, which the measurement does not use, and its size of messages are set.
+//! `aquatic PORT`: aquatic_ws on a port of loopback, without TLS, as it comes: one socket worker and one swarm worker,
+//! which its documentation advises for machines of few cores.
 
 use std::net::{Ipv4Addr, SocketAddr};
 
