@@ -104,4 +104,26 @@ describe('an element', () => {
     await viewer.close();
     await other.close();
   });
+
+  test('whose engine breaks down goes on where it was; the second time soon after it says so', { timeout: 90_000 }, async () => {
+    const viewer = await openViewer(browser, demo, { src: demo.vod, start: 20 });
+    const breakDown = async () => await viewer.page.workers()[0].evaluate(() => {
+      setTimeout(() => {
+        throw new Error('a broken invariant');
+      });
+    });
+    await viewer.plays(2, { seconds: 30 });
+    // What goes on does so because it played, not because it plays by itself.
+    await viewer.with((element) => element.removeAttribute('autoplay'));
+    const before = await viewer.state();
+    await breakDown();
+    const again = await viewer.until('it plays on', ({ warnings, position }) => warnings.includes('engine-stopped') && position > before.position + 2, { seconds: 30 });
+    assert.equal(again.error, null, inWords(again));
+    assert.ok(again.buffered[0][0] > before.position - 8, `it began anew: ${inWords(again)}`);
+    assert.equal(viewer.page.workers().length, 1);
+    await breakDown();
+    const end = await viewer.until('it ends', ({ error }) => error !== null, { seconds: 20 });
+    assert.equal(end.error.name, 'engine-stopped', inWords(end));
+    await viewer.close();
+  });
 });

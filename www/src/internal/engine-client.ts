@@ -14,8 +14,8 @@ import type { StartMessage } from './worker.js';
 /** What the element is told; the rest is answered here. */
 export type EngineEvent =
   | Exclude<ToPage, MediaCommand | { connection: number } | { type: 'ready' | 'failed' | 'media-source' | 'module-keys' }>
-  /** The worker or the wasm did not start: `started` false; or broke down later. Nothing more comes. */
-  | { type: 'stopped'; started: boolean; message: string };
+  /** The worker or the wasm did not start: `started` false; or broke down later, when the element stood at `position` (null: nowhere). Nothing more comes. */
+  | { type: 'stopped'; started: boolean; message: string; position: number | null; playing: boolean };
 
 export interface EngineClientOptions {
   video: HTMLVideoElement;
@@ -331,8 +331,10 @@ export class EngineClient {
   #fail(message: string): void {
     if (this.#stopped) return;
     const started = this.#started;
+    // Stopping takes the media from the element, and with them where it stood.
+    const { readyState, currentTime, paused } = this.#video;
     this.stop(true);
-    this.#onEvent({ type: 'stopped', started, message });
+    this.#onEvent({ type: 'stopped', started, message, position: readyState > 0 ? currentTime : null, playing: !paused });
   }
 
   readonly #post = (message: ToWorker, transfer: Transferable[] = []): void => {

@@ -474,8 +474,8 @@ export class PotluckVideo extends Base {
     return readyState === 0 && currentTime > 0 ? currentTime : null;
   }
 
-  #position(): number | null {
-    return this.nativeEl.readyState > 0 && this.streamType === 'on-demand' ? this.nativeEl.currentTime : null;
+  #position(at = this.nativeEl.readyState > 0 ? this.nativeEl.currentTime : null): number | null {
+    return this.streamType === 'on-demand' ? at : null;
   }
 
   #startSession(options: Options, key: string): Session {
@@ -572,7 +572,7 @@ export class PotluckVideo extends Base {
         this.dispatchEvent(new Event('statschange'));
         return;
       case 'stopped':
-        this.#onStopped(event.started, event.message);
+        this.#onStopped(event);
         return;
       default:
         this.#onText(event);
@@ -595,12 +595,12 @@ export class PotluckVideo extends Base {
   }
 
   /** The engine has gone. One that ran gets a second chance, from where the playhead stands. */
-  #onStopped(started: boolean, message: string): void {
+  #onStopped({ started, message, position, playing }: Extract<EngineEvent, { type: 'stopped' }>): void {
     this.#session = null;
     if (!started) {
       this.fail('engine-unavailable', message);
     } else if (this.#mayRecover()) {
-      this.#recover('engine-stopped', message);
+      this.#recover('engine-stopped', message, this.#position(position), playing);
     } else {
       this.fail('engine-stopped', message);
     }
@@ -624,10 +624,9 @@ export class PotluckVideo extends Base {
     return performance.now() - this.#lastRecovery > RECOVERY_MS;
   }
 
-  #recover(code: string, message: string): void {
+  #recover(code: string, message: string, position = this.#position(), playing = !this.nativeEl.paused): void {
     this.#lastRecovery = performance.now();
-    const playing = !this.nativeEl.paused;
-    this.#resumeAt = this.#position();
+    this.#resumeAt = position;
     this.#reload = true;
     this.#update();
     this.#warn({ code, message: `${message}; loading again` });
