@@ -74,7 +74,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             connections: 4096,
-            connections_per_address: 256,
+            connections_per_address: 512,
             head: Duration::from_secs(20),
             patience: Duration::from_secs(30),
             slowest: 1 << 10,
