@@ -25,6 +25,7 @@ mod ordered;
 mod player;
 pub mod proof;
 mod queue;
+pub mod recording;
 pub mod stats;
 mod steering;
 mod store;

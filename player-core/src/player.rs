@@ -168,7 +168,7 @@ impl Player {
         let mut rng = fastrand::Rng::with_seed(seed);
         let mut peer_id = *b"-PL0100-000000000000";
         for byte in &mut peer_id[8..] {
-            *byte = rng.alphanumeric() as u8;
+            *byte = crate::text::random_letter(&mut rng);
         }
         let bandwidth = BandwidthEstimator::new(config.initial_bandwidth_bps);
         Self {

@@ -27,6 +27,19 @@ pub(crate) fn from_utf8_lossy(mut bytes: &[u8]) -> String {
     }
 }
 
+/// A random letter or digit. `Rng::alphanumeric` gives another one where pointers have another size.
+#[inline(never)]
+pub(crate) fn random_letter(rng: &mut fastrand::Rng) -> u8 {
+    let number = rng.u64(..);
+    // The high half of the product, so that each is as likely.
+    let carried = ((number & 0xffff_ffff) * 62) >> 32;
+    match (((number >> 32) * 62 + carried) >> 32) as u8 {
+        capital @ 0..26 => b'A' + capital,
+        small @ 26..52 => b'a' + small - 26,
+        digit => b'0' + digit - 52,
+    }
+}
+
 /// Appends a number in decimal, with zeros before it up to this many digits.
 pub fn push_decimal(out: &mut String, number: u64, digits: usize) {
     push_digits(out, number, 10, digits);
@@ -48,6 +61,16 @@ fn push_digits(out: &mut String, number: u64, radix: u64, digits: usize) {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    #[cfg(target_pointer_width = "64")]
+    fn letters_are_those_of_64_bits() {
+        let mut rng = fastrand::Rng::with_seed(3);
+        let mut oracle = rng.clone();
+        for _ in 0..1000 {
+            assert_eq!(char::from(random_letter(&mut rng)), oracle.alphanumeric());
+        }
+    }
 
     proptest! {
         #[test]

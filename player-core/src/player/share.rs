@@ -16,6 +16,7 @@ use crate::io::{ConnectionId, Event, Input, Output};
 use crate::stats::{PeerState, Stats};
 use crate::store::{Insert, Source};
 use crate::swarm::{LAG, Swarm, SwarmEvent, info_hash, token_swarm};
+use crate::text::random_letter;
 use crate::time::Instant;
 use crate::tracker::{Signaling, SignalingOutput};
 use crate::wire::{Message, SegmentId};
@@ -123,7 +124,7 @@ impl Player {
         }
         // Who comes back is somebody new: nobody is to follow a viewer from swarm to swarm.
         for byte in &mut self.peer_id.0[8..] {
-            *byte = self.rng.alphanumeric() as u8;
+            *byte = random_letter(&mut self.rng);
         }
         self.introduced.clear();
         self.wanted_since.clear();

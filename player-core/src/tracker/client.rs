@@ -17,6 +17,7 @@ use super::message::{
 };
 use crate::io::{ConnectionId, TrackerId};
 use crate::proof::{digest, push_hexadecimal};
+use crate::text::random_letter;
 use crate::time::Instant;
 use crate::wire::{InfoHash, Introduction, MAX_SDP_BYTES, PeerId};
 
@@ -395,7 +396,7 @@ impl Signaling {
     /// The offer of [`SignalingOutput::CreateOffer`] is gathered.
     pub fn offer_ready(&mut self, now: Instant, connection: ConnectionId, sdp: String) {
         if let Some(stage @ Stage::Gathering { .. }) = self.connections.get_mut(&connection) {
-            let offer_id = OfferId(std::array::from_fn(|_| self.rng.alphanumeric() as u8));
+            let offer_id = OfferId(std::array::from_fn(|_| random_letter(&mut self.rng)));
             *stage = Stage::Ready { offer: Offer { offer_id, sdp }, since: now };
             self.gather_failures = 0;
         }

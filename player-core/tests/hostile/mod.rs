@@ -12,6 +12,7 @@ use player_core::io::{
     ConnectionId, FetchKind, FetchRequest, Input, JobId, MediaCommand, MediaFailure, Output,
     Playhead, Track, TrackerId, Transmuxed, TransmuxedInit,
 };
+use player_core::recording::Recorder;
 use player_core::wire::{
     BLOCK_BYTES, Bitfield, Capabilities, HaveEntry, Hello, InfoHash, Interest, Message, PeerId,
     RejectReason, RenditionId, SegmentId, block_count,
@@ -82,15 +83,20 @@ pub(crate) struct World {
     pub(crate) appended: usize,
     /// Blocks that were asked of peers.
     pub(crate) requested: usize,
+    /// Writes down what the core is told.
+    pub(crate) recorder: Option<Recorder>,
 }
 
 impl World {
-    /// A core that was told to load a title.
-    pub(crate) fn new(seed: u64) -> Self {
+    /// A core that was told to load a title, with a recorder beside it or without.
+    pub(crate) fn new(seed: u64, mut recorder: Option<Recorder>) -> Self {
         let config = Config {
             trackers: vec!["wss://t.example/".into(), "nonsense".into()],
             ..Config::default()
         };
+        if let Some(recorder) = &mut recorder {
+            recorder.player(&config, seed);
+        }
         let mut world = Self {
             player: Player::new(config, seed),
             now: Instant::default(),
@@ -105,17 +111,24 @@ impl World {
             throws: 0,
             appended: 0,
             requested: 0,
+            recorder,
         };
         world.tell(Input::Load { url: "https://o.example/m.m3u8".into() });
         world
     }
 
     fn tell(&mut self, input: Input) {
+        if let Some(recorder) = &mut self.recorder {
+            recorder.input(self.now, &input);
+        }
         self.player.handle_input(self.now, input);
         let mut asked: Vec<(ConnectionId, u32, SegmentId, u16)> = Vec::new();
         let mut outputs = 0;
         while let Some(output) = self.player.poll_output() {
             outputs += 1;
+            if let Some(recorder) = &mut self.recorder {
+                recorder.output(&output);
+            }
             self.appended +=
                 usize::from(matches!(&output, Output::Media(MediaCommand::Append { .. })));
             match output {
