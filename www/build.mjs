@@ -14,7 +14,7 @@ const { values } = parseArgs({ options: { pkg: { type: 'string' }, out: { type: 
 const pkg = resolve(values.pkg ?? join(root, 'pkg'));
 const out = resolve(values.out ?? join(root, 'dist'));
 
-for (const name of ['potluck.js', 'potluck_bg.wasm', 'sharing_bg.wasm', 'more_bg.wasm', 'transmux.js', 'transmux_bg.wasm', 'text.js', 'text_bg.wasm', 'crypto.js', 'crypto_bg.wasm']) {
+for (const name of ['potluck.js', 'potluck_bg.wasm', 'sharing_bg.wasm', 'more_bg.wasm', 'recorder_bg.wasm', 'transmux.js', 'transmux_bg.wasm', 'text.js', 'text_bg.wasm', 'crypto.js', 'crypto_bg.wasm']) {
   if (!existsSync(join(pkg, name))) {
     console.error(`${join(pkg, name)} is missing: \`cargo xtask build\` makes it with wasm-bindgen (target web)`);
     process.exit(1);
@@ -49,6 +49,7 @@ const sharedBundles = {
     onResolve({ filter: /\/peers\.js$/ }, (args) => (ours(args) ? { path: './potluck-peers.js', external: true } : undefined));
     onResolve({ filter: /\/drm\.js$/ }, (args) => (ours(args) ? { path: './potluck-drm.js', external: true } : undefined));
     onResolve({ filter: /\/peertube\.js$/ }, (args) => (ours(args) ? { path: './potluck-peertube.js', external: true } : undefined));
+    onResolve({ filter: /\/recording\.js$/ }, (args) => (ours(args) ? { path: './potluck-recorder.js', external: true } : undefined));
     onResolve({ filter: /\/text-tracks\.js$/ }, (args) => (ours(args) ? { path: './potluck-tracks.js', external: true } : undefined));
   },
 };
@@ -72,6 +73,7 @@ await Promise.all([
     'potluck-peers': 'src/internal/peers.ts',
     'potluck-drm': 'src/internal/drm.ts',
     'potluck-peertube': 'src/internal/peertube.ts',
+    'potluck-recorder': 'src/internal/recording.ts',
     'embed': 'src/embed/embed-page.ts',
     'embed-client': 'src/public/embed.ts',
     'package': 'src/public/package.ts',
@@ -91,6 +93,7 @@ await Promise.all([
 copyFileSync(join(pkg, 'potluck_bg.wasm'), join(out, 'potluck.wasm'));
 copyFileSync(join(pkg, 'sharing_bg.wasm'), join(out, 'potluck-sharing.wasm'));
 copyFileSync(join(pkg, 'more_bg.wasm'), join(out, 'potluck-more.wasm'));
+copyFileSync(join(pkg, 'recorder_bg.wasm'), join(out, 'potluck-recorder.wasm'));
 copyFileSync(join(pkg, 'transmux_bg.wasm'), join(out, 'potluck-transmux.wasm'));
 cpSync(join(root, 'src/lang'), join(out, 'lang'), { recursive: true });
 copyFileSync(join(pkg, 'text_bg.wasm'), join(out, 'potluck-text.wasm'));

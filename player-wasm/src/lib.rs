@@ -11,6 +11,7 @@ mod messages;
 #[cfg(debug_assertions)]
 mod panics;
 pub mod parts;
+mod recorder;
 mod shell;
 mod socket;
 mod table;

@@ -172,6 +172,7 @@ pub(crate) fn task_from_js(message: &JsValue) -> Option<Task> {
             Task::RelayBuffered { connection: connection()?, amount: fields.index("amount")? }
         }
         "peer-closed" => Task::PeerClosed { connection: connection()? },
+        "record" => Task::Record(fields.flag("on")?),
         "codec-support" => {
             let supported: Array = fields.value("supported").dyn_into().ok()?;
             Input::CodecSupport(supported.iter().map(|plays| plays.is_truthy()).collect()).into()

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use js_sys::{Array, ArrayBuffer, Function};
 use player_core::io::{ConnectionId, Input, Output, Playhead, RequestId, TrackerId};
+use player_core::recording::Recorder;
 use player_core::time::Instant;
 use player_core::wire::Message;
 use player_core::{Config, Player, Queue};
@@ -28,16 +29,40 @@ const STATS_INTERVAL: Duration = Duration::from_secs(1);
 /// Something to do. `connection` is the page's number, see [`Shell::here`].
 #[derive(Debug)]
 pub(crate) enum Task {
-    Load { url: String, start_position: Option<f64> },
+    Load {
+        url: String,
+        start_position: Option<f64>,
+    },
     Unload,
     Input(Input),
-    OfferReady { connection: u32, sdp: String },
-    AnswerReady { connection: u32, sdp: String },
-    Channel { connection: u32, channel: RtcDataChannel },
-    RelayOpen { connection: u32 },
-    RelayMessage { connection: u32, data: ArrayBuffer },
-    RelayBuffered { connection: u32, amount: u32 },
-    PeerClosed { connection: u32 },
+    OfferReady {
+        connection: u32,
+        sdp: String,
+    },
+    AnswerReady {
+        connection: u32,
+        sdp: String,
+    },
+    Channel {
+        connection: u32,
+        channel: RtcDataChannel,
+    },
+    RelayOpen {
+        connection: u32,
+    },
+    RelayMessage {
+        connection: u32,
+        data: ArrayBuffer,
+    },
+    RelayBuffered {
+        connection: u32,
+        amount: u32,
+    },
+    PeerClosed {
+        connection: u32,
+    },
+    /// Record from the next load on, or give out the rest and stop.
+    Record(bool),
 }
 
 impl From<Input> for Task {
@@ -56,6 +81,7 @@ pub(crate) struct Shell {
     running: Cell<bool>,
     /// One for each load: the start position is part of its configuration.
     player: RefCell<Option<Player>>,
+    pub(crate) recorder: RefCell<Option<Box<Recorder>>>,
     memory: RefCell<Memory>,
     next_stats: Cell<Instant>,
     fetches: RefCell<Table<RequestId, Fetch>>,
@@ -91,6 +117,7 @@ impl Shell {
                 queue: RefCell::default(),
                 running: Cell::new(false),
                 player: RefCell::new(None),
+                recorder: RefCell::new(None),
                 memory: RefCell::new(Memory { config, online: true, webrtc: true, playhead: None }),
                 next_stats: Cell::default(),
                 fetches: RefCell::default(),
@@ -203,6 +230,7 @@ impl Shell {
                 drop(closed);
                 self.feed(Input::PeerClosed(connection));
             }
+            Task::Record(on) => self.record(on),
         }
     }
 
@@ -230,7 +258,11 @@ impl Shell {
             }
             Config { start_position, ..memory.config.clone() }
         };
-        *self.player.borrow_mut() = Some(Player::new(config, clock::seed()));
+        let seed = clock::seed();
+        if let Some(recorder) = &mut *self.recorder.borrow_mut() {
+            recorder.player(&config, seed);
+        }
+        *self.player.borrow_mut() = Some(Player::new(config, seed));
         self.next_stats.set(clock::now() + STATS_INTERVAL);
         for input in before {
             self.feed(input);
@@ -267,12 +299,21 @@ impl Shell {
     /// One input, then a full drain.
     fn feed(&self, input: Input) {
         match &mut *self.player.borrow_mut() {
-            Some(player) => player.handle_input(clock::now(), input),
+            Some(player) => {
+                let now = clock::now();
+                if let Some(recorder) = &mut *self.recorder.borrow_mut() {
+                    self.record_input(recorder, now, &input);
+                }
+                player.handle_input(now, input);
+            }
             None => return,
         }
         loop {
             let output = self.player.borrow_mut().as_mut().and_then(Player::poll_output);
             let Some(output) = output else { break };
+            if let Some(recorder) = &mut *self.recorder.borrow_mut() {
+                recorder.output(&output);
+            }
             self.perform(output);
         }
     }
@@ -421,7 +462,7 @@ impl Shell {
         Object::new(kind).with("connection", self.number(connection))
     }
 
-    fn post(&self, message: &Object, transfer: Option<&ArrayBuffer>) {
+    pub(crate) fn post(&self, message: &Object, transfer: Option<&ArrayBuffer>) {
         let list = transfer.map_or_else(Array::new, |buffer| Array::of1(buffer));
         if let Err(error) = self.post.call2(&JsValue::UNDEFINED, message.as_js(), &list) {
             web_sys::console::error_2(&"potluck: a message was refused".into(), &error);

@@ -15,7 +15,7 @@ pub(crate) struct Part {
 }
 
 /// In the order of their numbers, which `www/src/internal/engine-parts.ts` knows too.
-pub(crate) const ENGINE: [Part; 2] = [SHARING, MORE];
+pub(crate) const ENGINE: [Part; 3] = [SHARING, MORE, RECORDER];
 
 /// What only viewers who share need. The worker loads it as soon as the page names trackers.
 const SHARING: Part = Part {
@@ -24,6 +24,7 @@ const SHARING: Part = Part {
         "player_core::swarm::",
         "player_core::tracker::",
         "player_core::wire::codec::",
+        "player_core::wire::message::Message>::encode",
         "player_core::player::Player>::sharing_input",
         "player_core::player::Player>::join_swarm",
         "player_core::player::Player>::swarm_token_changed",
@@ -110,6 +111,17 @@ const MORE: Part = Part {
         "player_core::player::Player>::key_done",
         "player_core::player::Player>::document_too_large",
         "player_core::player::Player>::fail",
+    ],
+    keep: &[],
+};
+
+/// Recordings, for bug reports: loaded when one is asked for.
+const RECORDER: Part = Part {
+    name: "recorder",
+    cut: &[
+        "player_core::recording::",
+        "player_wasm::shell::Shell>::record",
+        "player_wasm::shell::Shell>::post_recording",
     ],
     keep: &[],
 };

@@ -2,6 +2,7 @@
 
 import { Control, define } from './control.js';
 import { el } from './dom.js';
+import type { Recording } from '../internal/recording.js';
 import { fillSheet } from './sheet.js';
 
 export class StatsSheet extends Control {
@@ -10,7 +11,9 @@ export class StatsSheet extends Control {
     const body = fillSheet(this, this.stage, 'statistics');
     const list = el('dl');
     const copy = el('button', { type: 'button', class: 'action' }, words.say('copy'));
-    body.append(list, copy);
+    const record = el('button', { type: 'button', class: 'action record' }, words.say('record'));
+    body.append(list, copy, record, el('p', { class: 'note' }, words.say('recordWhy')));
+    this.#offerRecording(record);
     copy.addEventListener('click', () => {
       copyText(JSON.stringify(snapshot(video), null, 2)).then(() => {
         copy.textContent = words.say('copied');
@@ -30,6 +33,38 @@ export class StatsSheet extends Control {
     this.follow(['statschange'], show);
     new MutationObserver(show).observe(this, { attributeFilter: ['hidden'] });
   }
+
+  /** A button that begins a recording, and then keeps it as a file. */
+  #offerRecording(button: HTMLElement): void {
+    const { video, words } = this.stage;
+    let recording: Recording | null = null;
+    const show = (): void => {
+      button.textContent = recording ? `${words.say('saveRecording')} (${words.bytes(recording.bytes)})` : words.say('record');
+    };
+    button.addEventListener('click', () => {
+      const ended = recording;
+      recording = null;
+      const done = ended ? ended.end().then((file) => {
+        download(file, 'potluck-recording.gz');
+      }) : video.record().then((begun) => {
+        recording = begun;
+      });
+      void done.catch((cause: unknown) => {
+        button.title = String(cause);
+      }).then(show);
+    });
+    this.follow(['statschange'], show);
+  }
+}
+
+/** The browser's own way to keep a file. */
+function download(file: Blob, name: string): void {
+  const url = URL.createObjectURL(file);
+  el('a', { href: url, download: name }).click();
+  // Browsers ask where to put it first, and read it then.
+  setTimeout(() => {
+    URL.revokeObjectURL(url);
+  }, 60_000);
 }
 
 /** What is there to say about a video: its statistics, and what the element itself knows. No address is among it. */

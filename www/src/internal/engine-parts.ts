@@ -5,7 +5,7 @@ import { compileWasm } from './compile-wasm.js';
 import { fileUrl } from './files.js';
 
 /** By their numbers in `xtask/src/parts.rs`. */
-const FILES = ['potluck-sharing.wasm', 'potluck-more.wasm'] as const;
+const FILES = ['potluck-sharing.wasm', 'potluck-more.wasm', 'potluck-recorder.wasm'] as const;
 
 export const SHARING_PART = 0;
 export const MORE_PART = 1;

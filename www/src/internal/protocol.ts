@@ -74,6 +74,8 @@ export type ToWorker =
   | { type: 'relay-buffered'; connection: number; amount: number }
   /** The RTCPeerConnection failed, or could not be made, or the relayed channel closed. */
   | { type: 'peer-closed'; connection: number }
+  /** Record from the next load on; or send the rest and end. */
+  | { type: 'record'; on: boolean }
   /** Answers of the page's media sink, when the media source lives on the page. */
   | MediaAnswer
   /** Answers of the workshop (workshop.ts, in the worker). */
@@ -157,6 +159,8 @@ export type ToPage =
   /** Keys that only a content decryption module can have (drm.ts). `variant`: index into `variants`; -1: several, or audio. */
   | { type: 'module-keys'; variant: number; keys: ModuleKey[] }
   | { type: 'error'; code: string; message: string; fatal: boolean }
+  /** A piece of a recording (player-core/src/recording), and whether it was the last. */
+  | { type: 'recording'; data: Uint8Array<ArrayBuffer>; last: boolean }
   /** Once a second while something is loaded. */
   | { type: 'stats'; stats: EngineStats };
 

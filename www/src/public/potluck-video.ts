@@ -9,6 +9,7 @@ import { mediaSourceClass } from '../internal/media-sink.js';
 import { OPTION_ATTRIBUTES, type Options, type P2pAttribute, readOptions } from '../internal/options.js';
 import { PotluckError, type PotluckWarning } from '../internal/player-error.js';
 import type { EngineStats, TimelineInfo, WaitingReason } from '../internal/protocol.js';
+import type { Recording } from '../internal/recording.js';
 import { Renditions } from '../internal/renditions.js';
 import { noStats } from '../internal/stats.js';
 import type { TextEvent } from '../internal/text-protocol.js';
@@ -16,7 +17,7 @@ import type { TextTracks } from '../internal/text-tracks.js';
 import { timeRange } from '../internal/time-ranges.js';
 
 export { PotluckError };
-export type { DrmConfiguration, DrmSystem, EngineStats, P2pAttribute, PotluckWarning, WaitingReason };
+export type { DrmConfiguration, DrmSystem, EngineStats, P2pAttribute, PotluckWarning, Recording, WaitingReason };
 
 /** `live`, `on-demand`, or `unknown` until the playlist has come. */
 export type StreamType = 'live' | 'on-demand' | 'unknown';
@@ -124,6 +125,7 @@ export class PotluckVideo extends Base {
   #lastRecovery = -Infinity;
   /** Bytes given to others before the last load. */
   #given = 0;
+  #recording: Recording | null = null;
 
   // What a media element has, where the engine knows better than the <video>.
 
@@ -354,6 +356,17 @@ export class PotluckVideo extends Base {
     this.#schedule();
   }
 
+  /** Loads anew, from where the playhead stands, and records all that the engine is told from then on: for bug reports. */
+  async record(): Promise<Recording> {
+    const { Recording: Made } = await import('../internal/recording.js');
+    this.#recording = new Made((on) => {
+      this.#session?.client.send({ type: 'record', on });
+    });
+    this.#session?.client.send({ type: 'record', on: true });
+    this.#again();
+    return this.#recording;
+  }
+
   // The element's life.
 
   /** The shadow tree that the base class would write as HTML, which pages with Trusted Types do not take. Attributes follow one by one. */
@@ -507,6 +520,7 @@ export class PotluckVideo extends Base {
       this.#session?.client.send(message);
     });
     client.sizeCap = options.sizeCap;
+    if (this.#recording) client.send({ type: 'record', on: true });
     return { client, key, url: null };
   }
 
@@ -574,6 +588,10 @@ export class PotluckVideo extends Base {
       case 'stopped':
         this.#onStopped(event);
         return;
+      case 'recording':
+        this.#recording?.add(event);
+        if (event.last) this.#recording = null;
+        return;
       default:
         this.#onText(event);
     }
@@ -627,9 +645,16 @@ export class PotluckVideo extends Base {
   #recover(code: string, message: string, position = this.#position(), playing = !this.nativeEl.paused): void {
     this.#lastRecovery = performance.now();
     this.#resumeAt = position;
+    this.#again();
+    this.#warn({ code, message: `${message}; loading again` });
+  }
+
+  /** Loads from where the playhead stands. */
+  #again(): void {
+    const playing = !this.nativeEl.paused;
+    this.#resumeAt = this.#position();
     this.#reload = true;
     this.#update();
-    this.#warn({ code, message: `${message}; loading again` });
     if (playing) void this.nativeEl.play().catch(ignore);
   }
 
