@@ -1,22 +1,16 @@
 // A viewer who shares with nobody: nothing of sharing is loaded, nothing of it is called, and everything else works.
 
 import assert from 'node:assert/strict';
-import { after, before, describe, test } from 'node:test';
+import { describe, test } from 'node:test';
 import { chromium, firefox } from './lib/browsers.mjs';
-import { startDemo } from './lib/demo.mjs';
+import { scene } from './lib/scene.mjs';
 import { openViewer } from './lib/viewer.mjs';
 
 for (const [name, launch] of [['Chromium', chromium], ['Firefox', firefox]]) {
   describe(`a viewer who shares with nobody, in ${name}`, () => {
     let demo;
     let browser;
-    before(async () => {
-      [demo, browser] = await Promise.all([startDemo({ faults: true }), launch()]);
-    });
-    after(async () => {
-      await browser?.close();
-      await demo?.stop();
-    });
+    scene(launch, (...both) => { [demo, browser] = both; }, { faults: true });
 
     /** A viewer of `src`, and the names of the files that it has asked for. */
     async function openAlone(src, options = {}) {

@@ -1,17 +1,15 @@
 // <potluck-player>'s controls: by keyboard alone, for screen readers, in other languages, and what a viewer can decide.
 
 import assert from 'node:assert/strict';
-import { mkdir, readFile, readdir } from 'node:fs/promises';
+import { readFile, readdir } from 'node:fs/promises';
 import { createRequire } from 'node:module';
-import { fileURLToPath } from 'node:url';
-import { after, before, describe, test } from 'node:test';
+import { describe, test } from 'node:test';
 import { chromium, firefox } from './lib/browsers.mjs';
-import { startDemo } from './lib/demo.mjs';
+import { OUT, scene } from './lib/scene.mjs';
 import { startStage } from './lib/stage.mjs';
 import { openViewer } from './lib/viewer.mjs';
 import { until } from './lib/wait.mjs';
 
-const OUT = fileURLToPath(new URL('out/', import.meta.url));
 const require = createRequire(import.meta.url);
 
 /** What the page's scripts say of the controls. */
@@ -34,13 +32,7 @@ for (const [name, launch] of [['Chromium', chromium], ['Firefox', firefox]]) {
   describe(`the controls in ${name}`, () => {
     let demo;
     let browser;
-    before(async () => {
-      [demo, browser] = await Promise.all([startDemo(), launch(), mkdir(OUT, { recursive: true })]);
-    });
-    after(async () => {
-      await browser?.close();
-      await demo?.stop();
-    });
+    scene(launch, (...both) => { [demo, browser] = both; });
 
     test('each can be reached with Tab, and has a name', { timeout: 60_000 }, async (t) => {
       const viewer = await openPlayer(browser, demo);
@@ -160,13 +152,7 @@ for (const [name, launch] of [['Chromium', chromium], ['Firefox', firefox]]) {
 describe('the controls', () => {
   let demo;
   let browser;
-  before(async () => {
-    [demo, browser] = await Promise.all([startDemo(), chromium()]);
-  });
-  after(async () => {
-    await browser?.close();
-    await demo?.stop();
-  });
+  scene(chromium, (...both) => { [demo, browser] = both; });
 
   test('have no fault that axe finds, in any state', { timeout: 120_000 }, async (t) => {
     const axe = await readFile(require.resolve('axe-core/axe.min.js'), 'utf8');

@@ -1,17 +1,12 @@
 // The demo's front page, as a person sees it: two viewers, their figures, light and dark, wide and narrow.
 
 import assert from 'node:assert/strict';
-import { mkdir } from 'node:fs/promises';
-import { fileURLToPath } from 'node:url';
-import { after, before, describe, test } from 'node:test';
+import { describe, test } from 'node:test';
 import { chromium, firefox } from './lib/browsers.mjs';
-import { startDemo } from './lib/demo.mjs';
 import { inWords } from './lib/figures.mjs';
+import { OUT, scene } from './lib/scene.mjs';
 import { openViewer } from './lib/viewer.mjs';
 import { until } from './lib/wait.mjs';
-
-/** Pictures to look at; never compared. */
-const OUT = fileURLToPath(new URL('out/', import.meta.url));
 
 const LOOKS = [
   { name: 'light-1440', width: 1440, height: 1000, scheme: 'light' },
@@ -23,13 +18,7 @@ const LOOKS = [
 describe('the demo page', () => {
   let demo;
   let browser;
-  before(async () => {
-    [demo, browser] = await Promise.all([startDemo(), chromium(), mkdir(OUT, { recursive: true })]);
-  });
-  after(async () => {
-    await browser?.close();
-    await demo?.stop();
-  });
+  scene(chromium, (...both) => { [demo, browser] = both; });
 
   async function openPage(where = browser, query = '') {
     const viewer = await openViewer(where, demo, { page: `${demo.url}/${query}` });

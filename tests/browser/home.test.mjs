@@ -1,29 +1,20 @@
 // The project's home: the front page and the docs, on any screen, in light and dark; axe as the judge of accessibility.
 
 import assert from 'node:assert/strict';
-import { mkdir, readFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
-import { fileURLToPath } from 'node:url';
-import { after, before, describe, test } from 'node:test';
+import { describe, test } from 'node:test';
 import { chromium } from './lib/browsers.mjs';
-import { startDemo } from './lib/demo.mjs';
+import { OUT, scene } from './lib/scene.mjs';
 import { openViewer } from './lib/viewer.mjs';
 import { until } from './lib/wait.mjs';
 
-/** Pictures to look at; never compared. */
-const OUT = fileURLToPath(new URL('out/', import.meta.url));
 const axe = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
 describe('the home of the project', () => {
   let demo;
   let browser;
-  before(async () => {
-    [demo, browser] = await Promise.all([startDemo(), chromium(), mkdir(OUT, { recursive: true })]);
-  });
-  after(async () => {
-    await browser?.close();
-    await demo?.stop();
-  });
+  scene(chromium, (...both) => { [demo, browser] = both; });
 
   for (const [name, path] of [['home', '/'], ['docs', '/docs']]) {
     test(`${name}: fits 360, 768 and 1440 px in light and dark, and axe finds nothing`, { timeout: 90_000 }, async () => {

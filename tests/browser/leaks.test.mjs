@@ -1,9 +1,9 @@
 // Fifty rounds of what pages do to elements: nothing is left of any of them. Heap, workers, connections and object URLs are counted.
 
 import assert from 'node:assert/strict';
-import { after, before, describe, test } from 'node:test';
+import { describe, test } from 'node:test';
 import { chromium } from './lib/browsers.mjs';
-import { startDemo } from './lib/demo.mjs';
+import { scene } from './lib/scene.mjs';
 import { openViewer } from './lib/viewer.mjs';
 import { until } from './lib/wait.mjs';
 
@@ -55,13 +55,7 @@ function count() {
 describe('fifty rounds of', () => {
   let demo;
   let browser;
-  before(async () => {
-    [demo, browser] = await Promise.all([startDemo(), chromium()]);
-  });
-  after(async () => {
-    await browser?.close();
-    await demo?.stop();
-  });
+  scene(chromium, (...both) => { [demo, browser] = both; });
 
   test('removing, moving, adding again and cloning a player leave nothing behind', { timeout: 120_000 }, async (t) => {
     const other = await openViewer(browser, demo, { src: demo.vod, tuning: { forwardBuffer: 70 } });

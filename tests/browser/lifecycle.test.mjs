@@ -1,23 +1,17 @@
 // Elements that come and go leave nothing behind.
 
 import assert from 'node:assert/strict';
-import { after, before, describe, test } from 'node:test';
+import { describe, test } from 'node:test';
 import { chromium } from './lib/browsers.mjs';
-import { startDemo } from './lib/demo.mjs';
 import { inWords } from './lib/figures.mjs';
+import { scene } from './lib/scene.mjs';
 import { openViewer } from './lib/viewer.mjs';
 import { until } from './lib/wait.mjs';
 
 describe('an element', () => {
   let demo;
   let browser;
-  before(async () => {
-    [demo, browser] = await Promise.all([startDemo(), chromium()]);
-  });
-  after(async () => {
-    await browser?.close();
-    await demo?.stop();
-  });
+  scene(chromium, (...both) => { [demo, browser] = both; });
 
   const tracked = async () => (await demo.stats()).tracker;
 

@@ -1,10 +1,10 @@
 // A low-latency channel: parts as soon as they are made, and from peers too.
 
 import assert from 'node:assert/strict';
-import { after, before, describe, test } from 'node:test';
+import { describe, test } from 'node:test';
 import { chromium, firefox } from './lib/browsers.mjs';
-import { startDemo } from './lib/demo.mjs';
 import { inWords, segmentsOf } from './lib/figures.mjs';
+import { scene } from './lib/scene.mjs';
 import { openViewer } from './lib/viewer.mjs';
 import { until } from './lib/wait.mjs';
 
@@ -43,13 +43,7 @@ for (const [name, launch] of [['Chromium', chromium], ['Firefox', firefox]]) {
   describe(`low latency in ${name}`, () => {
     let demo;
     let browser;
-    before(async () => {
-      [demo, browser] = await Promise.all([startDemo(), launch()]);
-    });
-    after(async () => {
-      await browser?.close();
-      await demo?.stop();
-    });
+    scene(launch, (...both) => { [demo, browser] = both; });
 
     test('one viewer plays close to the edge and asks for parts before they are made', { timeout: 120_000 }, async (t) => {
       const viewer = await openViewer(browser, demo, { src: demo.lowLatency, attributes: { p2p: 'off' } });

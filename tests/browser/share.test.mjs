@@ -3,9 +3,9 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { chromium, firefox } from './lib/browsers.mjs';
-import { startDemo } from './lib/demo.mjs';
 import { inWords, offload, originCopies, percent } from './lib/figures.mjs';
 import { startNpmTracker } from './lib/npm-tracker.mjs';
+import { scene } from './lib/scene.mjs';
 import { openViewer } from './lib/viewer.mjs';
 
 const LENGTH = 64;
@@ -23,14 +23,7 @@ const holdsAll = (state) => {
 describe('viewers share', () => {
   let demo;
   let browser;
-  before(async () => {
-    demo = await startDemo();
-    browser = await chromium();
-  });
-  after(async () => {
-    await browser?.close();
-    await demo?.stop();
-  });
+  scene(chromium, (...both) => { [demo, browser] = both; });
 
   /** A second viewer joins 5 s after the first began to play, and loads the whole title; both are as they were then. */
   async function secondJoins(t, { browsers = [browser, browser], options = {} } = {}) {

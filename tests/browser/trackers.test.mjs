@@ -1,11 +1,11 @@
 // Nobody to share with, for one reason or another: the stream plays by HTTP, and the statistics say why.
 
 import assert from 'node:assert/strict';
-import { after, before, describe, test } from 'node:test';
+import { describe, test } from 'node:test';
 import { chromium } from './lib/browsers.mjs';
-import { startDemo } from './lib/demo.mjs';
 import { inWords } from './lib/figures.mjs';
 import { startNpmTracker } from './lib/npm-tracker.mjs';
+import { scene } from './lib/scene.mjs';
 import { openViewer } from './lib/viewer.mjs';
 
 /** A browser says on the console that a socket could not be opened; no page can keep it from that. */
@@ -14,13 +14,7 @@ const isSocket = (problem) => problem.includes('WebSocket');
 describe('without others', () => {
   let demo;
   let browser;
-  before(async () => {
-    [demo, browser] = await Promise.all([startDemo({ faults: true }), chromium()]);
-  });
-  after(async () => {
-    await browser?.close();
-    await demo?.stop();
-  });
+  scene(chromium, (...both) => { [demo, browser] = both; }, { faults: true });
 
   const says = (peerState) => (state) => state.stats.peerState === peerState;
 

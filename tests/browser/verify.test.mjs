@@ -6,10 +6,11 @@ import { createHash, generateKeyPairSync, randomBytes, sign } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { after, before, describe, test } from 'node:test';
+import { describe, test } from 'node:test';
 import { chromium, firefox } from './lib/browsers.mjs';
 import { program, startDemo } from './lib/demo.mjs';
 import { inWords } from './lib/figures.mjs';
+import { scene } from './lib/scene.mjs';
 import { startStage } from './lib/stage.mjs';
 import { openViewer } from './lib/viewer.mjs';
 
@@ -21,14 +22,7 @@ for (const [name, launch] of [['Chromium', chromium], ['Firefox', firefox]]) {
   describe(`in ${name}`, () => {
     let demo;
     let browser;
-    before(async () => {
-      demo = await startDemo({ faults: true });
-      browser = await launch();
-    });
-    after(async () => {
-      await browser?.close();
-      await demo?.stop();
-    });
+    scene(launch, (...both) => { [demo, browser] = both; }, { faults: true });
 
     test('viewers with lists share', { timeout: 60_000 }, async () => {
       const open = () => openViewer(browser, demo, { src: demo.url + RENDITION, attributes: { swarm: 'film' }, tuning: HURRIED });

@@ -5,6 +5,7 @@ import { after, before, describe, test } from 'node:test';
 import { chromium, firefox } from './lib/browsers.mjs';
 import { startDemo } from './lib/demo.mjs';
 import { inWords, segmentsOf } from './lib/figures.mjs';
+import { scene } from './lib/scene.mjs';
 import { openViewer } from './lib/viewer.mjs';
 
 const LENGTH = 64;
@@ -16,13 +17,7 @@ for (const [name, launch] of [['Chromium', chromium], ['Firefox', firefox]]) {
   describe(`one viewer in ${name}`, () => {
     let demo;
     let browser;
-    before(async () => {
-      [demo, browser] = await Promise.all([startDemo(), launch()]);
-    });
-    after(async () => {
-      await browser?.close();
-      await demo?.stop();
-    });
+    scene(launch, (...both) => { [demo, browser] = both; });
 
     test('plays the film to its end', { timeout: 90_000 }, async (t) => {
       const viewer = await openViewer(browser, demo, { src: demo.vod });

@@ -108,9 +108,13 @@ export class Demo {
 }
 
 export function program() {
-  const name = process.platform === 'win32' ? 'potluck.exe' : 'potluck';
+  return process.env.POTLUCK_SERVER ?? built('potluck');
+}
+
+/** A program of the workspace. */
+export function built(name) {
   const target = path.resolve(root, process.env.CARGO_TARGET_DIR ?? 'target');
-  const file = process.env.POTLUCK_SERVER ?? path.join(target, 'debug', name);
-  if (!existsSync(file)) throw new Error(`${file} is missing: cargo build -p demo`);
+  const file = path.join(target, 'debug', process.platform === 'win32' ? `${name}.exe` : name);
+  if (!existsSync(file)) throw new Error(`${file} is missing: cargo build -p demo, cargo build -p tests --bin replay`);
   return file;
 }
