@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use player_core::OrderedMap;
 use player_core::hls::{self, MediaPlaylist};
+use player_core::recording::{self, Entry};
 use player_core::tracker::{ClientMessage, ServerMessage};
 use player_core::wire::Message;
 use player_crypto::Cipher;
@@ -19,7 +20,7 @@ const URL: &str = "https://media.example/show/index.m3u8?user=ann";
 pub(crate) type Target = (&'static str, fn(&[u8]));
 
 /// All of them.
-pub(crate) const TARGETS: [Target; 9] = [
+pub(crate) const TARGETS: [Target; 10] = [
     ("playlist", playlist),
     ("refresh", refresh),
     ("transport_stream", transport_stream),
@@ -29,6 +30,7 @@ pub(crate) const TARGETS: [Target; 9] = [
     ("core", core),
     ("text", text),
     ("crypto", crypto),
+    ("recording", recording),
 ];
 
 /// A playlist of either kind.
@@ -191,7 +193,7 @@ const MAX_THROWS: usize = 400;
 /// seed, and whether it plays already. What must hold is checked after each of them.
 pub(crate) fn core(data: &[u8]) {
     let Some((seed, data)) = data.split_first_chunk::<8>() else { return };
-    let mut world = hostile::World::new(u64::from_le_bytes(*seed));
+    let mut world = hostile::World::new(u64::from_le_bytes(*seed), None);
     if seed[0].is_multiple_of(2) {
         world.warm_up();
     }
@@ -260,5 +262,15 @@ pub(crate) fn crypto(data: &[u8]) {
         assert!(out.len() <= data.len() && out.len() + padding >= data.len(), "{done:?}");
         let mut init = init.to_vec();
         let _ = player_crypto::decrypt(cipher, key, &iv, &[], &mut init);
+    }
+}
+
+/// A recording that somebody sends in.
+pub(crate) fn recording(data: &[u8]) {
+    for (seen, entry) in recording::entries(Bytes::copy_from_slice(data)).enumerate() {
+        assert!(seen <= data.len(), "each entry takes bytes");
+        if let Ok(Entry::Step { said, .. }) = entry {
+            let _ = said.kinds().count();
+        }
     }
 }

@@ -3,6 +3,7 @@
 
 pub mod abr;
 pub mod encrypt;
+pub mod replay;
 pub mod simulation;
 pub mod stage;
 pub mod transport_stream;

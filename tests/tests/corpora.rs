@@ -4,11 +4,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
+use player_core::io::{Input, Playhead, RequestId};
+use player_core::recording::Recorder;
 use player_core::tracker::{Announce, ClientMessage, Offer, OfferId};
 use player_core::wire::{
     Bitfield, Capabilities, HaveEntry, Hello, InfoHash, Interest, Message, PeerId, RenditionId,
     SegmentId,
 };
+use player_core::{Config, Instant, Player};
 use player_transmux::{Transmuxed, Transmuxer};
 use tests::encrypt::{self, Auxiliary, Plan, Scheme};
 use tests::transport_stream;
@@ -103,6 +106,7 @@ fn seeds() -> Vec<(&'static str, String, Vec<u8>)> {
     for (name, init, data) in encrypted(&stream) {
         out.push(("crypto", name.to_owned(), joined(&init, &data)));
     }
+    out.push(("recording", "first-steps".to_owned(), recording()));
     let announce = ClientMessage::Announce(Announce {
         numwant: Some(1),
         offers: vec![Offer { offer_id: OfferId([b'o'; 20]), sdp: "v=0\r\n".to_owned() }],
@@ -134,6 +138,41 @@ fn seeds() -> Vec<(&'static str, String, Vec<u8>)> {
         out.push(("tracker", name.to_owned(), text.into()));
     }
     out
+}
+
+/// The first steps of a viewer.
+fn recording() -> Vec<u8> {
+    let config = Config { trackers: vec!["wss://t.example/".to_owned()], ..Config::default() };
+    let mut recorder = Recorder::default();
+    recorder.player(&config, 7);
+    let mut player = Player::new(config, 7);
+    let playlist = "#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXTINF:4,\n0.m4s\n#EXT-X-ENDLIST\n";
+    let url = "https://o.example/m.m3u8".to_owned();
+    let id = RequestId(0);
+    let inputs = [
+        Input::Load { url: url.clone() },
+        Input::FetchHead {
+            id,
+            status: 200,
+            content_length: None,
+            content_range: None,
+            content_type: Some("text/plain".to_owned()),
+            url,
+        },
+        Input::FetchChunk { id, data: playlist.into() },
+        Input::FetchDone { id },
+        Input::CodecSupport(vec![true]),
+        Input::Playhead(Playhead { rate: 1.0, ..Playhead::default() }),
+        Input::Tick,
+    ];
+    for (now, input) in (0..).step_by(100_000).map(Instant::from_micros).zip(inputs) {
+        recorder.input(now, &input);
+        player.handle_input(now, input);
+        while let Some(output) = player.poll_output() {
+            recorder.output(&output);
+        }
+    }
+    recorder.take()
 }
 
 /// Live playlists and what they are reloaded as.

@@ -50,6 +50,11 @@ fn browsers(root: &Path) -> Result<(), String> {
     let folder = root.join("tests/browser");
     step("set up the browsers", || system::browsers().and_then(|()| build::npm_ci(&folder)))?;
     step("compile the server", || demo::server(root))?;
+    step("compile what replays recordings", || {
+        let mut build = cargo(root);
+        build.args(["build", "-p", "tests", "--bin", "replay"]);
+        run(&mut build, "the compiler's messages above say why")
+    })?;
     run(npm(&folder).args(["test", "--silent"]), "again with: npm test (in tests/browser)")
 }
 
