@@ -1,22 +1,29 @@
-// From the page's script to the first picture, and what a minute of playing costs: Potluck and hls.js by turns, one
+// From the page's script to the first picture, and what a minute of playing costs: two or more players by turns, one
 // viewer at a time, on the demo server's film and its live channel.
 // Started by `cargo xtask bench first-frame`, with the options as JSON in the argument.
 
-import { spawn } from 'node:child_process';
 import { createServer } from 'node:http';
 import os from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { chromium } from './lib/chromium.mjs';
-import { atExit, runMain } from './lib/cleanup.mjs';
+import { runMain } from './lib/cleanup.mjs';
+import { startDemo } from './lib/demo.mjs';
 import { fixed, median, table } from './lib/figures.mjs';
 import { PAGE_ROOTS, fileAt, typeOf } from './lib/static.mjs';
 
-const ENGINES = [{ name: 'Potluck', page: 'potluck.html' }, { name: 'hls.js', page: 'hlsjs.html' }];
+/** By the names of `--engines`; the last one that is named is what the others are compared with. */
+const PLAYERS = {
+  'potluck': { name: 'Potluck', page: 'potluck.html' },
+  'potluck-player': { name: 'Potluck with controls', page: 'potluck.html', query: { tag: 'potluck-player' } },
+  'hlsjs': { name: 'hls.js', page: 'hlsjs.html' },
+};
+let engines = [];
 const PATIENCE_MS = 20_000;
 /** Before playing is measured, starting is over. */
 const WARM_SECONDS = 5;
 
-await runMain(async ({ server, runs, playSeconds, playRuns }) => {
+await runMain(async ({ server, runs, playSeconds, playRuns, engines: names }) => {
+  engines = names.map((name) => PLAYERS[name] ?? unknown(name));
   const demo = await startDemo(server);
   const pages = await servePages();
   const browser = await chromium();
@@ -24,15 +31,15 @@ await runMain(async ({ server, runs, playSeconds, playRuns }) => {
   const results = [];
   for (const stream of [{ name: 'film', path: '/media/sample/master.m3u8' }, { name: 'live', path: '/media/live/master.m3u8' }]) {
     const open = (engine) => openViewer(browser, `${pages}/${engine.page}?${new URLSearchParams({
-      src: demo.url + stream.path, tracker: demo.tracker, swarm: `bench-${process.pid}-${performance.now()}`,
+      ...engine.query, src: demo.url + stream.path, tracker: demo.tracker, swarm: `bench-${process.pid}-${performance.now()}`,
     })}`);
     console.log(`\n==> ${stream.name}: first frame, ${runs} runs each, by turns`);
     // The first of all also pays for what the browser does once in its life.
-    for (const engine of ENGINES) await firstFrame(open, engine);
+    for (const engine of engines) await firstFrame(open, engine);
     const frames = await byTurns(runs, (engine) => firstFrame(open, engine));
     console.log(`==> ${stream.name}: ${playSeconds} s of playing, ${playRuns} runs each, by turns`);
     const costs = await byTurns(playRuns, (engine) => cost(browser, open, engine, playSeconds));
-    for (const engine of ENGINES) {
+    for (const engine of engines) {
       const ms = frames.get(engine);
       const plays = costs.get(engine);
       results.push({
@@ -51,9 +58,9 @@ await runMain(async ({ server, runs, playSeconds, playRuns }) => {
 
 /** Calls `measure` for one engine after the other, `runs` times; by engine, what it returned. */
 async function byTurns(runs, measure) {
-  const values = new Map(ENGINES.map((engine) => [engine, []]));
+  const values = new Map(engines.map((engine) => [engine, []]));
   for (let run = 0; run < runs; run++) {
-    for (const engine of ENGINES) values.get(engine).push(await measure(engine));
+    for (const engine of engines) values.get(engine).push(await measure(engine));
     process.stdout.write(`\r    ${run + 1} of ${runs}`);
   }
   process.stdout.write('\n');
@@ -101,23 +108,6 @@ async function cpuOf(browser) {
   return processInfo.reduce((total, { cpuTime }) => total + cpuTime, 0);
 }
 
-/** The demo server, on a port of its own. */
-async function startDemo(program) {
-  const child = spawn(program, ['--listen', '127.0.0.1:0'], { stdio: ['ignore', 'pipe', 'inherit'] });
-  atExit(() => child.kill());
-  let said = '';
-  const port = await new Promise((resolve, reject) => {
-    child.once('error', (error) => reject(new Error(`${program} could not be started: ${error.message}`)));
-    child.once('exit', (code) => reject(new Error(`${program} ended with ${code}`)));
-    child.stdout.on('data', (chunk) => {
-      said += chunk;
-      const found = /served on http:\/\/localhost:(\d+)/.exec(said);
-      if (found) resolve(Number(found[1]));
-    });
-  });
-  return { url: `http://127.0.0.1:${port}`, tracker: `ws://127.0.0.1:${port}/announce` };
-}
-
 /** The pages and both engines' scripts from one server, so that neither has a shorter way. */
 async function servePages() {
   const server = createServer((request, response) => {
@@ -131,10 +121,15 @@ async function servePages() {
   return `http://127.0.0.1:${server.address().port}/pages`;
 }
 
+function unknown(name) {
+  throw new Error(`no player is named ${name}: --engines takes ${Object.keys(PLAYERS).join(', ')}`);
+}
+
 function print(results) {
-  const rows = [['', 'first frame, median', 'min', 'max', 'to hls.js', 'main thread', 'CPU']];
+  const last = engines.at(-1).name;
+  const rows = [['', 'first frame, median', 'min', 'max', `to ${last}`, 'main thread', 'CPU']];
   for (const { stream, engine, firstFrameMs, mainThreadMsPerMinute, cpuSecondsPerMinute } of results) {
-    const other = results.find((result) => result.stream === stream && result.engine === 'hls.js');
+    const other = results.find((result) => result.stream === stream && result.engine === last);
     rows.push([
       `${stream}, ${engine}`,
       `${fixed(firstFrameMs.median)} ms`, `${fixed(firstFrameMs.min)} ms`, `${fixed(firstFrameMs.max)} ms`,

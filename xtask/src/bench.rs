@@ -1,5 +1,5 @@
-//! `cargo xtask bench first-frame | swarm | transmux | abr | playlists | tracker | soak`: Potluck beside other players, in real
-//! browsers and in Node.
+//! `cargo xtask bench first-frame | lighthouse | swarm | transmux | abr | playlists | tracker | soak`: Potluck beside other
+//! players, in real browsers and in Node.
 //!
 //! The measuring is done by the package in `tests/bench`; this sets it up and hands it the options.
 
@@ -25,6 +25,9 @@ pub(crate) struct FirstFrame {
     /// Times that each player's playing is measured.
     #[arg(long, default_value_t = 3)]
     play_runs: u32,
+    /// Players by turns: potluck, potluck-player (the same with controls), hlsjs. The last is what the others are compared with.
+    #[arg(long, value_delimiter = ',', value_name = "NAMES", default_value = "potluck,hlsjs")]
+    engines: Vec<String>,
 }
 
 /// Options of `cargo xtask bench swarm`.
@@ -75,19 +78,41 @@ pub(crate) fn transmux(root: &Path, options: &Transmux) -> Result<(), String> {
     measure(root, "transmux.mjs", &json!({ "www": www, "runs": options.runs.max(1) }))
 }
 
+/// Options of `cargo xtask bench lighthouse`.
+#[derive(Args)]
+pub(crate) struct Lighthouse {
+    /// The least score, of 100, that is no failure.
+    #[arg(long, default_value_t = 95)]
+    at_least: u32,
+}
+
+/// Accessibility and best practices of the demo's pages and the iframe, by Lighthouse.
+pub(crate) fn lighthouse(root: &Path, options: &Lighthouse) -> Result<(), String> {
+    set_up(root)?;
+    step("compile the server", || demo::server(root))?;
+    let options = json!({ "server": server(root), "atLeast": options.at_least });
+    measure(root, "lighthouse.mjs", &options)
+}
+
+/// The demo server's program.
+fn server(root: &Path) -> PathBuf {
+    let program = format!("potluck{}", std::env::consts::EXE_SUFFIX);
+    build::target_folder(root).join("debug").join(program)
+}
+
 /// Time to the first picture, and the cost of playing, of Potluck and hls.js by turns.
 pub(crate) fn first_frame(root: &Path, options: &FirstFrame) -> Result<(), String> {
     set_up(root)?;
     step("compile the server", || demo::server(root))?;
-    let program = format!("potluck{}", std::env::consts::EXE_SUFFIX);
     measure(
         root,
         "first-frame.mjs",
         &json!({
-            "server": build::target_folder(root).join("debug").join(program),
+            "server": server(root),
             "runs": options.runs.max(1),
             "playSeconds": options.play_seconds.max(1),
             "playRuns": options.play_runs.max(1),
+            "engines": options.engines,
         }),
     )
 }

@@ -71,6 +71,8 @@ enum Bench {
     Size,
     /// Time to the first picture, and the main thread's time while playing, beside hls.js.
     FirstFrame(bench::FirstFrame),
+    /// Accessibility and best practices of the demo's pages and of the iframe, as Lighthouse judges them.
+    Lighthouse(bench::Lighthouse),
     /// Adaptive bitrate on lines that change, beside hls.js, in virtual time.
     Abr(bench::Abr),
     /// Reading a long playlist, beside hls.js and m3u8-parser.
@@ -95,6 +97,7 @@ fn main() -> ExitCode {
             build::player(&root).and_then(|()| size::print(&root))
         }
         Command::Bench { what: Bench::FirstFrame(options) } => bench::first_frame(&root, &options),
+        Command::Bench { what: Bench::Lighthouse(options) } => bench::lighthouse(&root, &options),
         Command::Bench { what: Bench::Swarm(options) } => bench::swarm(&root, &options),
         Command::Bench { what: Bench::Transmux(options) } => bench::transmux(&root, &options),
         Command::Bench { what: Bench::Abr(options) } => bench::abr(&root, &options),
