@@ -23,7 +23,8 @@ export class PipButton extends Control {
 }
 
 function isInPip(video: Control['stage']['video']): boolean {
-  return video.nativeEl.matches(':picture-in-picture');
+  // Browsers without it do not know the selector, and throw.
+  return document.pictureInPictureEnabled && video.nativeEl.matches(':picture-in-picture');
 }
 
 export function togglePip(video: Control['stage']['video']): void {
