@@ -1,0 +1,75 @@
+// What pages do with elements: two of them on one page, another film before the first has come, and sound without a click.
+
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { chromium } from './lib/browsers.mjs';
+import { inWords } from './lib/figures.mjs';
+import { scene } from './lib/scene.mjs';
+import { openViewer } from './lib/viewer.mjs';
+import { until } from './lib/wait.mjs';
+
+/** As browsers are delivered: sound needs a click. */
+const refusing = () => chromium({ args: ['--autoplay-policy=document-user-activation-required'] });
+
+describe('on one page', () => {
+  let demo;
+  let browser;
+  scene(refusing, (...both) => { [demo, browser] = both; });
+
+  test('two elements play two films, each with an engine of its own', { timeout: 60_000 }, async () => {
+    const viewer = await openViewer(browser, demo, { src: demo.vod });
+    await viewer.plays(1, { seconds: 30 });
+    await viewer.with((element, src) => {
+      const other = element.cloneNode();
+      other.id = 'other';
+      other.src = src;
+      document.body.append(other);
+    }, demo.live);
+    await until('the other plays', () => viewer.frame.evaluate(`document.getElementById('other').currentTime > 0 && document.getElementById('other').readyState >= 3`), { seconds: 30 });
+    assert.equal(viewer.page.workers().length, 2);
+    const types = await viewer.frame.evaluate(`[...document.querySelectorAll('potluck-video')].map((one) => one.streamType)`);
+    assert.deepEqual(types, ['on-demand', 'live']);
+    await viewer.plays(1, { seconds: 20 });
+    await viewer.frame.evaluate(`document.getElementById('other').remove()`);
+    await until('its engine is gone', () => viewer.page.workers().length === 1, { seconds: 15 });
+    await viewer.plays(1, { seconds: 20 });
+    assert.deepEqual(viewer.problems, []);
+    await viewer.close();
+  });
+
+  test('of films that follow each other at once only the last plays', { timeout: 60_000 }, async () => {
+    const viewer = await openViewer(browser, demo, { src: `${demo.url}/media/first.m3u8` });
+    await viewer.with(async (element, [vod, live]) => {
+      element.src = live;
+      await new Promise((go) => setTimeout(go, 0));
+      element.src = vod;
+      await new Promise((go) => setTimeout(go, 15));
+      element.src = live;
+      await Promise.resolve();
+      element.src = vod;
+    }, [demo.vod, demo.live]);
+    const state = await viewer.until('the film plays', (now) => now.position > 1 && now.duration > 60 && now.readyState >= 3, { seconds: 30 });
+    assert.equal(state.error, null, inWords(state));
+    assert.deepEqual(state.warnings, []);
+    assert.equal(viewer.page.workers().length, 1);
+    await viewer.close();
+  });
+
+  test('a film that may not play with sound waits for a click', { timeout: 60_000 }, async () => {
+    const page = `${demo.url}/embed.html?${new URLSearchParams({ src: demo.vod, autoplay: '1' })}`;
+    const viewer = await openViewer(browser, demo, { page });
+    // Whoever evaluates something in a page counts as a click there, so nothing is asked before the film is loaded.
+    await viewer.page.waitForNetworkIdle({ idleTime: 4000, timeout: 30_000 });
+    await viewer.adopt(() => document.querySelector('potluck-player').video);
+    const waits = await viewer.until('it is loaded', (state) => state.readyState >= 3, { seconds: 30 });
+    assert.equal(waits.paused, true, inWords(waits));
+    assert.equal(waits.error, null);
+    const button = await viewer.frame.waitForSelector('>>> [part~="big-play-button"]', { visible: true });
+    await button.click();
+    const state = await viewer.plays(1, { seconds: 20 });
+    assert.equal(state.error, null);
+    assert.equal(await viewer.with((element) => element.muted), false);
+    assert.deepEqual(viewer.problems, []);
+    await viewer.close();
+  });
+});
