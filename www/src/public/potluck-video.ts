@@ -642,17 +642,15 @@ export class PotluckVideo extends Base {
     return performance.now() - this.#lastRecovery > RECOVERY_MS;
   }
 
-  #recover(code: string, message: string, position = this.#position(), playing = !this.nativeEl.paused): void {
+  #recover(code: string, message: string, position?: number | null, playing?: boolean): void {
     this.#lastRecovery = performance.now();
-    this.#resumeAt = position;
-    this.#again();
+    this.#again(position, playing);
     this.#warn({ code, message: `${message}; loading again` });
   }
 
-  /** Loads from where the playhead stands. */
-  #again(): void {
-    const playing = !this.nativeEl.paused;
-    this.#resumeAt = this.#position();
+  /** Loads anew, from where the playhead stands. */
+  #again(position = this.#position(), playing = !this.nativeEl.paused): void {
+    this.#resumeAt = position;
     this.#reload = true;
     this.#update();
     if (playing) void this.nativeEl.play().catch(ignore);
