@@ -137,6 +137,17 @@ fn joining_costs_the_tracker_a_few_messages() {
 }
 
 #[test]
+fn a_swarm_that_outgrows_its_mesh_stays_one() {
+    // The first thirteen are all connected to each other before the others come.
+    let mut world = World { seconds: 90.0, ..World::live(40) };
+    world.config.max_peers = 12;
+    let report = run(&world);
+    assert_smooth(&report);
+    let copies = report.late_origin_copies.unwrap();
+    assert!(copies < 2.4, "{copies} copies\n{}", text(&report));
+}
+
+#[test]
 fn live_with_peers_is_no_later_than_without() {
     let world = World { seconds: 60.0, ..World::live(3) };
     let with = run(&world);

@@ -580,7 +580,7 @@ impl Player {
     /// The origin is asked when it is this viewer's turn.
     #[inline(never)]
     fn fetch_if_elected(&mut self, now: Instant, want: &Want) {
-        let (Some(swarm), Some(signaling)) = (&self.swarm, &self.signaling) else { return };
+        let Some(swarm) = &self.swarm else { return };
         let mut horizon = now + ELECTION_HORIZON;
         if !want.live {
             // When the foremost viewer of a film needs it, all who take turns with it look at it.
@@ -592,8 +592,7 @@ impl Player {
             return;
         }
         // While most members are not met yet, one of them may hold or fetch what seems to be nobody's.
-        let others =
-            (signaling.status().swarm_size as usize).saturating_sub(1).min(self.config.max_peers);
+        let others = swarm.size().saturating_sub(1).min(self.config.max_peers);
         if swarm.ready_peers() * 2 < others && want.deadline > now + STRANGER_HORIZON {
             self.wake_at(want.deadline - STRANGER_HORIZON);
             return;

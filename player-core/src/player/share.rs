@@ -29,6 +29,8 @@ const CONNECT_PATIENCE: Duration = Duration::from_secs(6);
 const SETTLE: Duration = Duration::from_millis(300);
 /// A playlist that was loaded just now is not loaded again before on anybody's word.
 const RELOAD_REST: Duration = Duration::from_secs(1);
+/// Connections beyond the most, in exchange for others.
+const EXCHANGED: usize = 2;
 /// Others wait at random up to this before they reload a playlist that has grown.
 const RELOAD_SPREAD_MS: u64 = 1000;
 
@@ -266,8 +268,7 @@ impl Player {
                 self.drop_peer(now, connection);
             }
         }
-        let wanted =
-            self.config.max_peers.saturating_sub(self.swarm.as_ref().map_or(0, Swarm::connections));
+        let wanted = self.wanted_connections(now);
         let totals =
             (self.stats.peer_bytes, self.swarm.as_ref().map_or(0, |swarm| swarm.counters().0));
         let changed = std::mem::replace(&mut self.wanted_peers, wanted) != wanted;
@@ -293,6 +294,19 @@ impl Player {
         while let Some((connection, message)) = swarm.poll_message() {
             self.outputs.push_back(Output::SendPeer(connection, message));
         }
+    }
+
+    /// How many connections more than now are taken. Whoever has enough of them in a swarm that is larger still takes those
+    /// who come, and gives up others.
+    fn wanted_connections(&mut self, now: Instant) -> usize {
+        let most = self.config.max_peers;
+        let Some(swarm) = &mut self.swarm else { return most };
+        if let Some(connection) = swarm.one_too_many(now, most, &mut self.rng) {
+            self.drop_peer(now, connection);
+        }
+        let Some(swarm) = &self.swarm else { return most };
+        let exchanged = if swarm.size() > most + 1 { EXCHANGED } else { 0 };
+        (most + exchanged).saturating_sub(swarm.connections())
     }
 
     /// Has neighbours introduce this viewer to members that it is not connected to.

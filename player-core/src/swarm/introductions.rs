@@ -12,6 +12,8 @@ use crate::wire::{Capabilities, Introduction, MAX_MEMBERS, Message, PeerId};
 
 /// New neighbours are gathered this long before the others are told.
 const NEWS_INTERVAL: Duration = Duration::from_secs(5);
+/// How often it is counted whom neighbours have told of.
+const COUNT_INTERVAL: Duration = Duration::from_secs(2);
 /// Offers of one neighbour, or by one, that are heeded in [`ALLOWANCE_INTERVAL`].
 const ALLOWANCE: u32 = 16;
 const ALLOWANCE_INTERVAL: Duration = Duration::from_secs(10);
@@ -21,6 +23,8 @@ const MAX_PASSED_ON: usize = 256;
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 /// A peer that was made an offer is made another after this long at the soonest.
 const RETRY: Duration = Duration::from_secs(30);
+/// A neighbour that is newer is not given up for another.
+const NEW: Duration = Duration::from_secs(5);
 /// Most peers of whom it is remembered that they were made one.
 const MAX_TRIED: usize = 256;
 
@@ -33,6 +37,9 @@ pub(super) struct Introductions {
     /// Neighbours that the others have not been told of.
     fresh: Vec<PeerId>,
     told_at: Instant,
+    /// How many members are known, this one included: neighbours, and those whom they name.
+    pub(super) named: usize,
+    counted_at: Instant,
 }
 
 impl Swarm {
@@ -50,8 +57,18 @@ impl Swarm {
         }
     }
 
-    /// Tells of new neighbours when it is time.
+    /// Tells of new neighbours when it is time, and counts those whom neighbours have told of.
     pub(super) fn tell_members(&mut self, now: Instant) {
+        if now.since(self.introductions.counted_at) >= COUNT_INTERVAL {
+            let mut known = vec![self.own.peer_id];
+            for peer in self.peers.values().filter(|peer| peer.ready) {
+                known.extend(peer.id.iter().chain(peer.members.iter()));
+            }
+            known.sort_unstable();
+            known.dedup();
+            self.introductions.named = known.len();
+            self.introductions.counted_at = now;
+        }
         let of = &mut self.introductions;
         if of.fresh.is_empty() || now.since(of.told_at) < NEWS_INTERVAL {
             return;
@@ -115,6 +132,46 @@ impl Swarm {
             }
         }
         Some((connection, id))
+    }
+
+    /// Where there are more than `most` peers, the one that can best be spared: nothing is on its way from it, it is neither
+    /// of the quarter that gave most nor of the nearest quarter, and many of the others know it, so that the mesh stays
+    /// mixed.
+    #[inline(never)]
+    pub(crate) fn one_too_many(
+        &self,
+        now: Instant,
+        most: usize,
+        rng: &mut fastrand::Rng,
+    ) -> Option<ConnectionId> {
+        if self.ready <= most {
+            return None;
+        }
+        let quartile = |of: &dyn Fn(&super::Peer) -> u64| {
+            let mut values: Vec<u64> = self.peers.values().map(of).collect();
+            values.sort_unstable();
+            values[values.len() / 4]
+        };
+        // Both are the smaller the better.
+        let gave = |peer: &super::Peer| u64::MAX - peer.received_bytes;
+        let distance = |peer: &super::Peer| match peer.rtt_ms() as u64 {
+            0 => u64::MAX,
+            rtt => rtt,
+        };
+        let (most_given, nearest) = (quartile(&gave), quartile(&distance));
+        let known = |id: Option<PeerId>| {
+            let knows = |peer: &&super::Peer| id.is_some_and(|id| peer.members.contains(&id));
+            self.peers.values().filter(knows).count()
+        };
+        self.peers
+            .iter()
+            .filter(|(_, peer)| peer.ready && now.since(peer.opened_at) > NEW)
+            .min_by_key(|(_, peer)| {
+                let busy = peer.requests().next().is_some();
+                let good = gave(peer) < most_given || distance(peer) < nearest;
+                (busy, good, usize::MAX - known(peer.id), rng.u32(..))
+            })
+            .map(|(connection, _)| *connection)
     }
 
     /// Sends an offer or an answer on its way.

@@ -163,3 +163,38 @@ fn an_acquaintance_is_tried_again_only_when_it_is_named_again() {
     name(&mut swarm);
     assert_eq!(next(&mut swarm, 71, &[id(9)]), Some((ConnectionId(1), id(8))));
 }
+
+#[test]
+fn who_is_one_too_many_is_known_to_many_and_neither_near_nor_generous() {
+    let mut swarm = swarm(8);
+    let mut rng = fastrand::Rng::with_seed(1);
+    let members = |ids: &[u32]| Message::Members { peers: ids.iter().map(|of| id(*of)).collect() };
+    for by in 1..=5 {
+        swarm.message(at(1), ConnectionId(by), members(&[6, 7, 8]), &Store::default());
+    }
+    swarm.message(at(1), ConnectionId(6), members(&[7]), &Store::default());
+    assert_eq!(swarm.one_too_many(at(100), 8, &mut rng), None, "there is room");
+    let spared = |swarm: &Swarm, rng: &mut _| swarm.one_too_many(at(100), 7, rng).map(|of| of.0);
+    assert_eq!(spared(&swarm, &mut rng), Some(7));
+    swarm.peers.get_mut(&ConnectionId(7)).unwrap().received_bytes = 1;
+    swarm.peers.get_mut(&ConnectionId(1)).unwrap().received_bytes = 1;
+    assert!(matches!(spared(&swarm, &mut rng), Some(6 | 8)), "it gives more than most");
+    assert_eq!(swarm.one_too_many(at(3), 7, &mut rng), None, "all have just come");
+}
+
+#[test]
+fn a_swarm_is_as_large_as_neighbours_say() {
+    let mut swarm = swarm(2);
+    let peers = (2..=9).map(id).collect();
+    swarm.message(at(1), ConnectionId(1), Message::Members { peers }, &Store::default());
+    swarm.tell_members(at(10));
+    swarm.set_size(3);
+    assert_eq!(swarm.size(), 10, "two neighbours, seven whom they name, and this one");
+    swarm.set_size(50);
+    assert_eq!(swarm.size(), 50);
+    swarm.closed(at(11), ConnectionId(2));
+    swarm.closed(at(11), ConnectionId(1));
+    swarm.tell_members(at(20));
+    swarm.set_size(1);
+    assert_eq!(swarm.size(), 1, "who named them has gone");
+}

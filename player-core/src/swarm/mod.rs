@@ -174,9 +174,14 @@ impl Swarm {
         }
     }
 
-    /// How many members the swarm has.
-    pub(crate) const fn set_size(&mut self, size: usize) {
-        self.size = size;
+    /// How many members trackers told of. That may be a while ago: if neighbours name more, there are more.
+    pub(crate) fn set_size(&mut self, told: usize) {
+        self.size = told.max(self.introductions.named);
+    }
+
+    /// How many members the swarm has, as far as is known.
+    pub(crate) const fn size(&self) -> usize {
+        self.size
     }
 
     /// Whether hardly any of the uplink is left.
@@ -220,6 +225,10 @@ impl Swarm {
         }
         self.uploads.forget(connection);
         self.outbox.retain(|(to, _)| *to != connection);
+        if let Some(id) = peer.id {
+            // If it has left, it is nobody's neighbour any more.
+            self.peers.values_mut().for_each(|other| _ = other.members.remove(&id));
+        }
         if peer.ready {
             self.ready -= 1;
             self.lost_at = Some(now);
@@ -339,7 +348,8 @@ impl Swarm {
                     self.own.capabilities.contains(Capabilities::UPLOAD) && peer.reads(now);
                 let due = (due_ms > 0).then(|| now + Duration::from_millis(due_ms.into()));
                 let request = uploads::Upload::new(connection, id, segment, block, due);
-                if let Some(reason) = self.uploads.request(request, upload, store) {
+                let refused = self.uploads.request(request, upload, &self.peers, store);
+                if let Some((connection, id, reason)) = refused {
                     self.outbox.push_back((connection, Message::Reject { id, reason }));
                 }
             }

@@ -440,6 +440,11 @@ impl Peer {
     ) -> Option<(SegmentId, u16)> {
         let asked = self.asked.remove(&id)?;
         self.last_progress = now;
+        // A refusal waits for nobody: it tells the distance better than a block that did.
+        let waited = now.since(asked.sent_at).as_secs_f64();
+        if self.min_rtt == 0.0 || waited < self.min_rtt {
+            self.min_rtt = waited;
+        }
         match reason {
             // It is asked for this segment again only after news of it.
             RejectReason::NotHeld => {

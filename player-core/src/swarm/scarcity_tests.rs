@@ -231,3 +231,25 @@ fn each_stripe_of_a_segment_has_an_order_of_its_own() {
     }
     assert!((55..105).contains(&first), "a tenth of 800 stripes: {first}");
 }
+
+#[test]
+fn a_block_that_nobody_else_can_give_takes_the_place_of_one_that_others_can() {
+    let store = store(BLOCKS);
+    let mut swarm = swarm(5, &store);
+    show(&mut swarm, &store, 4, 3);
+    let ask = |swarm: &mut Swarm, peer: u32, block: u16| {
+        let request = Message::Request { id: 1, segment: SEGMENT, block, due_ms: 9_000 };
+        swarm.message(at(1.0), ConnectionId(peer), request, &store);
+        let refused = drain(swarm).into_iter().filter_map(|(to, message)| match message {
+            Message::Reject { reason: RejectReason::TooMany, .. } => Some(to),
+            _ => None,
+        });
+        refused.collect::<Vec<u32>>()
+    };
+    for peer in 0..3 {
+        assert!(ask(&mut swarm, peer, peer as u16).is_empty());
+    }
+    assert_eq!(ask(&mut swarm, 3, 5), [2], "the last one that can wait");
+    assert_eq!(ask(&mut swarm, 2, 5), [2], "it goes out once");
+    assert_eq!(ask(&mut swarm, 2, 1), [2], "others have it");
+}

@@ -31,7 +31,7 @@ const URGENT: Duration = Duration::from_millis(1500);
 const MAX_SENT: usize = 2048;
 
 /// A request that waits, or is being answered.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Upload {
     connection: ConnectionId,
     id: u32,
@@ -88,32 +88,52 @@ impl Uploads {
         self.next_refill
     }
 
-    /// Takes a request; why not, if not.
+    /// Takes a request; if not all can wait, who is refused, and why. A block that nobody else can give takes the place of
+    /// one that others can.
     pub(super) fn request(
         &mut self,
         request: Upload,
         upload: bool,
+        peers: &OrderedMap<ConnectionId, Peer>,
         store: &Store,
-    ) -> Option<RejectReason> {
+    ) -> Option<(ConnectionId, u32, RejectReason)> {
+        let (connection, id) = (request.connection, request.id);
         if !upload {
-            return Some(RejectReason::Choked);
+            return Some((connection, id, RejectReason::Choked));
         }
         if store.segment(request.segment).and_then(|held| held.block(request.block)).is_none() {
-            return Some(RejectReason::NotHeld);
+            return Some((connection, id, RejectReason::NotHeld));
         }
-        let connection = request.connection;
         self.invited.retain(|(other, _)| *other != connection);
         let most = if request.due.is_some() { MAX_WAITING } else { MAX_URGENT };
         let own = self.waiting.iter().filter(|upload| upload.connection == connection).count();
         if self.waiting.len() >= most || own >= MAX_OF_ONE {
-            if !self.refused.contains(&connection) {
-                self.refused.push(connection);
+            let waits = |of: &Upload| of.segment == request.segment && of.block == request.block;
+            let spare =
+                |of: &Upload| of.offset == 0 && of.due.is_some() && !self.is_seed(of, peers);
+            let first = own < MAX_OF_ONE
+                && self.is_seed(&request, peers)
+                && !self.waiting.iter().any(waits);
+            let place = self.waiting.iter().rposition(spare).filter(|_| first);
+            let mut refused = request;
+            if let Some(at) = place {
+                refused = std::mem::replace(&mut self.waiting[at], request);
+                self.refused.retain(|other| *other != connection);
             }
-            return Some(RejectReason::TooMany);
+            if !self.refused.contains(&refused.connection) {
+                self.refused.push(refused.connection);
+            }
+            return Some((refused.connection, refused.id, RejectReason::TooMany));
         }
         self.refused.retain(|other| *other != connection);
         self.waiting.push(request);
         None
+    }
+
+    /// Whether nobody else can give a block: it has to go out once before anything else, only then can others help.
+    fn is_seed(&self, of: &Upload, peers: &OrderedMap<ConnectionId, Peer>) -> bool {
+        !self.sent.contains_key(&(of.segment, of.block))
+            && !peers.values().any(|peer| peer.holds_block(of.segment, of.block))
     }
 
     pub(super) fn cancel(&mut self, connection: ConnectionId, id: u32) {
@@ -191,11 +211,7 @@ impl Uploads {
                     let due = upload.due.unwrap_or_default();
                     let urgent = due < now + URGENT;
                     let due = if urgent { due } else { Instant::default() };
-                    // What nobody else holds has to go out once, before anything else: only then can others help.
-                    let seed = times == 0
-                        && !peers
-                            .values()
-                            .any(|peer| peer.holds_block(upload.segment, upload.block));
+                    let seed = self.is_seed(upload, peers);
                     (upload.offset == 0, !seed, !urgent, due, times, *at)
                 });
             let Some(at) = next else { break };
