@@ -86,18 +86,17 @@ async function listens(port) {
   throw new Error(`nothing listens on port ${port}`);
 }
 
-/** What a process says, once it matches. */
+/** What a process says, once it matches. It is listened to from there on: a process that has more to say would end if nobody did. */
 async function said(child, pattern) {
   let text = '';
-  for await (const chunk of child.stdout) {
-    text += chunk;
-    const found = pattern.exec(text);
-    if (found) {
-      child.stdout.resume();
-      return found[1];
-    }
-  }
-  throw new Error(`the tracker ended: ${text}`);
+  return await new Promise((resolve, reject) => {
+    child.stdout.on('data', (chunk) => {
+      text += chunk;
+      const found = pattern.exec(text);
+      if (found) resolve(found[1]);
+    });
+    child.stdout.on('end', () => reject(new Error(`the tracker ended: ${text}`)));
+  });
 }
 
 /** Resident memory in KB, and seconds of CPU, of a process (proc(5)). */
