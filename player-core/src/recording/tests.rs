@@ -43,7 +43,7 @@ fn input(kind: usize, (number, bytes, text, float, flag): Dice) -> Input {
             id,
             status: number as u16,
             content_length: flag.then_some(number),
-            content_range: flag.then_some((number, (number % 2 == 0).then_some(3))),
+            content_range: flag.then_some((number, number.is_multiple_of(2).then_some(3))),
             content_type: flag.then(|| text.clone()),
             url: text,
         },
@@ -71,7 +71,8 @@ fn input(kind: usize, (number, bytes, text, float, flag): Dice) -> Input {
         26 => Input::Transmuxed {
             job: JobId(small),
             result: if flag {
-                let init = (small % 2 == 0)
+                let init = small
+                    .is_multiple_of(2)
                     .then(|| TransmuxedInit { data: data.clone(), codecs: text.clone() });
                 Ok(Transmuxed { init, media: data, start: float })
             } else {
@@ -194,7 +195,7 @@ proptest! {
         prop_assert_eq!(once.len(), text.len());
         let once = String::from_utf8(once);
         prop_assert!(once.is_ok());
-        prop_assert_eq!(super::mask::json(once.as_deref().unwrap()), once.clone().unwrap().into_bytes());
+        prop_assert_eq!(super::mask::json(once.as_deref().unwrap()), once.unwrap().into_bytes());
     }
 }
 
