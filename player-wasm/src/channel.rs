@@ -13,6 +13,10 @@ use web_sys::{RtcDataChannel, RtcDataChannelState, RtcDataChannelType};
 use crate::messages::Message;
 use crate::shell::Shell;
 
+/// Most bytes in a channel's buffer. Media is held back long before; what piles up so far are answers to an endless line of
+/// questions, for somebody who does not read them: that channel is closed.
+pub(crate) const MAX_UNREAD: usize = 4 << 20;
+
 /// A way to a peer.
 #[derive(Debug)]
 pub(crate) enum Link {
@@ -114,11 +118,15 @@ impl Channel {
     }
 
     /// Sends a message. Whether the core is to be told that the buffer is low; an error when the
-    /// channel is not open or its buffer is full.
+    /// channel is not open or has more than [`MAX_UNREAD`] in its buffer.
     pub(crate) fn send(&self, message: &[u8]) -> Result<bool, JsValue> {
         self.channel.send_with_u8_array(message)?;
         self.pressure.sent(message.len());
-        Ok(self.pressure.is_low(self.channel.buffered_amount() as usize, self.low))
+        let amount = self.channel.buffered_amount() as usize;
+        if amount > MAX_UNREAD {
+            return Err(JsValue::NULL);
+        }
+        Ok(self.pressure.is_low(amount, self.low))
     }
 
     /// The browser says that the buffer fell below the low mark.

@@ -13,7 +13,7 @@ use player_core::{Config, Player, Queue};
 use wasm_bindgen::prelude::*;
 use web_sys::{RtcDataChannel, RtcDataChannelState};
 
-use crate::channel::{self, Channel, Link, Pressure};
+use crate::channel::{self, Channel, Link, MAX_UNREAD, Pressure};
 use crate::clock::{self, Timer};
 use crate::fetch::Fetch;
 use crate::messages::{
@@ -215,6 +215,9 @@ impl Shell {
             }
             Task::RelayBuffered { connection, amount } => {
                 let Some(connection) = self.here(connection) else { return };
+                if amount as usize > MAX_UNREAD {
+                    return self.link_broke(connection);
+                }
                 let low = self.memory.borrow().config.send_buffer_low;
                 let report = match self.links.borrow().get(connection) {
                     Some(Link::Relay(pressure)) => pressure.is_low(amount as usize, low),

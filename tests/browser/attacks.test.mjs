@@ -56,6 +56,33 @@ describe('attackers', () => {
     await Promise.all((browsers ?? []).map((browser) => browser.close()));
   });
 
+  test('who lets four megabytes pile up is closed', { timeout: 60_000 }, async () => {
+    const demo = await startDemo();
+    /** A page whose channels stay where they are, and are said to be full when the test wants it. */
+    const clog = () => {
+      const { postMessage } = Worker.prototype;
+      Worker.prototype.postMessage = function (message, ...rest) {
+        if (message?.type === 'peer-channel') throw new DOMException('channels stay where they are', 'DataCloneError');
+        return postMessage.call(this, message, ...rest);
+      };
+      Object.defineProperty(RTCDataChannel.prototype, 'bufferedAmount', { get: () => window.piledUp ?? 0 });
+    };
+    try {
+      const open = (p2p, before) => openViewer(browsers[0], demo, { src: demo.live, attributes: { p2p }, before });
+      // One that gives nothing, so that it waits for nobody to read its media.
+      const [viewer, other] = [await open('download-only', clog), await open('on')];
+      await viewer.until('they have met', ({ stats }) => stats.peers === 1, { seconds: 40 });
+      await viewer.with(() => { window.piledUp = 3e6; });
+      await viewer.plays(5, { seconds: 40 });
+      assert.equal((await viewer.state()).stats.peers, 1, 'three are lived with');
+      await viewer.with(() => { window.piledUp = 5e6; });
+      await other.until('it is closed', ({ stats }) => stats.peers === 0, { seconds: 30 });
+      await Promise.all([viewer.close(), other.close()]);
+    } finally {
+      await demo.stop();
+    }
+  });
+
   for (const lists of [true, false]) {
     test(`${lists ? 'with' : 'without'} hash lists: they are banned or suffered, and the film plays on`, { timeout: 120_000 }, async (t) => {
       const demo = await startDemo({ hashes: lists ? null : 'none' });

@@ -99,6 +99,27 @@ describe('a viewer', () => {
     await Promise.all([viewer.close(), other.close()]);
   });
 
+  test('whose engine ends by an error has another at the same place', { timeout: 60_000 }, async () => {
+    const keepWorkers = () => {
+      window.workers = [];
+      window.Worker = class extends Worker {
+        constructor(...options) {
+          super(...options);
+          window.workers.push(this);
+        }
+      };
+    };
+    const viewer = await openViewer(browser, demo, { src: demo.vod, start: 10, before: keepWorkers });
+    const before = await viewer.plays(2, { seconds: 40 });
+    await viewer.with(() => window.workers.at(-1).dispatchEvent(new ErrorEvent('error', { message: 'unreachable executed' })));
+    const after = await viewer.until('it plays on from there', (state) => (
+      state.warnings.includes('engine-stopped') && state.position > before.position + 1 && state.readyState >= 3 && !state.paused
+    ), { seconds: 30 });
+    assert.ok(after.position < before.position + 30, inWords({ before, after }));
+    assert.equal(viewer.page.workers().length, 1, 'the old engine is still there');
+    await viewer.close();
+  });
+
   test('whose browser runs short of memory plays on', { timeout: 60_000 }, async () => {
     const viewer = await openViewer(browser, demo, { src: demo.vod });
     await viewer.plays(2, { seconds: 40 });
