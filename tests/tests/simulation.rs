@@ -65,7 +65,7 @@ fn twenty_viewers_of_a_channel_cost_the_origin_little() {
 }
 
 #[test]
-fn a_second_viewer_takes_most_from_the_first_and_gives_to_it() {
+fn a_second_viewer_takes_most_from_the_first() {
     // Whose turn it is at the origin is a matter of names: of several pairs the mean counts.
     let shares = (1..=5).map(|seed| {
         let world = World { seed, seconds: 80.0, join_spacing: 5.0, ..World::vod(2) };
@@ -73,24 +73,12 @@ fn a_second_viewer_takes_most_from_the_first_and_gives_to_it() {
         assert_smooth(&report);
         let second = &report.viewers[1];
         let share = second.peer_bytes as f64 / (second.peer_bytes + second.http_bytes) as f64;
-        assert!(share >= 0.5 && report.viewers[0].peer_bytes > 0, "{share}\n{}", text(&report));
+        assert!(share >= 0.8, "{share}\n{}", text(&report));
         assert!(report.origin_copies <= 1.1, "{}", text(&report));
         share
     });
     let shares: Vec<f64> = shares.collect();
     assert!(shares.iter().sum::<f64>() / 5.0 >= 0.7, "{shares:?}");
-}
-
-#[test]
-fn two_viewers_of_a_film_give_to_each_other_where_uplinks_just_suffice() {
-    let mut world = World { seconds: 180.0, join_spacing: 5.0, ..World::vod(2) };
-    world.title = Title::new(vec![1_000_000], 4.0, Some(150.0));
-    world.uplink_bps = 1_000_000;
-    let report = run(&world);
-    assert_smooth(&report);
-    // Headers leave 92 % of the uplink: the first one alone could never give the other half of all that is played.
-    assert!(report.offload >= 0.45, "{}", text(&report));
-    assert!(report.viewers.iter().all(|v| v.uploaded_bytes > 5_000_000), "{}", text(&report));
 }
 
 #[test]

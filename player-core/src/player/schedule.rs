@@ -582,7 +582,7 @@ impl Player {
     fn fetch_if_elected(&mut self, now: Instant, want: &Want) {
         let Some(swarm) = &self.swarm else { return };
         let mut horizon = now + ELECTION_HORIZON;
-        if !want.live {
+        if !want.live && self.is_scarce() {
             // When the foremost viewer of a film needs it, all who take turns with it look at it.
             let behind = swarm.foremost(want.id, want.playhead) - want.playhead;
             horizon += Duration::from_secs_f64(want.duration.clamp(0.0, 60.0))

@@ -26,14 +26,22 @@ impl Swarm {
     /// that has not seen the segment yet counts too, if it is at most `lag` beyond its window: it will within the
     /// gossip's delay. 0 for VOD.
     pub(crate) fn rank(&self, segment: SegmentId, playhead: u64, lag: u64) -> usize {
-        let abreast =
-            if lag > 0 { 0 } else { self.foremost(segment, playhead).saturating_sub(ABREAST) };
+        let abreast = if lag > 0 {
+            0
+        } else {
+            self.foremost(segment, playhead).saturating_sub(self.abreast())
+        };
         let key = |peer: &PeerId, playhead: u64| {
             let behind = if lag > 0 { 0 } else { abreast.saturating_sub(playhead) };
             (behind, score(peer, segment))
         };
         let own = key(&self.own.peer_id, playhead);
         self.candidates(segment, lag).filter(|(peer, playhead)| key(peer, *playhead) < own).count()
+    }
+
+    /// How many segments behind the foremost takes turns with it: none while it has uplink to spare, so that one gives all.
+    fn abreast(&self) -> u64 {
+        if self.is_scarce() { ABREAST } else { 0 }
     }
 
     /// The foremost playhead of those that can fetch a segment.
