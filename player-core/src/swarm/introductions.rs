@@ -60,9 +60,12 @@ impl Swarm {
     /// Tells of new neighbours when it is time, and counts those whom neighbours have told of.
     pub(super) fn tell_members(&mut self, now: Instant) {
         if now.since(self.introductions.counted_at) >= COUNT_INTERVAL {
-            let mut known = vec![self.own.peer_id];
+            // The end of an id tells members apart.
+            let end =
+                |id: &PeerId| id.0[12..].iter().fold(0, |all, byte| all << 8 | u64::from(*byte));
+            let mut known = vec![end(&self.own.peer_id)];
             for peer in self.peers.values().filter(|peer| peer.ready) {
-                known.extend(peer.id.iter().chain(peer.members.iter()));
+                known.extend(peer.id.iter().chain(peer.members.iter()).map(end));
             }
             known.sort_unstable();
             known.dedup();
@@ -147,18 +150,8 @@ impl Swarm {
         if self.ready <= most {
             return None;
         }
-        let quartile = |of: &dyn Fn(&super::Peer) -> u64| {
-            let mut values: Vec<u64> = self.peers.values().map(of).collect();
-            values.sort_unstable();
-            values[values.len() / 4]
-        };
-        // Both are the smaller the better.
-        let gave = |peer: &super::Peer| u64::MAX - peer.received_bytes;
-        let distance = |peer: &super::Peer| match peer.rtt_ms() as u64 {
-            0 => u64::MAX,
-            rtt => rtt,
-        };
-        let (most_given, nearest) = (quartile(&gave), quartile(&distance));
+        let quarter = self.peers.len() / 4;
+        let distance = |peer: &super::Peer| (peer.rtt_ms() as u32).wrapping_sub(1);
         let known = |id: Option<PeerId>| {
             let knows = |peer: &&super::Peer| id.is_some_and(|id| peer.members.contains(&id));
             self.peers.values().filter(knows).count()
@@ -168,7 +161,10 @@ impl Swarm {
             .filter(|(_, peer)| peer.ready && now.since(peer.opened_at) > NEW)
             .min_by_key(|(_, peer)| {
                 let busy = peer.requests().next().is_some();
-                let good = gave(peer) < most_given || distance(peer) < nearest;
+                let more = |of: &&super::Peer| of.received_bytes >= peer.received_bytes;
+                let nearer = |of: &&super::Peer| distance(of) <= distance(peer);
+                let good = self.peers.values().filter(more).count() <= quarter
+                    || self.peers.values().filter(nearer).count() <= quarter;
                 (busy, good, usize::MAX - known(peer.id), rng.u32(..))
             })
             .map(|(connection, _)| *connection)
