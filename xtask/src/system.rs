@@ -8,11 +8,13 @@ use crate::step::{capture, run};
 /// Lowest major version of Node that the build runs with.
 const NODE: u32 = 20;
 
-/// A program that the browser tests need: any of these names, and Debian's package.
+/// A program that the browser tests use: any of these names, and Debian's package.
 struct Program {
     names: &'static [&'static str],
     package: &'static str,
     what: &'static str,
+    /// Without it there are no browser tests; without another one test is skipped.
+    needed: bool,
 }
 
 const PROGRAMS: [Program; 4] = [
@@ -20,10 +22,16 @@ const PROGRAMS: [Program; 4] = [
         names: &["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"],
         package: "chromium",
         what: "Chromium (or Google Chrome)",
+        needed: true,
     },
-    Program { names: &["firefox-esr", "firefox"], package: "firefox-esr", what: "Firefox" },
-    Program { names: &["ffmpeg"], package: "ffmpeg", what: "ffmpeg" },
-    Program { names: &["turnserver"], package: "coturn", what: "coturn" },
+    Program {
+        names: &["firefox-esr", "firefox"],
+        package: "firefox-esr",
+        what: "Firefox",
+        needed: true,
+    },
+    Program { names: &["ffmpeg"], package: "ffmpeg", what: "ffmpeg", needed: true },
+    Program { names: &["turnserver"], package: "coturn", what: "coturn", needed: false },
 ];
 
 /// Makes sure that Node is there and new enough.
@@ -42,22 +50,36 @@ pub(crate) fn browsers() -> Result<(), String> {
     if missing.is_empty() {
         return Ok(());
     }
-    let packages: Vec<&str> = missing.iter().map(|program| program.package).collect();
+    let packages = packages(&missing);
+    let mut installed = Ok(());
     if find("apt-get").is_some() && root_user() {
-        let way_out = format!("install by hand: apt-get install {}", packages.join(" "));
-        run(apt().arg("update"), &way_out)?;
-        run(apt().args(["install", "-y", "--no-install-recommends"]).args(&packages), &way_out)?;
-        if self::missing().is_empty() {
-            return Ok(());
-        }
+        let way_out = format!("install by hand: apt-get install {packages}");
+        installed = run(apt().arg("update"), &way_out).and_then(|()| {
+            let mut install = apt();
+            install.args(["install", "-y", "--no-install-recommends"]);
+            run(install.args(packages.split(' ')), &way_out)
+        });
     }
-    let names: Vec<&str> = missing.iter().map(|program| program.what).collect();
+    let (needed, other): (Vec<&Program>, Vec<&Program>) =
+        self::missing().into_iter().partition(|program| program.needed);
+    if needed.is_empty() {
+        for program in other {
+            println!("    {} is not there: what is tested with it is skipped", program.what);
+        }
+        return Ok(());
+    }
+    installed?;
+    let names: Vec<&str> = needed.iter().map(|program| program.what).collect();
     Err(format!(
         "the browser tests need {}, not found in PATH\n  on Debian: sudo apt-get install {}\n  \
          or leave the browsers out: cargo xtask test --quick",
         names.join(", "),
-        packages.join(" ")
+        self::packages(&needed)
     ))
+}
+
+fn packages(programs: &[&Program]) -> String {
+    programs.iter().map(|program| program.package).collect::<Vec<_>>().join(" ")
 }
 
 fn missing() -> Vec<&'static Program> {

@@ -1,11 +1,14 @@
 // A TURN server: coturn, on this machine's loopback.
 
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { createServer } from 'node:net';
 import { until } from './wait.mjs';
 
 /** What it relays comes from this address, so that a relayed candidate cannot be mistaken for a viewer's own. */
 export const RELAY = '127.0.0.7';
+
+/** Why its tests are skipped; false where it is installed. */
+export const skip = spawnSync('turnserver', ['--version']).error ? 'coturn is not installed: apt-get install coturn' : false;
 
 /** Starts it. `iceServers` is what pages name; `allocations()` counts those that were made. */
 export async function startTurn() {
