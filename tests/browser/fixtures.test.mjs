@@ -1,7 +1,7 @@
 // Streams of the field, where the folder with them is beside the project: each plays to its end, or is refused by name.
 
 import assert from 'node:assert/strict';
-import { existsSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -51,7 +51,7 @@ describe('streams of the field', { skip }, () => {
     folder = mkdtempSync(path.join(tmpdir(), 'potluck-fixtures-'));
     // A folder to serve has a playlist in it.
     writeFileSync(path.join(folder, 'index.m3u8'), '#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\nhls/hls-ts-aac/playlist.m3u8\n');
-    symlinkSync(fixtures, path.join(folder, 'hls'));
+    cpSync(fixtures, path.join(folder, 'hls'), { recursive: true });
     demo = await startDemo({ media: folder });
   });
   after(async () => {

@@ -50,7 +50,7 @@ describe('the package', () => {
     for (const file of contents.filter((one) => /^dist\/(potluck.*\.(wasm|js)|lang\/.*)$/.test(one))) {
       const name = file.slice('dist/'.length);
       // What scripts of the page import is found by the import; English is inside.
-      if (['potluck.js', 'potluck-player.js', 'potluck-panels.js', 'potluck-drm.js', 'potluck-peers.js', 'potluck-tracks.js', 'potluck-peertube.js', 'potluck-trace.js', 'lang/en.json'].includes(name)) continue;
+      if (['potluck.js', 'potluck-player.js', 'potluck-panels.js', 'potluck-drm.js', 'potluck-peers.js', 'potluck-tracks.js', 'potluck-peertube.js', 'potluck-recorder.js', 'lang/en.json'].includes(name)) continue;
       assert.ok(files.includes(`./${name}`), `bundlers do not find ${name}`);
     }
   });
