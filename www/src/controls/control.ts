@@ -55,6 +55,20 @@ export abstract class Control extends HTMLElement {
     for (const event of events) this.stage.video.addEventListener(event, show);
     show();
   }
+
+  /** The same for what is said several times a second: while the controls are hidden it waits until they are seen again. */
+  protected keepUp(events: readonly string[], show: () => void): void {
+    const { video, layer } = this.stage;
+    let late = false;
+    const look = (): void => {
+      late = layer.hasAttribute('data-idle');
+      if (!late) show();
+    };
+    for (const event of events) video.addEventListener(event, look);
+    new MutationObserver(() => {
+      if (late) look();
+    }).observe(layer, { attributeFilter: ['data-idle'] });
+  }
 }
 
 /** Defines an element, unless a page that loads the script twice has it. */

@@ -11,13 +11,15 @@ export class LiveButton extends Control {
       goLive(video);
     });
     this.append(button);
-    this.follow(['timeupdate', 'seeked', 'play', 'pause', ...TIMELINE_EVENTS], () => {
+    const show = (): void => {
       this.hidden = video.streamType !== 'live';
       const following = !video.paused && video.currentTime >= video.liveEdgeStart;
       button.toggleAttribute('data-following', following);
       button.setAttribute('aria-label', following ? words.say('live') : words.say('goLive'));
       button.title = following ? '' : words.say('goLive');
-    });
+    };
+    this.follow(['seeked', 'play', 'pause', ...TIMELINE_EVENTS], show);
+    this.keepUp(['timeupdate'], show);
   }
 }
 

@@ -35,8 +35,9 @@ export class SeekBar extends Control {
       this.#preview.hidden = true;
     });
     this.#slider.addEventListener('keydown', this.#press);
-    this.follow(['timeupdate', 'seeking', 'seeked', ...TIMELINE_EVENTS], this.#show);
-    this.follow(['progress', 'timeupdate'], this.#showBuffered);
+    this.follow(['seeking', 'seeked', ...TIMELINE_EVENTS], this.#show);
+    this.keepUp(['timeupdate'], this.#show);
+    this.keepUp(['progress', 'timeupdate'], this.#showBuffered);
     this.follow(['loadedmetadata', 'durationchange', 'statschange'], this.#showChapters);
   }
 

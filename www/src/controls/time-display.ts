@@ -23,7 +23,8 @@ export class TimeDisplay extends Control {
       show();
     });
     this.append(button);
-    this.follow(['timeupdate', 'seeking', 'seeked', ...TIMELINE_EVENTS], show);
+    this.follow(['seeking', 'seeked', ...TIMELINE_EVENTS], show);
+    this.keepUp(['timeupdate'], show);
   }
 }
 
