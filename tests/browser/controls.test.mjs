@@ -182,6 +182,7 @@ describe('the controls', () => {
     await viewer.frame.evaluate(`document.querySelector('potluck-player').setAttribute('src', '/nothing.m3u8')`);
     await until('the failure is told', () => viewer.frame.evaluate(`inside('.failure').hidden === false`), { seconds: 20 });
     await check('failed');
+    assert.ok(await viewer.frame.evaluate(`inside('.failure').scrollHeight <= inside('.failure').clientHeight`), 'the way out is cut off');
     await viewer.page.screenshot({ path: `${OUT}controls-failed.png` });
     await viewer.close();
   });
