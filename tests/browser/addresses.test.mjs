@@ -2,9 +2,9 @@
 // description of a connection. Two viewers share, and then all that can be read is searched.
 
 import assert from 'node:assert/strict';
-import { after, before, describe, test } from 'node:test';
+import { describe, test } from 'node:test';
 import { chromium, firefox } from './lib/browsers.mjs';
-import { startDemo } from './lib/demo.mjs';
+import { scene } from './lib/scene.mjs';
 import { Viewer, openViewer } from './lib/viewer.mjs';
 import { until } from './lib/wait.mjs';
 
@@ -73,13 +73,7 @@ for (const [name, launch] of [['Chromium', chromium], ['Firefox', firefox]]) {
   describe(`addresses in ${name}`, () => {
     let demo;
     let browser;
-    before(async () => {
-      [demo, browser] = await Promise.all([startDemo(), launch()]);
-    });
-    after(async () => {
-      await browser?.close();
-      await demo?.stop();
-    });
+    scene(launch, (...both) => { [demo, browser] = both; });
 
     test('are in nothing that a page, copied statistics, the console or the server show', { timeout: 90_000 }, async (t) => {
       // By this name the page's own addresses are none that could be mistaken for a viewer's.

@@ -2,10 +2,10 @@
 // device says (kind of line, battery, hidden page) cannot be driven in a real browser, so it is replaced before anything is loaded.
 
 import assert from 'node:assert/strict';
-import { after, before, describe, test } from 'node:test';
+import { describe, test } from 'node:test';
 import { chromium } from './lib/browsers.mjs';
-import { startDemo } from './lib/demo.mjs';
 import { inWords } from './lib/figures.mjs';
+import { scene } from './lib/scene.mjs';
 import { openViewer } from './lib/viewer.mjs';
 import { until } from './lib/wait.mjs';
 
@@ -38,13 +38,7 @@ const replaceDevice = () => {
 describe('what is given to others', () => {
   let demo;
   let browser;
-  before(async () => {
-    [demo, browser] = await Promise.all([startDemo(), chromium()]);
-  });
-  after(async () => {
-    await browser?.close();
-    await demo?.stop();
-  });
+  scene(chromium, (...both) => { [demo, browser] = both; });
 
   /** One viewer who holds all of the film, and one who needs it piece by piece. */
   async function pair(swarm, attributes = {}) {

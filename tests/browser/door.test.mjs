@@ -10,6 +10,7 @@ import { promisify } from 'node:util';
 import { chromium } from './lib/browsers.mjs';
 import { program, startDemo } from './lib/demo.mjs';
 import { inWords } from './lib/figures.mjs';
+import { scene } from './lib/scene.mjs';
 import { openViewer } from './lib/viewer.mjs';
 
 const run = promisify(execFile);
@@ -132,13 +133,7 @@ describe('a locked swarm', () => {
 describe('a small swarm', () => {
   let demo;
   let browser;
-  before(async () => {
-    [demo, browser] = await Promise.all([startDemo({ faults: true }), chromium()]);
-  });
-  after(async () => {
-    await browser?.close();
-    await demo?.stop();
-  });
+  scene(chromium, (...both) => { [demo, browser] = both; }, { faults: true });
 
   test('with min-viewers nobody looks for addresses until enough are there, and then they share', { timeout: 120_000 }, async () => {
     const open = () => openViewer(browser, demo, {

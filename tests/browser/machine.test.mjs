@@ -2,11 +2,11 @@
 // back button.
 
 import assert from 'node:assert/strict';
-import { after, before, describe, test } from 'node:test';
+import { describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { chromium } from './lib/browsers.mjs';
-import { startDemo } from './lib/demo.mjs';
 import { inWords } from './lib/figures.mjs';
+import { scene } from './lib/scene.mjs';
 import { openViewer } from './lib/viewer.mjs';
 
 /** Keeps the connections of a page at hand. */
@@ -23,13 +23,7 @@ function keepConnections() {
 describe('a viewer', () => {
   let demo;
   let browser;
-  before(async () => {
-    [demo, browser] = await Promise.all([startDemo({ faults: true }), chromium()]);
-  });
-  after(async () => {
-    await browser?.close();
-    await demo?.stop();
-  });
+  scene(chromium, (...both) => { [demo, browser] = both; }, { faults: true });
 
   test('whose machine sleeps for a while goes on when it wakes, beside others who did not', { timeout: 90_000, skip: process.platform === 'win32' }, async () => {
     const [awake, asleep] = await Promise.all([chromium(), chromium()]);

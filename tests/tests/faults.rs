@@ -196,17 +196,22 @@ fn another_container_and_codec_take_over_before_anything_was_appended() {
 
 // The network.
 
+/// A film whose segments come after so many ms and then take so many seconds: for ten seconds, and from then on.
+fn film_on_lines(first: (u64, f64), then: (u64, f64)) -> Stage {
+    let serve = film(40, 1);
+    Stage::new(MASTER, move |seconds, url| match serve(url) {
+        Reply::Body(body) if url.ends_with(".m4s") => {
+            let (latency, duration) = if seconds < 10.0 { first } else { then };
+            Reply::Slow(body, latency, duration)
+        }
+        reply => reply,
+    })
+}
+
 #[test]
 fn a_slow_answer_that_begins_at_once_is_not_taken_for_a_cache() {
-    let serve = film(40, 1);
-    let mut stage = Stage::new(MASTER, move |seconds, url| match serve(url) {
-        Reply::Body(body) if url.ends_with(".m4s") => match seconds < 10.0 {
-            true => Reply::Slow(body, 40, 0.05),
-            // Now from near by, and slowly.
-            false => Reply::Slow(body, 1, 1.0),
-        },
-        reply => reply,
-    });
+    // Now from near by, and slowly.
+    let mut stage = film_on_lines((40, 0.05), (1, 1.0));
     stage.run(8.0);
     let before = stage.stats().bandwidth_bps;
     stage.run(52.0);
@@ -216,15 +221,8 @@ fn a_slow_answer_that_begins_at_once_is_not_taken_for_a_cache() {
 
 #[test]
 fn a_line_that_became_ten_times_faster_is_believed_within_a_few_segments() {
-    let serve = film(40, 1);
-    let mut stage = Stage::new(MASTER, move |seconds, url| match serve(url) {
-        Reply::Body(body) if url.ends_with(".m4s") => match seconds < 10.0 {
-            true => Reply::Slow(body, 40, 2.0),
-            // From near by, too: that is not the browser's cache.
-            false => Reply::Slow(body, 1, 0.2),
-        },
-        reply => reply,
-    });
+    // From near by, too: that is not the browser's cache.
+    let mut stage = film_on_lines((40, 2.0), (1, 0.2));
     stage.run(9.0);
     let before = stage.stats().bandwidth_bps;
     stage.run(21.0);

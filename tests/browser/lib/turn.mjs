@@ -1,7 +1,7 @@
 // A TURN server: coturn, on this machine's loopback.
 
 import { spawn, spawnSync } from 'node:child_process';
-import { createServer } from 'node:net';
+import { freePort } from './ports.mjs';
 import { until } from './wait.mjs';
 
 /** What it relays comes from this address, so that a relayed candidate cannot be mistaken for a viewer's own. */
@@ -34,12 +34,4 @@ export async function startTurn() {
       await ended;
     },
   };
-}
-
-async function freePort() {
-  const server = createServer();
-  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }

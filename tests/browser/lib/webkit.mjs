@@ -2,8 +2,8 @@
 
 import { spawn } from 'node:child_process';
 import { accessSync, constants, readdirSync } from 'node:fs';
-import { createServer } from 'node:net';
 import path from 'node:path';
+import { freePort } from './ports.mjs';
 import { until } from './wait.mjs';
 
 const LIBRARIES = ['/usr/lib', '/usr/libexec', '/usr/lib64'];
@@ -96,14 +96,6 @@ async function display(screen) {
     screen.once('exit', (code) => reject(new Error(`Xvfb ended with ${code}`)));
   });
   return `:${number}`;
-}
-
-async function freePort() {
-  const server = createServer();
-  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }
 
 /** Where distributions put it: `webkit2gtk-4.1/MiniBrowser` below their libraries, or one folder further down. */
