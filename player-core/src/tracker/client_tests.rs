@@ -1,9 +1,14 @@
 //! Each behaviour, in virtual time.
 
+use std::time::Duration;
+
 use proptest::prelude::*;
 
+use super::offers::{MAX_INTRODUCING, MAX_RELAYED, MAX_SHUNNED};
+use super::pool::MAX_GATHERING;
 use super::*;
-use crate::tracker::Failure;
+use crate::tracker::{Announce, AnswerRelay, Failure, OfferRelay};
+use crate::wire::MAX_SDP_BYTES;
 use world::*;
 
 #[path = "gate_tests.rs"]
