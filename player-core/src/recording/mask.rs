@@ -3,17 +3,12 @@
 //! Session descriptions are replaced by as many letters, so that a player that is told of them does what it did: it never
 //! looks into one.
 
-use std::ops::{Range, RangeInclusive};
+use std::ops::Range;
 
-use crate::wire::Message;
+use crate::wire::{ANSWER, DESCRIPTION_AT, Message, OFFER, OPTIONAL};
 
 /// What stands for what is left out.
 const MASK: u8 = b'x';
-/// Types of messages that pass a session description on, and where it begins (`wire/codec.rs`).
-const PASSED_ON: RangeInclusive<u8> = 0x0f..=0x10;
-const DESCRIPTION_AT: usize = 61;
-/// Types of messages from here on are skipped by the core, whatever is in them.
-const SKIPPED: u8 = 0x40;
 
 /// Names of a tracker's texts that are kept: what the core reads, and no address is in.
 const KEPT: [&[u8]; 7] =
@@ -29,8 +24,9 @@ pub(super) fn frame(frame: &[u8]) -> Vec<u8> {
     let mut masked = frame.to_vec();
     let Some(kind) = frame.first() else { return masked };
     let from = match *kind {
-        kind if PASSED_ON.contains(&kind) => DESCRIPTION_AT,
-        kind if kind >= SKIPPED => 1,
+        OFFER | ANSWER => DESCRIPTION_AT,
+        // Skipped by the core, whatever is in it.
+        OPTIONAL.. => 1,
         _ => return masked,
     };
     if let Some(rest) = masked.get_mut(from..) {

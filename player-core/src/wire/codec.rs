@@ -79,10 +79,12 @@ const GOODBYE: u8 = 0x09;
 const LIST_REQUEST: u8 = 0x0a;
 const HASH_LIST: u8 = 0x0b;
 const MEMBERS: u8 = 0x0e;
-const OFFER: u8 = 0x0f;
-const ANSWER: u8 = 0x10;
+pub(crate) const OFFER: u8 = 0x0f;
+pub(crate) const ANSWER: u8 = 0x10;
+/// Where the session description begins in a frame of [`OFFER`] or [`ANSWER`]: behind the type and three ids.
+pub(crate) const DESCRIPTION_AT: usize = 1 + 3 * 20;
 /// Types from here on may be skipped by those who don't know them.
-const OPTIONAL: u8 = 0x40;
+pub(crate) const OPTIONAL: u8 = 0x40;
 
 /// The shortest entry: sequence 1, tag 4, size 1, form 1.
 const MIN_ENTRY_BYTES: usize = 7;
@@ -342,7 +344,7 @@ impl Message {
             Self::Edge { segment } | Self::ListRequest { segment } => of(segment),
             Self::HashList { segment, hashes } => of(segment) + hashes.len(),
             Self::Members { peers } => number(peers.len() as u64) + 20 * peers.len(),
-            Self::Introduction(it) => 60 + it.sdp.len(),
+            Self::Introduction(it) => DESCRIPTION_AT - 1 + it.sdp.len(),
             Self::Goodbye | Self::Unknown { .. } => 0,
         }
     }
