@@ -82,6 +82,18 @@ fn a_second_viewer_takes_most_from_the_first() {
 }
 
 #[test]
+fn who_meets_a_peer_that_has_it_all_takes_the_first_seconds_from_the_origin_and_no_more() {
+    for seed in 1..=6 {
+        let world = World { seed, uplink_bps: 4_000_000, join_spacing: 10.0, ..World::vod(2) };
+        let report = run(&world);
+        assert_smooth(&report);
+        // Four blocks of the first segment, which play two seconds, and the initialization section.
+        let from_origin = report.viewers[1].http_bytes;
+        assert!(from_origin < 5 * 65_536, "{from_origin}\n{}", text(&report));
+    }
+}
+
+#[test]
 fn a_peer_that_falls_silent_costs_nobody_a_standstill() {
     // What became of it is not known for the time it takes a browser to call the connection lost, or ever.
     for dead_after in [14.0, 1e4] {

@@ -119,6 +119,10 @@ impl Player {
         }
         self.wake_at(now + PLAN_INTERVAL);
         let discovery = if self.swarm.is_some() { self.discovery(now) } else { Discovery::Alone };
+        if discovery == Discovery::Pending {
+            // Who else holds what may still be told; what is due next does not wait for that.
+            self.ask_peers(now, &wants[0]);
+        }
         if discovery == Discovery::Ready {
             // Before peers are asked for it: what the origin brings, they need not send.
             for want in &wants {
@@ -174,7 +178,7 @@ impl Player {
     pub(super) fn ask_at_once(&mut self, now: Instant, segment: SegmentId) {
         let want = self.missing.iter().find(|want| want.id == segment).copied();
         if let Some(want) = want
-            && self.discovery(now) == Discovery::Ready
+            && (want.first || self.discovery(now) == Discovery::Ready)
         {
             self.ask_peers(now, &want);
         }
