@@ -1,12 +1,13 @@
 //! `cargo xtask supply`: where the project's dependencies come from, and what they may be.
 //!
-//! What cargo-deny checks, out of its `deny.toml`, without having to install it; npm's lock files; and what the project
-//! promises of its own code. Advisories need the network: where it is not there they are left out, with a notice.
+//! What cargo-deny checks of the workspace, out of its `deny.toml`, without having to install it; npm's lock files; and
+//! what the project promises of its own code. Where cargo-deny is installed, it has its own say. Advisories need the
+//! network: where it is not there they are left out, with a notice.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 use toml_edit::{DocumentMut, Item};
@@ -22,6 +23,13 @@ const PACKAGES: &str = "https://registry.npmjs.org/";
 const NPM: [&str; 3] = ["www", "tests/browser", "tests/bench"];
 /// What pages download is built of this folder's dependencies.
 const SHIPPED: &str = "www";
+/// What is built of crates, and what cargo-deny checks of it. Which versions a tracker has that is only measured is its
+/// makers' concern.
+const CARGO: [(&str, &[&str]); 3] = [
+    (".", &["licenses", "bans", "sources"]),
+    ("tests/fuzz", &["licenses", "bans", "sources"]),
+    ("tests/bench/aquatic", &["licenses", "sources"]),
+];
 /// Members that forbid unsafe code otherwise than the rest, or not, and why.
 const LINTS_OF_THEIR_OWN: [(&str, &str); 1] =
     [("tests/bench/parse", "bindings of a measurement, which nobody ships")];
@@ -33,8 +41,9 @@ pub(crate) fn check(root: &Path) -> Result<(), String> {
     let rules = Rules::read(root)?;
     let mut wrong = Vec::new();
     crates(root, &rules, &mut wrong)?;
-    for lock in ["Cargo.lock", "tests/fuzz/Cargo.lock"] {
-        cargo_lock(&toml(&root.join(lock))?, lock, &mut wrong);
+    for (folder, _) in CARGO {
+        let lock = Path::new(folder).join("Cargo.lock");
+        cargo_lock(&toml(&root.join(&lock))?, &lock.display().to_string(), &mut wrong);
     }
     members(root, &mut wrong)?;
     for folder in NPM {
@@ -42,7 +51,8 @@ pub(crate) fn check(root: &Path) -> Result<(), String> {
         npm_lock(&json(&path)?, folder, &rules, &mut wrong);
     }
     evaluation(&root.join("www/dist"), &mut wrong)?;
-    advisories(root, &mut wrong)?;
+    deny(root)?;
+    audit(root, &mut wrong);
     if wrong.is_empty() { Ok(()) } else { Err(wrong.join("\n  ")) }
 }
 
@@ -197,25 +207,42 @@ fn calls(script: &str, call: &str) -> bool {
     })
 }
 
-/// Known vulnerabilities, as far as somebody can be asked.
-fn advisories(root: &Path, wrong: &mut Vec<String>) -> Result<(), String> {
-    let quiet =
-        |command: &mut Command| command.stdin(Stdio::null()).stderr(Stdio::null()).output().ok();
-    if quiet(cargo(root).args(["deny", "--version"])).is_some_and(|output| output.status.success())
+/// What cargo-deny says, where it is there; of known vulnerabilities, where its database can be had.
+fn deny(root: &Path) -> Result<(), String> {
+    let deny = |folder: &str| {
+        let mut command = cargo(root);
+        command.args(["deny", "--locked", "--config", "deny.toml", "--manifest-path"]);
+        command.arg(Path::new(folder).join("Cargo.toml"));
+        command
+    };
+    if !quiet(cargo(root).args(["deny", "--version"])).is_some_and(|output| output.status.success())
     {
-        run(cargo(root).args(["deny", "check", "bans", "licenses", "sources"]), "see deny.toml")?;
-        // Its database is a repository that it fetches.
-        let fetched = quiet(cargo(root).args(["deny", "fetch"]));
-        if fetched.is_some_and(|output| output.status.success()) {
-            run(cargo(root).args(["deny", "check", "advisories"]), "update what it names")?;
-        } else {
-            println!("    skipped: RustSec's database of advisories cannot be fetched");
-        }
-    } else {
-        println!(
-            "    skipped: advisories of crates (cargo install cargo-deny, and they are looked up)"
-        );
+        println!("    skipped: cargo-deny, and with it advisories of crates, is not installed");
+        println!("      cargo install cargo-deny --locked, and it is run");
+        return Ok(());
     }
+    for (folder, checks) in CARGO {
+        let mut command = deny(folder);
+        // One list is for all three.
+        command.args(["check", "-A", "unmatched-skip", "-A", "unnecessary-skip"]).args(checks);
+        run(&mut command, "see deny.toml")?;
+    }
+    // The database is a repository that is fetched.
+    if quiet(deny(".").args(["fetch", "db"])).is_some_and(|output| output.status.success()) {
+        run(deny(".").args(["check", "advisories"]), "update what it names")
+    } else {
+        println!("    skipped: RustSec's database of advisories cannot be fetched");
+        Ok(())
+    }
+}
+
+/// What a command answers, whatever it says besides.
+fn quiet(command: &mut Command) -> Option<Output> {
+    command.stdin(Stdio::null()).stderr(Stdio::null()).output().ok()
+}
+
+/// Known vulnerabilities of npm's packages, where npm can be asked.
+fn audit(root: &Path, wrong: &mut Vec<String>) {
     let mut audit = npm(&root.join(SHIPPED));
     audit.args(["audit", "--json", "--fetch-retries=0", "--fetch-timeout=20000"]);
     let answer = quiet(&mut audit)
@@ -225,7 +252,6 @@ fn advisories(root: &Path, wrong: &mut Vec<String>) -> Result<(), String> {
         None => println!("    skipped: npm's advisories cannot be reached"),
         Some(report) => judge(&report, wrong),
     }
-    Ok(())
 }
 
 /// What ships may have no known hole; what only builds is named.
