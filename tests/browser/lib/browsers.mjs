@@ -51,13 +51,13 @@ export async function chromium({ args = [], insecure = null, elsewhere = null, p
   });
 }
 
-/** `insecure` as above; `proxy` is the port of an HTTP proxy on this machine for everything, this machine's own names included. */
-export async function firefox({ insecure = null, proxy = null } = {}) {
+/** `prefs` are set besides the tests' own; `insecure` and `proxy` as above. */
+export async function firefox({ prefs = {}, insecure = null, proxy = null } = {}) {
   return await puppeteer.launch({
     browser: 'firefox',
     executablePath: program('FIREFOX', FIREFOX_NAMES),
     headless: true,
-    extraPrefsFirefox: { ...FIREFOX_PREFS, ...(insecure && { 'network.dns.localDomains': insecure }), ...(proxy && proxied(proxy)) },
+    extraPrefsFirefox: { ...FIREFOX_PREFS, ...prefs, ...(insecure && { 'network.dns.localDomains': insecure }), ...(proxy && proxied(proxy)) },
     protocolTimeout: 60_000,
   });
 }
