@@ -70,6 +70,9 @@ struct Options {
     /// Virtual seconds.
     #[arg(long, default_value_t = 120.0)]
     seconds: f64,
+    /// Parts of each segment of a live stream: a low-latency channel, played four parts behind its edge.
+    #[arg(long, default_value_t = 1)]
+    parts: u64,
     /// Bitrate of the stream in kbit/s; several make several variants.
     #[arg(long, default_value = "1000", value_delimiter = ',')]
     bitrate: Vec<u64>,
@@ -196,6 +199,8 @@ impl Options {
         let mut title = Title::new(bitrates, self.segment, film);
         title.window = self.window.max(1);
         title.hold_back = self.hold_back;
+        title.parts = self.parts.max(1);
+        title.part_hold_back = 4.0 * self.segment / title.parts as f64;
         title.hashes = match self.hashes {
             Vouch::None => Hashes::None,
             Vouch::Roots => Hashes::Roots,
@@ -270,6 +275,7 @@ fn over_seeds(reports: &[Report]) -> String {
     line("rebuffers", &|r| r.rebuffers as f64);
     line("rebuffer seconds", &|r| r.rebuffer_seconds);
     line("first frame p95, s", &|r| r.first_frame.p95);
+    line("live latency p95, s", &|r| r.live_latency.map_or(f64::NAN, |latency| latency.p95));
     line("corrupt bytes", &|r| r.corrupt_bytes as f64);
     line("  without polluters'", &|r| r.honest_origin_copies.unwrap_or(f64::NAN));
     line("victims after 10 s", &|r| r.polluted_pairs.1 as f64);
