@@ -56,15 +56,15 @@ export abstract class Control extends HTMLElement {
     show();
   }
 
-  /** The same for what is said several times a second: while the controls are hidden it waits until they are seen again. */
+  /** The same for what is said again and again: while the controls are hidden it waits until they are seen again. */
   protected keepUp(events: readonly string[], show: () => void): void {
-    const { video, layer } = this.stage;
+    const { layer } = this.stage;
     let late = false;
     const look = (): void => {
       late = layer.hasAttribute('data-idle');
       if (!late) show();
     };
-    for (const event of events) video.addEventListener(event, look);
+    this.follow(events, look);
     new MutationObserver(() => {
       if (late) look();
     }).observe(layer, { attributeFilter: ['data-idle'] });

@@ -14,6 +14,12 @@ export function el<K extends keyof HTMLElementTagNameMap>(tag: K, attributes: At
   return element;
 }
 
+/** Gives an element an attribute that it does not have yet: to set the same one again costs the browser a frame. */
+export function keep(element: Element, name: string, value: string | boolean): void {
+  if (typeof value === 'boolean') element.toggleAttribute(name, value);
+  else if (element.getAttribute(name) !== value) element.setAttribute(name, value);
+}
+
 /** An SVG element. */
 export function svg(tag: string, attributes: Record<string, string | number> = {}): SVGElement {
   const element = document.createElementNS('http://www.w3.org/2000/svg', tag);
@@ -34,8 +40,8 @@ export function dressButton(button: HTMLElement, path: string, name: string, key
     button.dataset['icon'] = path;
     button.replaceChildren(icon(path));
   }
-  button.setAttribute('aria-label', name);
-  button.title = key ? `${name} (${key})` : name;
+  keep(button, 'aria-label', name);
+  keep(button, 'title', key ? `${name} (${key})` : name);
 }
 
 /** For promises whose refusal shows elsewhere. */

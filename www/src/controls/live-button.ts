@@ -1,7 +1,7 @@
 // <potluck-live-button>: says whether this is live, and goes there.
 
 import { Control, TIMELINE_EVENTS, define } from './control.js';
-import { el, ignore } from './dom.js';
+import { el, ignore, keep } from './dom.js';
 
 export class LiveButton extends Control {
   protected override build(): void {
@@ -12,14 +12,14 @@ export class LiveButton extends Control {
     });
     this.append(button);
     const show = (): void => {
-      this.hidden = video.streamType !== 'live';
+      keep(this, 'hidden', video.streamType !== 'live');
       const following = !video.paused && video.currentTime >= video.liveEdgeStart;
-      button.toggleAttribute('data-following', following);
-      button.setAttribute('aria-label', following ? words.say('live') : words.say('goLive'));
-      button.title = following ? '' : words.say('goLive');
+      keep(button, 'data-following', following);
+      keep(button, 'aria-label', following ? words.say('live') : words.say('goLive'));
+      keep(button, 'title', following ? '' : words.say('goLive'));
     };
-    this.follow(['seeked', 'play', 'pause', ...TIMELINE_EVENTS], show);
-    this.keepUp(['timeupdate'], show);
+    this.follow(['seeked', 'play', 'pause'], show);
+    this.keepUp(['timeupdate', ...TIMELINE_EVENTS], show);
   }
 }
 

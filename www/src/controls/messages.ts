@@ -2,7 +2,7 @@
 
 import type { WaitingReason } from '../internal/protocol.js';
 import { Control, define } from './control.js';
-import { el, ignore } from './dom.js';
+import { el, ignore, keep } from './dom.js';
 import type { Key } from './words.js';
 
 /** The spinner says `buffering` by itself. */
@@ -32,7 +32,7 @@ export class Messages extends Control {
     const waits = (): boolean => !video.paused && !video.ended && !video.error && (video.readyState < 3 || video.seeking);
     this.follow(['waiting', 'playing', 'play', 'pause', 'seeking', 'seeked', 'canplay', 'emptied', 'error', 'timeupdate'], () => {
       clearTimeout(timer);
-      if (!waits()) spinner.hidden = true;
+      if (!waits()) keep(spinner, 'hidden', true);
       else if (spinner.hidden) timer = setTimeout(() => { spinner.hidden = !waits(); }, PATIENCE_MS);
     });
     this.follow(['waitingreasonchange'], () => {
@@ -41,7 +41,7 @@ export class Messages extends Control {
     });
     this.follow(['error', 'loadstart', 'playing', 'seekablechange'], () => {
       const { error } = video;
-      failure.hidden = !error;
+      keep(failure, 'hidden', !error);
       layer.toggleAttribute('data-failed', error !== null);
       if (!error) return;
       cause.textContent = error.message;

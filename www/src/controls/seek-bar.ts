@@ -1,7 +1,7 @@
 // <potluck-seek-bar>: where the playhead is, what is buffered, chapters, and a preview of where the pointer is.
 
 import { Control, TIMELINE_EVENTS, define, seekable } from './control.js';
-import { el } from './dom.js';
+import { el, keep } from './dom.js';
 import { chapters, thumbnailAt, titleAt } from './cues.js';
 import { clock } from './words.js';
 
@@ -35,27 +35,27 @@ export class SeekBar extends Control {
       this.#preview.hidden = true;
     });
     this.#slider.addEventListener('keydown', this.#press);
-    this.follow(['seeking', 'seeked', ...TIMELINE_EVENTS], this.#show);
-    this.keepUp(['timeupdate'], this.#show);
+    this.follow(['seeking', 'seeked'], this.#show);
+    this.keepUp(['timeupdate', ...TIMELINE_EVENTS], this.#show);
     this.keepUp(['progress', 'timeupdate'], this.#showBuffered);
-    this.follow(['loadedmetadata', 'durationchange', 'statschange'], this.#showChapters);
+    this.keepUp(['loadedmetadata', 'durationchange', 'statschange'], this.#showChapters);
   }
 
   readonly #show = (): void => {
     const { video, words } = this.stage;
     const range = seekable(video);
-    this.hidden = range === null;
+    keep(this, 'hidden', range === null);
     if (!range) return;
     const position = this.#dragged ?? video.currentTime;
     this.#slider.style.setProperty('--_at', share(position, range));
     const [from, to] = range;
-    this.#slider.setAttribute('aria-valuemin', String(Math.floor(from)));
-    this.#slider.setAttribute('aria-valuemax', String(Math.floor(to)));
-    this.#slider.setAttribute('aria-valuenow', String(Math.floor(position)));
+    keep(this.#slider, 'aria-valuemin', String(Math.floor(from)));
+    keep(this.#slider, 'aria-valuemax', String(Math.floor(to)));
+    keep(this.#slider, 'aria-valuenow', String(Math.floor(position)));
     const said = video.streamType === 'live'
       ? words.say('behindLive', { time: words.duration(to - position) })
       : words.say('positionOf', { position: words.duration(position), duration: words.duration(to) });
-    this.#slider.setAttribute('aria-valuetext', said);
+    keep(this.#slider, 'aria-valuetext', said);
   };
 
   readonly #showBuffered = (): void => {

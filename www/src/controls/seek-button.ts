@@ -1,7 +1,7 @@
 // <potluck-seek-button by="-10">: so many seconds back or forward.
 
 import { Control, TIMELINE_EVENTS, define, seekBy, seekable } from './control.js';
-import { dressButton, el } from './dom.js';
+import { dressButton, el, keep } from './dom.js';
 import { BACK, FORWARD } from './icons.js';
 
 export class SeekButton extends Control {
@@ -15,7 +15,7 @@ export class SeekButton extends Control {
     });
     this.append(button);
     this.follow(TIMELINE_EVENTS, () => {
-      this.hidden = seekable(video) === null;
+      keep(this, 'hidden', seekable(video) === null);
     });
   }
 }

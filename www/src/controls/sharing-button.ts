@@ -1,7 +1,7 @@
 // <potluck-sharing-button>: how many people share with this viewer, in one look; opens the sharing panel.
 
 import { Control, define } from './control.js';
-import { dressButton, el } from './dom.js';
+import { dressButton, el, keep } from './dom.js';
 import { PEOPLE } from './icons.js';
 
 export class SharingButton extends Control {
@@ -13,13 +13,14 @@ export class SharingButton extends Control {
       this.stage.toggle('sharing');
     });
     this.append(button, count);
-    this.follow(['statschange'], () => {
+    this.keepUp(['statschange'], () => {
       const { peers, peerBytes, httpBytes, peerState } = video.stats;
-      this.hidden = peerState === 'no-tracker' || peerState === 'webrtc-unavailable';
+      keep(this, 'hidden', peerState === 'no-tracker' || peerState === 'webrtc-unavailable');
       const name = peers > 0 ? words.say('sharingWith', { count: peers === 1 ? words.say('viewer') : words.say('viewers', { count: peers }) }) : words.say('sharing');
       dressButton(button, PEOPLE, name, 's');
       this.toggleAttribute('data-sharing', peers > 0);
-      count.textContent = peers > 0 ? `${peers} · ${words.percent(peerBytes / Math.max(1, peerBytes + httpBytes))}` : '';
+      const text = peers > 0 ? `${peers} · ${words.percent(peerBytes / Math.max(1, peerBytes + httpBytes))}` : '';
+      if (count.textContent !== text) count.textContent = text;
     });
   }
 }

@@ -1,7 +1,7 @@
 // <potluck-time>: position and duration; a click shows what is left instead.
 
 import { Control, TIMELINE_EVENTS, define, seekable } from './control.js';
-import { el } from './dom.js';
+import { el, keep } from './dom.js';
 import { clock } from './words.js';
 
 export class TimeDisplay extends Control {
@@ -12,19 +12,19 @@ export class TimeDisplay extends Control {
     const show = (): void => {
       const range = seekable(video);
       const live = video.streamType === 'live';
-      this.hidden = range === null;
+      keep(this, 'hidden', range === null);
       if (!range) return;
       const behind = range[1] - video.currentTime;
-      if (live) button.textContent = behind > 1 ? `−${clock(behind)}` : '';
-      else button.textContent = `${left ? `−${clock(behind)}` : clock(video.currentTime)} / ${clock(range[1])}`;
+      const text = live ? behind > 1 ? `−${clock(behind)}` : '' : `${left ? `−${clock(behind)}` : clock(video.currentTime)} / ${clock(range[1])}`;
+      if (button.textContent !== text) button.textContent = text;
     };
     button.addEventListener('click', () => {
       left = !left;
       show();
     });
     this.append(button);
-    this.follow(['seeking', 'seeked', ...TIMELINE_EVENTS], show);
-    this.keepUp(['timeupdate'], show);
+    this.follow(['seeking', 'seeked'], show);
+    this.keepUp(['timeupdate', ...TIMELINE_EVENTS], show);
   }
 }
 

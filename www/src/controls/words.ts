@@ -16,6 +16,8 @@ export class Words {
   /** BCP 47, for numbers and durations too. */
   readonly language: string;
   readonly #texts: Partial<Record<Key, string>>;
+  /** To make one takes longer than to use it a hundred times. */
+  readonly #formats = new Map<string, Intl.NumberFormat>();
 
   constructor(language: string, texts: Partial<Record<Key, string>>) {
     this.language = language;
@@ -54,7 +56,10 @@ export class Words {
   }
 
   #number(value: number, options: Intl.NumberFormatOptions): string {
-    return new Intl.NumberFormat(this.language, options).format(value);
+    const key = JSON.stringify(options);
+    const format = this.#formats.get(key) ?? new Intl.NumberFormat(this.language, options);
+    this.#formats.set(key, format);
+    return format.format(value);
   }
 }
 
