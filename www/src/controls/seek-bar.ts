@@ -19,6 +19,9 @@ export class SeekBar extends Control {
   readonly #image = el('div', { class: 'image', hidden: true });
   readonly #caption = el('span');
   readonly #slider = el('div', { role: 'slider', tabindex: '0', part: 'seek-bar' });
+  /** The seconds that screen readers have been told of, and what is drawn as buffered. */
+  #told = '';
+  #drawn = '';
   /** Where a drag is, in seconds. */
   #dragged: number | null = null;
 
@@ -49,6 +52,10 @@ export class SeekBar extends Control {
     const position = this.#dragged ?? video.currentTime;
     this.#slider.style.setProperty('--_at', share(position, range));
     const [from, to] = range;
+    // What is said changes with the second, not with each of the four events in it.
+    const seconds = [from, to, position, to - position].map(Math.floor).join();
+    if (seconds === this.#told) return;
+    this.#told = seconds;
     keep(this.#slider, 'aria-valuemin', String(Math.floor(from)));
     keep(this.#slider, 'aria-valuemax', String(Math.floor(to)));
     keep(this.#slider, 'aria-valuenow', String(Math.floor(position)));
@@ -66,7 +73,8 @@ export class SeekBar extends Control {
       const [from, to] = [share(video.buffered.start(n), range), share(video.buffered.end(n), range)];
       return `transparent ${from}, var(--potluck-buffered, rgb(255 255 255 / .4)) ${from} ${to}, transparent ${to}`;
     });
-    this.#buffered.style.background = parts.length > 0 ? `linear-gradient(to right, ${parts.join(', ')})` : 'none';
+    const drawn = parts.length > 0 ? `linear-gradient(to right, ${parts.join(', ')})` : 'none';
+    if (drawn !== this.#drawn) this.#buffered.style.background = this.#drawn = drawn;
   };
 
   readonly #showChapters = (): void => {
