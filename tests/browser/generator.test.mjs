@@ -65,9 +65,15 @@ describe('the embed generator', () => {
   test('shows a film of this server, and its element plays elsewhere', { timeout: 60_000 }, async () => {
     const viewer = await open(`?url=${encodeURIComponent(`${demo.url}/?title=sample`)}`);
     await until('it is found', async () => /“A day at the lake”/.test(await told(viewer)), { describe: () => told(viewer) });
-    await set(viewer, { size: 'medium', muted: true, autoplay: true, lazy: false, title: 'A "quoted" <day>' });
+    await set(viewer, { size: 'medium', muted: true, autoplay: true, lazy: false, title: 'A "quoted" <day>', 'min-viewers': '3', 'swarm-token': 'a.b"c' });
     const html = await code(viewer);
-    for (const part of [`src="${demo.vod}"`, `trackers="${demo.tracker}"`, 'heading="A &quot;quoted&quot; &lt;day&gt;"', 'max-width: 640px', 'consent="ask"', 'poster=']) assert.ok(html.includes(part), `${part}: ${html}`);
+    for (const part of ['min-viewers="3"', 'swarm-token="a.b&quot;c"', `src="${demo.vod}"`, `trackers="${demo.tracker}"`, 'heading="A &quot;quoted&quot; &lt;day&gt;"', 'max-width: 640px', 'consent="ask"', 'poster=']) assert.ok(html.includes(part), `${part}: ${html}`);
+    const attribute = async (name) => await viewer.frame.evaluate(`document.getElementById('player').getAttribute('${name}')`);
+    assert.equal(await attribute('min-viewers'), '3', 'the preview is another');
+    await set(viewer, { 'min-viewers': '', 'swarm-token': '' });
+    assert.equal(await attribute('min-viewers'), null);
+    const plain = await code(viewer);
+    assert.ok(!/min-viewers|swarm-token/.test(plain), plain);
     const blog = await pasted(html);
     await until('the element is there', () => blog.frame.evaluate('Boolean(document.querySelector("potluck-player")?.video)'));
     await blog.adopt(() => document.querySelector('potluck-player').video);
@@ -82,9 +88,10 @@ describe('the embed generator', () => {
   test('the iframe loads its poster alone, and plays at a click', { timeout: 60_000 }, async () => {
     const viewer = await open();
     await until('it is found', () => code(viewer));
-    await set(viewer, { size: 'small', kind: 'iframe', start: '20', muted: true });
+    await set(viewer, { size: 'small', kind: 'iframe', start: '20', muted: true, 'min-viewers': '4', 'swarm-token': 'a.b.c' });
     const html = await code(viewer);
     assert.match(html, /width="400" height="225"/);
+    assert.match(html, /min-viewers=4&amp;swarm-token=a\.b\.c/);
     const blog = await pasted(html);
     const asked = [];
     blog.page.on('request', (request) => asked.push(request.url()));

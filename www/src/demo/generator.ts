@@ -72,7 +72,8 @@ function show(): void {
   text('copied', '');
   find('output', HTMLElement).hidden = choice === null;
   if (!choice) return;
-  const attributes: [string, string][] = [['heading', choice.title], ['poster', choice.poster], ['trackers', choice.trackers], ['scheme', choice.scheme], ['consent', choice.consent || 'ask']];
+  const attributes: [string, string][] = [['heading', choice.title], ['poster', choice.poster], ['trackers', choice.trackers], ['scheme', choice.scheme], ['consent', choice.consent || 'ask'],
+    ['min-viewers', choice.minViewers], ['swarm-token', choice.swarmToken]];
   for (const [name, now] of attributes) {
     // What a PeerTube instance has said stays until somebody says something else.
     if (now === '' && (name === 'heading' || name === 'poster') && found?.kind.includes('PeerTube')) continue;
@@ -102,6 +103,7 @@ function chosen(): Choice | null {
     src: found.src,
     trackers: value('trackers').trim(), title: value('title').trim(), poster: value('poster').trim(), start: value('start'), stop: value('stop'), subtitle: value('subtitle').trim(),
     accent: isOn('own-accent') ? value('accent') : '', scheme: value('scheme'), consent: value('consent'),
+    minViewers: Number(value('min-viewers')) >= 2 ? value('min-viewers') : '', swarmToken: value('swarm-token').trim(),
     autoplay: isOn('autoplay'), muted: isOn('muted'), loop: isOn('loop'), lazy: isOn('lazy'),
     width: WIDTHS[value('size')] ?? null,
   };

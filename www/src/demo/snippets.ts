@@ -14,6 +14,9 @@ export interface Choice {
   accent: string;
   scheme: string;
   consent: string;
+  /** A whole number. */
+  minViewers: string;
+  swarmToken: string;
   autoplay: boolean;
   muted: boolean;
   loop: boolean;
@@ -60,6 +63,7 @@ export function escape(text: string): string {
 function tag(choice: Choice): string {
   const attributes: [string, string][] = [
     ['src', choice.src], ['trackers', choice.trackers], ['heading', choice.title], ['poster', choice.poster], ['consent', choice.consent], ['scheme', choice.scheme],
+    ['min-viewers', choice.minViewers], ['swarm-token', choice.swarmToken],
     ...(choice.lazy ? [['preload', 'none'] as [string, string]] : []),
   ];
   const switches = (['autoplay', 'muted', 'loop'] as const).filter((name) => choice[name]);
@@ -87,6 +91,7 @@ function options(choice: Choice, playing = false): EmbedOptions {
     ...text('title'), ...text('poster'), ...seconds('start'), ...seconds('stop'), ...text('subtitle'), ...text('accent'),
     ...(choice.scheme === '' ? {} : { scheme: choice.scheme as 'light' | 'auto' }),
     ...(choice.consent === '' ? {} : { consent: choice.consent as 'granted' }),
+    ...(choice.minViewers === '' ? {} : { minViewers: Number(choice.minViewers) }), ...(choice.swarmToken === '' ? {} : { swarmToken: choice.swarmToken }),
     ...(choice.autoplay || playing ? { autoplay: true } : {}), ...(choice.muted ? { muted: true } : {}), ...(choice.loop ? { loop: true } : {}),
     ...(choice.lazy && !playing ? { lazy: true } : {}),
   };
