@@ -10,7 +10,7 @@ import type { Key } from './words.js';
 
 const STATES: Record<string, Key> = {
   'off': 'stateOff', 'no-tracker': 'stateNoTracker', 'webrtc-unavailable': 'stateNoWebrtc', 'tracker-unreachable': 'stateUnreachable',
-  'tracker-refused': 'stateRefused', 'connecting': 'stateConnecting', 'alone': 'stateAlone', 'connected': 'stateConnected',
+  'tracker-refused': 'stateRefused', 'connecting': 'stateConnecting', 'alone': 'stateAlone', 'few': 'stateFew', 'connected': 'stateConnected',
 };
 
 export class SharingPanel extends Control {
