@@ -108,6 +108,33 @@ impl PeerState {
     }
 }
 
+/// Whether peers are given what they ask for, or why not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum UploadState {
+    /// There is no swarm: [`PeerState`] says why.
+    #[default]
+    Off,
+    /// Peers get what they ask for, within the limit.
+    On,
+    /// This viewer only takes: the page, the viewer or the device wants it so.
+    DownloadOnly,
+    /// All that may be given has been given ([`Config::upload_budget_bytes`](crate::Config::upload_budget_bytes)).
+    Budget,
+}
+
+impl UploadState {
+    /// A stable name for programs: `stats.uploadState`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::On => "on",
+            Self::DownloadOnly => "download-only",
+            Self::Budget => "budget",
+        }
+    }
+}
+
 /// A snapshot of the counters since [`Input::Load`](crate::Input::Load).
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Stats {
@@ -137,6 +164,8 @@ pub struct Stats {
     pub check_bytes: u64,
     /// Why there are none, or that there are.
     pub peer_state: PeerState,
+    /// Whether peers are given what they ask for, or why not.
+    pub upload_state: UploadState,
     /// The tracker's own words, when it refused.
     pub tracker_failure: Option<String>,
     /// Members of the swarm, as the tracker counts.

@@ -474,6 +474,7 @@ pub(crate) fn stats_to_js(stats: &Stats) -> Object {
         .with("verified", stats.verified.name())
         .with("checkBytes", stats.check_bytes as f64)
         .with("peerState", stats.peer_state.name())
+        .with("uploadState", stats.upload_state.name())
         .with("trackerFailure", failure.map_or(JsValue::NULL, JsValue::from_str))
         .with("swarmSize", stats.swarm_size)
         .with("liveLatency", stats.live_latency)

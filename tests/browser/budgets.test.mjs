@@ -63,19 +63,21 @@ describe('what is given to others', () => {
     await needy.until('it is given something', ({ stats }) => stats.peerBytes > peerBytes, { seconds: 40 });
   };
 
-  for (const [what, part, dear, free] of [
-    ['Save-Data', 'connection', { saveData: true }, { saveData: false }],
-    ['a mobile line', 'connection', { type: 'cellular' }, { type: 'wifi' }],
-    ['a low battery', 'battery', { level: 0.19, charging: false }, { level: 0.21, charging: false }],
-    ['a hidden page, where the page asks for that', 'page', { hidden: true }, { hidden: false }],
+  for (const [what, part, dear, free, why] of [
+    ['Save-Data', 'connection', { saveData: true }, { saveData: false }, 'metered'],
+    ['a mobile line', 'connection', { type: 'cellular' }, { type: 'wifi' }, 'metered'],
+    ['a low battery', 'battery', { level: 0.19, charging: false }, { level: 0.21, charging: false }, 'battery'],
+    ['a hidden page, where the page asks for that', 'page', { hidden: true }, { hidden: false }, 'hidden'],
   ]) {
     test(`nothing with ${what}, and something when that is over`, { timeout: 90_000 }, async () => {
       const { giver } = await pair(what, part === 'page' ? { 'upload-hidden': 'off' } : {});
       await giver.frame.evaluate(`device('${part}', ${JSON.stringify(dear)})`);
       const needy = await joins(what);
       await givesNothing(needy, what);
+      await giver.until('it says why', ({ stats }) => stats.uploadState === why);
       await giver.frame.evaluate(`device('${part}', ${JSON.stringify(free)})`);
       await gives(needy);
+      await giver.until('it says that it gives', ({ stats }) => stats.uploadState === 'on');
       assert.deepEqual(giver.problems, []);
       await needy.close();
       await giver.close();
@@ -96,7 +98,7 @@ describe('what is given to others', () => {
     const needy = await joins('budget', ALL);
     await needy.until('most of the budget is used', ({ stats }) => stats.peerBytes > 900_000, { seconds: 40 });
     await givesNothing(needy, 'the budget is used up');
-    const { stats } = await giver.state();
+    const { stats } = await giver.until('it says why', ({ stats: { uploadState } }) => uploadState === 'budget');
     t.diagnostic(`${stats.uploadedBytes} bytes of 1,000,000`);
     assert.ok(stats.uploadedBytes > 900_000 && stats.uploadedBytes <= 1_000_000 + PIECE, inWords(stats));
     await needy.close();

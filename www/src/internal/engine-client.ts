@@ -72,7 +72,8 @@ export class EngineClient {
   #drm: Promise<Drm> | null = null;
   #p2p: P2pMode;
   #told: P2pMode;
-  #gives = true;
+  /** Why this device gives nothing; empty: it gives. */
+  #held = '';
   /** What has the connections: viewers who share with nobody do not load it. */
   #peers: Promise<Peers | null> | null = null;
   #variants: VariantInfo[] = [];
@@ -221,7 +222,11 @@ export class EngineClient {
       if (message.type === 'variants') this.#variants = message.variants;
       else if (message.type === 'variant-selected') this.#variant = message.index;
       if (message.type === 'variants') void this.#viewing?.judge(message.variants);
-      if (message.type === 'stats') this.#remember(message.stats);
+      if (message.type === 'stats') {
+        this.#remember(message.stats);
+        // The engine only knows that it is not to give.
+        if (this.#held && this.#p2p === 'on') message.stats.uploadState = this.#held;
+      }
       this.#onEvent(message);
     }
   }
@@ -232,8 +237,8 @@ export class EngineClient {
       send: this.#post,
       configuration: rtcConfiguration,
       givesHidden,
-      onGives: (gives) => {
-        this.#gives = gives;
+      onHeld: (why) => {
+        this.#held = why;
         this.#tellMode();
       },
     })).catch((cause: unknown) => {
@@ -247,7 +252,7 @@ export class EngineClient {
   }
 
   #tellMode(): void {
-    const mode = this.#p2p === 'on' && !this.#gives ? 'download-only' : this.#p2p;
+    const mode = this.#p2p === 'on' && this.#held ? 'download-only' : this.#p2p;
     if (mode !== this.#told) this.#post({ type: 'p2p', mode });
     this.#told = mode;
   }

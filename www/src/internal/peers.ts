@@ -23,8 +23,8 @@ export interface PeersOptions {
   configuration: () => RTCConfiguration;
   /** Whether the page wishes to give while it is hidden. */
   givesHidden: () => boolean;
-  /** Told at first and on each change: not on lines that cost, nor with a low battery, nor hidden where that is not wished. */
-  onGives: (gives: boolean) => void;
+  /** Told at first and on each change why this device gives nothing (a name for `stats.uploadState`); empty: it gives. */
+  onHeld: (why: string) => void;
 }
 
 export class Peers {
@@ -60,7 +60,8 @@ export class Peers {
     const { type, saveData, metered } = this.#connection ?? {};
     const dear = saveData === true || metered === true || type === 'cellular';
     const low = this.#battery !== null && !this.#battery.charging && this.#battery.level < LOW_BATTERY;
-    this.#options.onGives(!dear && !low && (!document.hidden || this.#options.givesHidden()));
+    const hidden = document.hidden && !this.#options.givesHidden();
+    this.#options.onHeld(dear ? 'metered' : low ? 'battery' : hidden ? 'hidden' : '');
   };
 
   async #watch(): Promise<void> {

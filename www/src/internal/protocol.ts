@@ -230,6 +230,8 @@ export interface EngineStats {
   checkBytes: number;
   /** Why there are no peers: off, no-tracker, webrtc-unavailable, tracker-unreachable, tracker-refused, connecting, alone, few, connected. */
   peerState: string;
+  /** Whether people are given what they ask for: on; or why not: off, download-only, budget, metered, battery, hidden (peers.ts). */
+  uploadState: string;
   trackerFailure: string | null;
   swarmSize: number;
   /** Seconds; NaN when not live. */
