@@ -83,7 +83,7 @@ await Promise.all([
   } }),
   build({ ...common, entryPoints: { 'potluck-worker': 'src/internal/worker.ts' }, alias: { 'potluck-wasm': join(pkg, 'potluck.js') } }),
   build({ ...common, entryPoints: { 'embed-worker': 'src/embed/embed-worker.ts' }, alias: { 'potluck-wasm': join(pkg, 'potluck.js') } }),
-  build({ ...common, entryPoints: { 'potluck-signatures': 'src/internal/signatures.ts' } }),
+  build({ ...common, entryPoints: { 'potluck-signatures': 'src/internal/signatures.ts', 'potluck-cache': 'src/internal/segment-cache.ts' } }),
   build({ ...common, entryPoints: { 'potluck-transmux': join(pkg, 'transmux.js'), 'potluck-crypto': join(pkg, 'crypto.js') } }),
   build({ ...common, entryPoints: { 'potluck-text': 'src/internal/text-desk.ts' }, alias: { 'potluck-text-wasm': join(pkg, 'text.js') } }),
   build({ ...common, entryPoints: { 'potluck-tracks': 'src/internal/text-tracks.ts' } }),

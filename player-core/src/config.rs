@@ -65,6 +65,8 @@ pub struct Config {
     pub send_buffer_low: usize,
     /// URL of a file with the segments' hashes (docs/hash-lists.md), for playlists that do not name one.
     pub hashes: Option<String>,
+    /// Bytes that verified segments may take in a cache across sessions; 0: there is none.
+    pub cache_bytes: u64,
     /// Only hashes that are signed with this Ed25519 key count.
     pub publisher_key: Option<[u8; 32]>,
     /// Largest playlist accepted, in bytes.
@@ -98,6 +100,7 @@ impl Default for Config {
             send_buffer_high: 32 << 10,
             send_buffer_low: 8 << 10,
             hashes: None,
+            cache_bytes: 0,
             publisher_key: None,
             max_playlist_bytes: 8 << 20,
         }

@@ -168,11 +168,12 @@ pub enum Input {
         /// Why.
         failure: MediaFailure,
     },
-    /// What [`Output::Decrypt`] asked for; `None` when the bytes do not decrypt with this key.
+    /// What [`Output::Decrypt`] asked for; `None` when the bytes do not decrypt with this key. Or what
+    /// [`CacheCommand::Recall`] asked for, which is hostile until verified; `None` when the cache does not have it.
     Decrypted {
         /// The job that is done.
         job: JobId,
-        /// The plain bytes, padding removed.
+        /// The plain bytes, padding removed; or the segment.
         data: Option<Bytes>,
     },
     /// What [`Output::Transmux`] asked for; or why it cannot be had.
@@ -342,12 +343,36 @@ pub enum Output {
         /// What is signed.
         message: String,
     },
+    /// Something for the cache across sessions.
+    Cache(CacheCommand),
     /// Something for Media Source Extensions.
     Media(MediaCommand),
     /// A segment of subtitles, to be read and shown.
     Text(TextSegment),
     /// Something for the page.
     Event(Event),
+}
+
+/// Something for the cache across sessions. It knows segments by what they hash to (`docs/hash-lists.md`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CacheCommand {
+    /// Look for a segment: [`Input::Decrypted`].
+    Recall {
+        /// Named in the answer.
+        job: JobId,
+        /// Its root, or its hash.
+        hash: [u8; 32],
+    },
+    /// Keep a segment that has been verified, in the place of what is there under its name. What was written first goes first
+    /// when there is no room within `limit`.
+    Keep {
+        /// Its root, or its hash.
+        hash: [u8; 32],
+        /// All of it.
+        data: Bytes,
+        /// Bytes that all segments in the cache may take ([`Config::cache_bytes`](crate::Config::cache_bytes)).
+        limit: u64,
+    },
 }
 
 /// An HTTP GET.

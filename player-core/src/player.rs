@@ -1,6 +1,7 @@
 //! The player: [`Input`] in, [`Output`] out. It owns everything below; its parts are in `player/`.
 
 mod append;
+mod cache;
 mod choose;
 mod fitness;
 mod latency;
@@ -129,6 +130,8 @@ pub struct Player {
     reputation: Option<Reputation>,
     hash_files: OrderedMap<String, verify::HashFile>,
     signatures: verify::Signatures,
+    /// Segments that are looked for in the cache, or were in vain: until when nobody else is asked.
+    recalls: OrderedMap<crate::wire::SegmentId, Instant>,
     warned_unsigned: bool,
     /// What was missing when the plan was last looked at, by due time.
     missing: Vec<schedule::Want>,
@@ -207,6 +210,7 @@ impl Player {
             reputation: None,
             hash_files: OrderedMap::new(),
             signatures: OrderedMap::new(),
+            recalls: OrderedMap::new(),
             warned_unsigned: false,
             missing: Vec::new(),
             wanted_since: OrderedMap::new(),

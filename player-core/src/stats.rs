@@ -13,7 +13,7 @@ pub struct SegmentStats {
     pub start: f64,
     /// Duration in seconds.
     pub duration: f64,
-    /// Bytes from the origin.
+    /// Bytes from the origin. With none of peers either, it came from the cache.
     pub http_bytes: u64,
     /// Bytes from peers.
     pub peer_bytes: u64,
@@ -108,33 +108,6 @@ impl PeerState {
     }
 }
 
-/// Whether peers are given what they ask for, or why not.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum UploadState {
-    /// There is no swarm: [`PeerState`] says why.
-    #[default]
-    Off,
-    /// Peers get what they ask for, within the limit.
-    On,
-    /// This viewer only takes: the page, the viewer or the device wants it so.
-    DownloadOnly,
-    /// All that may be given has been given ([`Config::upload_budget_bytes`](crate::Config::upload_budget_bytes)).
-    Budget,
-}
-
-impl UploadState {
-    /// A stable name for programs: `stats.uploadState`.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Off => "off",
-            Self::On => "on",
-            Self::DownloadOnly => "download-only",
-            Self::Budget => "budget",
-        }
-    }
-}
-
 /// A snapshot of the counters since [`Input::Load`](crate::Input::Load).
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Stats {
@@ -142,6 +115,8 @@ pub struct Stats {
     pub http_bytes: u64,
     /// Media bytes from peers that were used.
     pub peer_bytes: u64,
+    /// Media bytes from the cache across sessions.
+    pub cache_bytes: u64,
     /// Media bytes given to peers.
     pub uploaded_bytes: u64,
     /// Media bytes that came though they were held already.
@@ -164,8 +139,9 @@ pub struct Stats {
     pub check_bytes: u64,
     /// Why there are none, or that there are.
     pub peer_state: PeerState,
-    /// Whether peers are given what they ask for, or why not.
-    pub upload_state: UploadState,
+    /// `on`: peers are given what they ask for; or why not, as a stable name for programs: `off` (see `peer_state`),
+    /// `download-only`, `budget` ([`Config::upload_budget_bytes`](crate::Config::upload_budget_bytes)).
+    pub upload_state: &'static str,
     /// The tracker's own words, when it refused.
     pub tracker_failure: Option<String>,
     /// Members of the swarm, as the tracker counts.

@@ -15,6 +15,8 @@ pub(crate) enum Source {
     Http,
     /// A peer.
     Peer(ConnectionId),
+    /// An earlier session, by the cache.
+    Cache,
 }
 
 /// What is held of one segment.
@@ -28,7 +30,7 @@ pub(crate) struct StoredSegment {
     pub(crate) held: Bitfield,
     /// Which of them are what the origin would send, as far as can be told: only these are passed on.
     pub(crate) good: Bitfield,
-    /// Bytes that came from the origin.
+    /// Bytes that came from the origin, or from the cache.
     pub(crate) http_bytes: u64,
     /// Bytes that came from peers.
     pub(crate) peer_bytes: u64,
@@ -102,8 +104,8 @@ impl StoredSegment {
         };
         let len = self.blocks[usize::from(block)].len() as u64;
         match self.sources[usize::from(block)] {
-            Source::Http => self.http_bytes -= len,
             Source::Peer(_) => self.peer_bytes -= len,
+            Source::Http | Source::Cache => self.http_bytes -= len,
         }
         (self.held, self.good) = (count(&self.held), count(&self.good));
         self.blocks[usize::from(block)] = Bytes::new();
@@ -250,7 +252,7 @@ impl Store {
             return Insert::Refused;
         }
         let index = usize::from(block);
-        let from_peer = source != Source::Http;
+        let from_peer = matches!(source, Source::Peer(_));
         if segment.held.has(block) {
             let known = &segment.blocks[index];
             if segment.proof != Proof::None || *known == data {

@@ -4,6 +4,7 @@
 //! [`player_core::Player`], then a full drain of its outputs, then one timer. The objects that go
 //! to and come from the page are described in `www/src/internal/protocol.ts`.
 
+mod cache;
 mod channel;
 mod clock;
 mod fetch;

@@ -265,6 +265,7 @@ pub(crate) fn config_from_js(config: &JsValue) -> Result<Config, String> {
         swarm_token: fields.text("swarmToken"),
         // Nobody is exposed by a typing error: what is no number is never reached.
         min_viewers: fields.number("minViewers").map_or(0, f64_to_count),
+        cache_bytes: bits(fields.number("cacheBytes")).unwrap_or(0),
         hashes: fields.text("hashes"),
         publisher_key: fields.text("publisherKey").and_then(|text| hexadecimal(&text)),
         ..Config::default()
@@ -461,6 +462,7 @@ pub(crate) fn stats_to_js(stats: &Stats) -> Object {
     let object = Object::plain()
         .with("httpBytes", stats.http_bytes as f64)
         .with("peerBytes", stats.peer_bytes as f64)
+        .with("cacheBytes", stats.cache_bytes as f64)
         .with("uploadedBytes", stats.uploaded_bytes as f64)
         .with("duplicateBytes", stats.duplicate_bytes as f64)
         .with("rejectedBytes", stats.rejected_bytes as f64)
@@ -474,7 +476,7 @@ pub(crate) fn stats_to_js(stats: &Stats) -> Object {
         .with("verified", stats.verified.name())
         .with("checkBytes", stats.check_bytes as f64)
         .with("peerState", stats.peer_state.name())
-        .with("uploadState", stats.upload_state.name())
+        .with("uploadState", stats.upload_state)
         .with("trackerFailure", failure.map_or(JsValue::NULL, JsValue::from_str))
         .with("swarmSize", stats.swarm_size)
         .with("liveLatency", stats.live_latency)

@@ -381,6 +381,7 @@ impl Shell {
             Output::VerifySignature { job, key, signature, message } => {
                 self.post(&verify_to_js(job, &key, &signature, message.as_bytes()), None);
             }
+            Output::Cache(command) => self.cache(command),
             Output::CheckCodecs(mime_types) => self.post(&check_codecs(&mime_types), None),
             Output::Media(command) => {
                 let (message, transfer) = media_to_js(command);

@@ -47,6 +47,8 @@ const SHARING: Part = Part {
         "player_core::player::Player>::signature_verified",
         "player_core::player::Player>::blame",
         "player_core::player::Player>::check_done",
+        "player_core::player::Player>::look_up",
+        "player_core::player::Player>::news_of",
         "player_core::player::Player>::origin_spoiled",
         "player_core::store::StoredSegment>::check_whole",
         "player_core::store::StoredSegment>::culprits",
@@ -66,8 +68,8 @@ const SHARING: Part = Part {
     ],
 };
 
-/// What the first picture of a film does not need: live and low-latency playlists, steering, keys, texts, and whatever
-/// is done about failures. The worker loads it behind the start.
+/// What the first picture of a film does not need: live and low-latency playlists, steering, keys, texts, what is kept in a
+/// cache, and whatever is done about failures. The worker loads it behind the start.
 const MORE: Part = Part {
     name: "more",
     cut: &[
@@ -111,6 +113,9 @@ const MORE: Part = Part {
         "player_core::player::Player>::key_done",
         "player_core::player::Player>::document_too_large",
         "player_core::player::Player>::fail",
+        "player_core::player::Player>::recalled",
+        "player_core::player::Player>::keep_verified",
+        "player_wasm::shell::Shell>::cache",
     ],
     keep: &[],
 };

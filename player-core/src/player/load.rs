@@ -91,6 +91,7 @@ impl Player {
         }
         self.documents.clear();
         self.jobs.clear();
+        self.recalls.clear();
         self.segment_failures.clear();
         self.tracks.clear();
     }

@@ -68,6 +68,8 @@ pub(super) enum Job {
     Text(TextSegment, String),
     /// Check a segment's signature.
     Signature(SegmentId),
+    /// Look for a segment in the cache.
+    Recall(SegmentId),
 }
 
 /// What to do with a segment.
@@ -214,7 +216,10 @@ impl Player {
                     self.outputs.push_back(Output::Text(TextSegment { data, ..segment }));
                 }
             }
-            Some(Job::Signature(_)) | None => {}
+            Some(Job::Recall(segment)) if self.swarm.is_some() => {
+                self.recalled(now, segment, data);
+            }
+            Some(Job::Signature(_) | Job::Recall(_)) | None => {}
         }
     }
 

@@ -2,6 +2,7 @@
 
 use super::Player;
 use crate::stats::{SegmentStats, Stats};
+use crate::store::Source;
 use crate::time::Instant;
 use crate::wire::SegmentId;
 
@@ -11,11 +12,11 @@ const AROUND: (f64, f64) = (60.0, 120.0);
 impl Player {
     pub(super) fn report(&self, now: Instant) -> Stats {
         let mut stats = self.stats.clone();
+        stats.upload_state = "off";
         if self.signaling.is_some() {
             self.report_sharing(&mut stats);
         }
         stats.peer_state = self.peer_state();
-        stats.verified = self.verification();
         stats.bandwidth_bps = self.bandwidth.bps();
         stats.variant = self
             .tracks
@@ -49,7 +50,10 @@ impl Player {
             + self.jobs.len()
             + title.init_requests.len()
             + title.key_requests.len();
-        let plans = self.wanted_since.len() + self.overdue_since.len() + self.spreading.len();
+        let plans = self.wanted_since.len()
+            + self.overdue_since.len()
+            + self.spreading.len()
+            + self.recalls.len();
         let sharing = self.introduced.len();
         segments
             + loaded
@@ -81,12 +85,13 @@ impl Player {
                 .take_while(|segment| segment.start < position + AROUND.1);
             stats.extend(segments.filter_map(|segment| {
                 let stored = self.store.segment(list.segment_id(segment.sequence))?;
+                let cached = stored.supplier(0) == Some(Source::Cache);
                 (!stored.held.is_empty()).then(|| SegmentStats {
                     rendition: index as u32,
                     sequence: segment.sequence,
                     start: segment.start,
                     duration: segment.duration,
-                    http_bytes: stored.http_bytes,
+                    http_bytes: if cached { 0 } else { stored.http_bytes },
                     peer_bytes: stored.peer_bytes,
                     complete: stored.is_complete(),
                 })

@@ -62,7 +62,7 @@ const PLAN_INTERVAL: Duration = Duration::from_millis(100);
 /// A segment that is to be appended.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Want {
-    id: SegmentId,
+    pub(super) id: SegmentId,
     list: usize,
     sequence: u64,
     tag: u32,
@@ -113,6 +113,9 @@ impl Player {
         }
         wants.retain(|want| !self.store.is_complete(want.id));
         wants.sort_unstable_by_key(|want| (want.deadline, want.id));
+        if self.config.cache_bytes > 0 && self.swarm.is_some() {
+            self.look_up(now, &mut wants);
+        }
         self.make_room(now);
         if wants.is_empty() {
             return;

@@ -13,7 +13,7 @@ use super::load::Load;
 use crate::config::P2pMode;
 use crate::error::PlayerError;
 use crate::io::{ConnectionId, Event, Input, Output};
-use crate::stats::{PeerState, Stats, UploadState};
+use crate::stats::{PeerState, Stats};
 use crate::store::{Insert, Source};
 use crate::swarm::{LAG, Swarm, SwarmEvent, info_hash, token_swarm};
 use crate::text::random_letter;
@@ -345,12 +345,13 @@ impl Player {
             stats.control_bytes += control;
             stats.peers = swarm.peer_stats();
             stats.upload_state = if self.config.p2p == P2pMode::DownloadOnly {
-                UploadState::DownloadOnly
+                "download-only"
             } else if self.gives() {
-                UploadState::On
+                "on"
             } else {
-                UploadState::Budget
+                "budget"
             };
+            stats.verified = self.verification();
             stats.banned_peers = swarm.reputation.banned().map(|peer| peer.short_name()).collect();
         }
         if let Some(status) = self.signaling.as_ref().map(Signaling::status) {

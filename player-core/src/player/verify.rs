@@ -158,14 +158,24 @@ impl Player {
             Insert::Disputed(_) | Insert::Duplicate | Insert::Refused => return,
             Insert::Added => {}
         }
+        if self.swarm.is_some() {
+            self.news_of(now, id);
+            if self.config.cache_bytes > 0 {
+                self.keep_verified(id);
+            }
+        }
+    }
+
+    /// Bytes of a segment have come, or are known to be right.
+    #[inline(never)]
+    fn news_of(&mut self, now: Instant, id: SegmentId) {
         let Some(segment) = self.store.segment_mut(id) else { return };
-        if segment.good.is_full() && !segment.suspects.is_empty() {
+        let (some, all) = (!segment.good.is_empty(), segment.good.is_full());
+        if all && !segment.suspects.is_empty() {
             let culprits = segment.culprits();
             self.blame(now, id, &culprits, 0, 1);
         }
-        if self.store.segment(id).is_some_and(|segment| !segment.good.is_empty())
-            && let Some(swarm) = &mut self.swarm
-        {
+        if let (true, Some(swarm)) = (some, &mut self.swarm) {
             swarm.blocks_changed(now, id, &self.store);
         }
     }
@@ -183,6 +193,8 @@ impl Player {
         for culprit in culprits {
             match *culprit {
                 Source::Http => self.origin_spoiled(now, id),
+                // It is asked of others.
+                Source::Cache => {}
                 Source::Peer(connection) => {
                     let Some(swarm) = &mut self.swarm else { continue };
                     swarm.refused(len);

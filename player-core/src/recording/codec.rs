@@ -128,6 +128,7 @@ pub(super) fn put_config(out: &mut Vec<u8>, config: &Config) {
     }
     put_option(out, config.hashes.as_deref(), put_text);
     put_option(out, config.publisher_key, |out, key| out.extend(key));
+    put_number(out, config.cache_bytes);
 }
 
 /// Writes an input; `secret` bytes are replaced by as many zeros.
@@ -485,6 +486,7 @@ impl Reader {
             max_playlist_bytes: self.small()?,
             hashes: self.option(Self::text)?,
             publisher_key: self.option(Self::array)?,
+            cache_bytes: self.number()?,
         })
     }
 

@@ -9,7 +9,7 @@ use super::codec::{
     put_bytes, put_flag, put_float, put_number, put_option, put_range, put_text, put_track,
 };
 use super::mask;
-use crate::io::{Event, FetchKind, MediaCommand, Output, TextSegment, TimelineInfo};
+use crate::io::{CacheCommand, Event, FetchKind, MediaCommand, Output, TextSegment, TimelineInfo};
 
 /// The outputs after one input.
 #[derive(Debug, Default)]
@@ -52,7 +52,7 @@ fn put_hash(out: &mut Vec<u8>, data: &Bytes) {
 }
 
 /// Names of the kinds of outputs, by the numbers that [`describe`] gives.
-pub(super) const KINDS: [&str; 32] = [
+pub(super) const KINDS: [&str; 34] = [
     "fetch",
     "cancel fetch",
     "open tracker",
@@ -85,6 +85,8 @@ pub(super) const KINDS: [&str; 32] = [
     "waiting",
     "error",
     "fatal error",
+    "look in the cache",
+    "keep in the cache",
 ];
 
 /// Writes what is in an output; which kind it is.
@@ -176,6 +178,17 @@ fn describe(out: &mut Vec<u8>, output: &Output) -> u8 {
             put_hash(out, init);
             put_hash(out, data);
             14
+        }
+        Output::Cache(CacheCommand::Recall { job, hash }) => {
+            put_number(out, job.0.into());
+            put_bytes(out, hash);
+            32
+        }
+        // The hash stands for the bytes.
+        Output::Cache(CacheCommand::Keep { hash, data, limit: _ }) => {
+            put_bytes(out, hash);
+            put_number(out, data.len() as u64);
+            33
         }
         Output::Media(command) => describe_command(out, command),
         Output::Event(event) => describe_event(out, event),

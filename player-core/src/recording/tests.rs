@@ -108,6 +108,7 @@ fn config((number, bytes, text, float, flag): Dice) -> Config {
         live_latency: (!flag).then_some(float),
         back_buffer: float,
         store_bytes: number,
+        cache_bytes: number,
         max_peers: bytes.len(),
         hashes: (!flag).then_some(text),
         publisher_key: flag.then_some([7; 32]),

@@ -255,6 +255,7 @@ impl<'w, E: Engine> Shard<'w, E> {
             Output::Decrypt { .. } | Output::Transmux { .. } | Output::VerifySignature { .. } => {
                 self.violate(viewer, "work on a segment that is plain fragmented MP4");
             }
+            Output::Cache(_) => self.violate(viewer, "a cache where there is none"),
             Output::OpenTracker(tracker, _) => {
                 let latency = self.origin_latency(viewer);
                 let tracker = tracker.0;

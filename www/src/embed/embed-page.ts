@@ -8,7 +8,7 @@ import { answerEmbedder } from './remote.js';
 import { isAllowed, mayUseCredentials } from './sources.js';
 
 /** Attributes of the element by their names in the query. */
-const ATTRIBUTES = ['swarm', 'swarm-token', 'min-viewers', 'p2p', 'poster', 'upload-limit', 'upload-budget', 'upload-hidden', 'ice-servers', 'hashes', 'publisher-key', 'scheme', 'lang'];
+const ATTRIBUTES = ['swarm', 'swarm-token', 'min-viewers', 'p2p', 'poster', 'upload-limit', 'upload-budget', 'upload-hidden', 'ice-servers', 'cache', 'hashes', 'publisher-key', 'scheme', 'lang'];
 const SWITCHES = ['autoplay', 'muted', 'loop'];
 
 /** Those that are addresses of something to load. */

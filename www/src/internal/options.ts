@@ -20,6 +20,8 @@ export interface Options {
   swarm: string | null;
   swarmToken: string | null;
   minViewers: number;
+  /** Bytes that the cache across sessions may take. */
+  cacheBytes: number | null;
   hashes: string | null;
   publisherKey: string | null;
   iceServers: RTCIceServer[];
@@ -29,7 +31,7 @@ export interface Options {
 }
 
 /** Names of the attributes that `readOptions` reads. */
-export const OPTION_ATTRIBUTES = ['trackers', 'swarm', 'swarm-token', 'min-viewers', 'ice-servers', 'p2p', 'upload-limit', 'upload-budget', 'upload-hidden', 'consent', 'hashes', 'publisher-key', 'size-cap'] as const;
+export const OPTION_ATTRIBUTES = ['trackers', 'swarm', 'swarm-token', 'min-viewers', 'ice-servers', 'p2p', 'upload-limit', 'upload-budget', 'upload-hidden', 'consent', 'cache', 'hashes', 'publisher-key', 'size-cap'] as const;
 
 export type OptionAttribute = (typeof OPTION_ATTRIBUTES)[number];
 
@@ -50,7 +52,7 @@ export function readOptions(attribute: (name: OptionAttribute) => string | null)
     if (text === '') return null;
     const amount = Math.round(Number(text) * factor);
     if (Number.isFinite(amount) && amount >= 0) return amount;
-    warn(`${name}-value`, `${name}="${text}" is not a number of ${unit}; there is no limit`);
+    warn(`${name}-value`, `${name}="${text}" is not a number of ${unit}; it does not count`);
     return null;
   };
 
@@ -79,6 +81,7 @@ export function readOptions(attribute: (name: OptionAttribute) => string | null)
     // An empty one is not none: a token will come.
     swarmToken: attribute('swarm-token')?.trim() ?? null,
     minViewers: Number(attribute('min-viewers')),
+    cacheBytes: readAmount('cache', 'MB', 1e6),
     hashes: readUrl(attribute('hashes'), warn),
     publisherKey: wrongKey ? null : publisherKey,
     iceServers,

@@ -20,6 +20,8 @@ export interface EngineConfig {
   minViewers: number;
   /** What the viewer reads, the best first (RFC 5646). */
   languages: readonly string[];
+  /** Bytes that verified segments may take in the cache across sessions; null: there is none. */
+  cacheBytes: number | null;
   /** Absolute URL of a file with the segments' hashes; null: what the playlists name. */
   hashes: string | null;
   /** 64 hexadecimal digits: only hashes signed with this key count. */
@@ -99,11 +101,17 @@ export type Job =
    * `transmuxed`. */
   | { type: 'transmux'; job: number; track: Track; reset: boolean; begins: boolean; ends: boolean; last: boolean; data: Uint8Array<ArrayBuffer> }
   /** An Ed25519 signature. Answered by `signature-verified`. */
-  | { type: 'verify'; job: number; key: Uint8Array<ArrayBuffer>; signature: Uint8Array<ArrayBuffer>; message: Uint8Array<ArrayBuffer> };
+  | { type: 'verify'; job: number; key: Uint8Array<ArrayBuffer>; signature: Uint8Array<ArrayBuffer>; message: Uint8Array<ArrayBuffer> }
+  | CacheJob;
+
+/** The cache across sessions (segment-cache.ts): look for a segment, answered by `decrypted`; or keep one, while all take no more than `limit`. */
+export type CacheJob =
+  | { type: 'cache'; hash: Uint8Array; job: number }
+  | { type: 'cache'; hash: Uint8Array; data: Uint8Array<ArrayBuffer>; limit: number };
 
 /** Workshop → engine. */
 export type JobAnswer =
-  /** `data` null: the bytes do not decrypt with this key. */
+  /** Of `decrypt`, and of `cache` with a job. `data` null: the bytes do not decrypt with this key; or the cache does not have them. */
   | { type: 'decrypted'; job: number; data: Uint8Array | null }
   /** `media` null: it failed, `error` says why; it may be empty. `init` null: the same as before. `start` in seconds of the stream's own
    * timeline. */
@@ -210,6 +218,8 @@ export interface TimelineInfo {
 export interface EngineStats {
   httpBytes: number;
   peerBytes: number;
+  /** From the cache across sessions. */
+  cacheBytes: number;
   uploadedBytes: number;
   duplicateBytes: number;
   rejectedBytes: number;

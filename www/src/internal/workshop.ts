@@ -5,11 +5,12 @@ import type { Transmuxer } from 'potluck-transmux';
 import type { decrypt } from 'potluck-crypto';
 import { describe } from './compile-wasm.js';
 import { fileUrl } from './files.js';
-import type { Job, JobAnswer, Track } from './protocol.js';
+import type { CacheJob, Job, JobAnswer, Track } from './protocol.js';
 
 type DecryptJob = Extract<Job, { type: 'decrypt' }>;
 type TransmuxJob = Extract<Job, { type: 'transmux' }>;
 type VerifyJob = Extract<Job, { type: 'verify' }>;
+type CacheModule = typeof import('./segment-cache.js');
 type SignatureModule = typeof import('./signatures.js');
 type TransmuxModule = typeof import('potluck-transmux');
 type CryptoModule = typeof import('potluck-crypto');
@@ -18,7 +19,7 @@ type CryptoModule = typeof import('potluck-crypto');
 const RETRY_MS = 2000;
 
 export function isJob(message: { type: string }): message is Job {
-  return message.type === 'decrypt' || message.type === 'transmux' || message.type === 'verify';
+  return message.type === 'decrypt' || message.type === 'transmux' || message.type === 'verify' || message.type === 'cache';
 }
 
 /** Does jobs, and answers each exactly once. */
@@ -40,6 +41,7 @@ export class Workshop {
   handle(job: Job): void {
     if (job.type === 'decrypt') void this.#decrypt(job);
     else if (job.type === 'verify') void this.#verify(job);
+    else if (job.type === 'cache') void this.#cache(job);
     else this.#queue = this.#queue.then(() => this.#transmux(job));
   }
 
@@ -68,6 +70,11 @@ export class Workshop {
       // Neither the browser nor the module can tell: then nothing vouches for the segment.
     }
     this.#answer({ type: 'signature-verified', job, valid });
+  }
+
+  async #cache(job: CacheJob): Promise<void> {
+    // What cannot be looked for is asked of others, before long.
+    await import(fileUrl('potluck-cache.js')).then(({ handle }: CacheModule) => handle(job, this.#answer)).catch(() => undefined);
   }
 
   async #transmux({ job, track, reset, begins, ends, last, data }: TransmuxJob): Promise<void> {

@@ -13,6 +13,7 @@ globalThis.potluckFiles ??= {
   'potluck-crypto.wasm': new URL('./potluck-crypto.wasm', import.meta.url).href,
   'potluck-text.js': new URL('./potluck-text.js?no-inline', import.meta.url).href,
   'potluck-text.wasm': new URL('./potluck-text.wasm', import.meta.url).href,
+  'potluck-cache.js': new URL('./potluck-cache.js?no-inline', import.meta.url).href,
   'potluck-signatures.js': new URL('./potluck-signatures.js?no-inline', import.meta.url).href,
   'lang/ar.json': new URL('./lang/ar.json?no-inline', import.meta.url).href,
   'lang/de.json': new URL('./lang/de.json?no-inline', import.meta.url).href,

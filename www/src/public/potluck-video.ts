@@ -56,6 +56,7 @@ interface Session {
  * @attr {string} swarm - names the swarm; default: the playlist's URL without query and hash
  * @attr {string} swarm-token - names the swarm instead, and lets into it where the tracker wants that
  * @attr {number} min-viewers - connections are made only while the swarm has so many viewers
+ * @attr {number} cache - MB of verified segments that are kept for later sessions
  * @attr {string} hashes - URL of a file with the segments' hashes, for playlists that do not name one
  * @attr {string} publisher-key - 64 hexadecimal digits: only hashes signed with this key count
  * @attr {string} ice-servers - STUN and TURN servers: JSON, a list of RTCIceServer
@@ -255,6 +256,16 @@ export class PotluckVideo extends Base {
     this.setAttribute('min-viewers', String(count));
   }
 
+  /** MB that verified segments may take in the cache across sessions; null: there is none. */
+  get cache(): number | null {
+    const bytes = this.#readOptions().cacheBytes;
+    return bytes === null ? null : bytes / 1e6;
+  }
+
+  set cache(megabytes: number | null) {
+    this.#setOrRemove('cache', megabytes === null ? null : String(megabytes));
+  }
+
   /** URL of a file with the segments' hashes, for playlists that do not name one; empty: none. */
   get hashes(): string {
     return this.getAttribute('hashes') ?? '';
@@ -400,7 +411,7 @@ export class PotluckVideo extends Base {
 
   override connectedCallback(): void {
     super.connectedCallback();
-    for (const name of ['trackers', 'swarm', 'swarmToken', 'minViewers', 'hashes', 'publisherKey', 'iceServers', 'p2p', 'uploadLimit', 'uploadBudget', 'uploadHidden', 'consent', 'drm', 'sizeCap', 'tuning'] as const) this.#upgrade(name);
+    for (const name of ['trackers', 'swarm', 'swarmToken', 'minViewers', 'cache', 'hashes', 'publisherKey', 'iceServers', 'p2p', 'uploadLimit', 'uploadBudget', 'uploadHidden', 'consent', 'drm', 'sizeCap', 'tuning'] as const) this.#upgrade(name);
     this.#schedule();
   }
 
@@ -457,7 +468,7 @@ export class PotluckVideo extends Base {
     if (!reload && !this.#session?.url && !this.#mayLoad()) return;
     this.#reload = false;
     const options = this.#readOptions();
-    const key = JSON.stringify([options.trackers, options.swarm, options.minViewers, options.hashes, options.publisherKey, this.#tuning]);
+    const key = JSON.stringify([options.trackers, options.swarm, options.minViewers, options.cacheBytes, options.hashes, options.publisherKey, this.#tuning]);
     if (this.#session && this.#session.key !== key) {
       // Trackers and swarm belong to an engine for its life: a new one goes on where this one stood.
       if (this.#session.url === url && !reload) this.#resumeAt = this.#position();
@@ -502,6 +513,7 @@ export class PotluckVideo extends Base {
         swarmToken: options.swarmToken,
         minViewers: options.minViewers,
         languages: navigator.languages,
+        cacheBytes: options.cacheBytes,
         hashes: options.hashes,
         publisherKey: options.publisherKey,
         tuning: this.#tuning,
