@@ -2,6 +2,7 @@
 // element, none runs; and pages with Trusted Types, which take no HTML and no script from strings, have all of the player.
 
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -60,6 +61,19 @@ function poison(folder) {
   change('images.m3u8', (text) => text.replace('tiles.jpg', SCRIPT_URL));
 }
 
+/** What sounds and captions of `named.m3u8` are called: in menus the names stand as they are. */
+const NAMES = ['sound', 'another', '608', '708'].map((what) => `${what} ${QUOTED}`);
+
+/** A stream with two sounds and captions of both kinds, whose names, languages and channels are hostile. */
+function poisonNames(folder) {
+  execFileSync('ffmpeg', ['-hide_banner', '-loglevel', 'error', '-y', '-f', 'lavfi', '-i', 'sine=d=12', '-c:a', 'aac', '-b:a', '64k', '-f', 'hls', '-hls_time', '4',
+    '-hls_playlist_type', 'vod', '-hls_segment_type', 'fmp4', '-hls_fmp4_init_filename', 'a-init.mp4', '-hls_segment_filename', 'a%d.m4s', 'a.m3u8'], { cwd: folder });
+  const media = (type, name, more) => `#EXT-X-MEDIA:TYPE=${type},GROUP-ID="${type}",NAME="${name}",LANGUAGE="${QUOTED}",ASSOC-LANGUAGE="${QUOTED}",CHARACTERISTICS="${QUOTED}",${more}\n`;
+  writeFileSync(path.join(folder, 'named.m3u8'), '#EXTM3U\n' + media('AUDIO', NAMES[0], 'DEFAULT=YES,URI="a.m3u8"') + media('AUDIO', NAMES[1], 'URI="a.m3u8"')
+    + media('CLOSED-CAPTIONS', NAMES[2], 'INSTREAM-ID="CC1"') + media('CLOSED-CAPTIONS', NAMES[3], 'INSTREAM-ID="SERVICE1"') + media('CLOSED-CAPTIONS', 'x', `INSTREAM-ID="${QUOTED}"`)
+    + '#EXT-X-STREAM-INF:BANDWIDTH=500000,CODECS="avc1.42c01e,mp4a.40.2",AUDIO="AUDIO",CLOSED-CAPTIONS="CLOSED-CAPTIONS"\nv.m3u8\n');
+}
+
 for (const [name, launch] of [['Chromium', chromium], ['Firefox', firefox]]) {
   describe(`what others write, in ${name}`, () => {
     let folder;
@@ -72,6 +86,7 @@ for (const [name, launch] of [['Chromium', chromium], ['Firefox', firefox]]) {
       folder = mkdtempSync(path.join(tmpdir(), 'potluck-injection-'));
       makeTextStreams(folder, { caption: CAPTION });
       poison(folder);
+      poisonNames(folder);
       [demo, browser, stage] = await Promise.all([startDemo(), launch(), startStage(routesOf(folder))]);
       peertube = await startPeerTube(demo);
       tracker = new WebSocketServer({ port: 0, host: '127.0.0.1' });
@@ -99,6 +114,7 @@ for (const [name, launch] of [['Chromium', chromium], ['Firefox', firefox]]) {
       peertube.routes[`${api}evil/chapters`] = json({ chapters: [{ timecode: 0, title: EVIL }] });
       peertube.routes[`${api}evil/storyboards`] = json({ storyboards: [{ storyboardPath: SCRIPT_URL, fileUrl: SCRIPT_URL, totalHeight: 360, totalWidth: 640, spriteHeight: 90, spriteWidth: 160, spriteDuration: 4 }] });
       peertube.routes[`${api}refused`] = json({ status: 503, detail: EVIL, error: EVIL }, 503);
+      stage.routes['/named.html'] = strict(body(player({ src: `${stage.url}/named.m3u8` })));
       stage.routes['/peertube.html'] = body(player({ src: `${peertube.url}/w/evil` }));
       stage.routes['/refused.html'] = body(player({ src: `${peertube.url}/w/refused` }));
       stage.routes['/missing.html'] = body(player({ src: `${stage.url}/${encodeURIComponent(EVIL)}.m3u8?${QUOTED}` }));
@@ -122,10 +138,11 @@ for (const [name, launch] of [['Chromium', chromium], ['Firefox', firefox]]) {
       return { page, ask: (expression) => page.evaluate(`(async () => { const player = document.querySelector('potluck-player'); return ${expression}; })()`), close: () => context.close() };
     }
 
-    /** Opens all that there is to open, and looks what came of what others wrote. */
+    /** Opens all that there is to open, and looks what came of what others wrote; what the menus say. */
     async function lookEverywhere({ page, ask }) {
       await until('the controls are there', () => ask(`Boolean(player.shadowRoot.querySelector('.layer'))`), { seconds: 30 });
       const found = [];
+      const menus = [];
       const look = async () => found.push(...(await ask('found()')));
       await look();
       const root = 'player.shadowRoot';
@@ -133,6 +150,7 @@ for (const [name, launch] of [['Chromium', chromium], ['Firefox', firefox]]) {
       for (let n = 0; n < count; n += 1) {
         await ask(`(${root}.querySelectorAll('[part~=menu] [role=menuitem]')[${n}].click(), null)`);
         await look();
+        menus.push(await ask(`${root}.querySelector('[part~=menu]').textContent`));
         await ask(`(${root}.querySelector('[part~=menu-heading]')?.click(), null)`);
       }
       await ask(`(${root}.querySelector('[part~=sharing-button]').click(), null)`);
@@ -150,6 +168,7 @@ for (const [name, launch] of [['Chromium', chromium], ['Firefox', firefox]]) {
       await look();
       assert.deepEqual(found, []);
       assert.equal(await page.evaluate('fired'), 0);
+      return menus.join('\n');
     }
 
     for (const page of ['plain', 'strict']) {
@@ -176,6 +195,15 @@ for (const [name, launch] of [['Chromium', chromium], ['Firefox', firefox]]) {
         await viewer.close();
       });
     }
+
+    test('in names of sounds and of caption services, which menus show as they are', { timeout: 60_000 }, async () => {
+      const viewer = await open(`${stage.url}/named.html`);
+      await until('it plays', () => viewer.ask('player.currentTime > 0.5'), { seconds: 40 });
+      const said = await lookEverywhere(viewer);
+      for (const one of NAMES) assert.ok(said.includes(one), `${one} is not in the menus: ${said}`);
+      assert.deepEqual((await viewer.ask('violations')).filter((one) => /trusted-types|script-src|style-src|worker-src/.test(one)), []);
+      await viewer.close();
+    });
 
     test('on a page with Trusted Types that plays, shares and shows all of its panels', { timeout: 60_000 }, async () => {
       const viewer = await open(`${stage.url}/sharing.html`);

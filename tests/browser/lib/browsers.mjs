@@ -24,6 +24,8 @@ const FIREFOX_PREFS = {
   'media.peerconnection.ice.obfuscate_host_addresses': false,
   'media.peerconnection.ice.loopback': true,
   'media.autoplay.default': 0,
+  // Tabs that were never in front play too.
+  'media.block-autoplay-until-in-foreground': false,
   'media.suspend-background-video.enabled': false,
   'dom.min_background_timeout_value': 4,
   'browser.shell.checkDefaultBrowser': false,
