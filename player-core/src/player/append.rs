@@ -20,6 +20,8 @@ use crate::time::Instant;
 pub(super) const STARVING: f64 = 2.0;
 /// Playback that stands still goes on when its segment is seen to come so many times faster than it plays.
 const MARGIN: f64 = 3.0;
+/// Seconds behind the playhead that are appended with what is under it, when that is within a segment.
+const FIRST_AHEAD: f64 = 0.5;
 /// The back buffer is trimmed when it is this much longer than it should be, in seconds.
 const TRIM_STEP: f64 = 10.0;
 /// Seconds of back buffer that are kept when the buffer is full.
@@ -340,14 +342,17 @@ impl Player {
         let size = stored.size;
         let mut available = stored.held_to();
         let ahead = state.buffered.ahead(position);
-        // Playback that stands still goes on once the segment will come faster than it plays.
+        // Playback that stands still goes on once the segment will come faster than it plays, and not with a last frame or
+        // two of what is there of it.
+        let there = f64::from(available) / f64::from(size.max(1)) * segment.duration;
         let waits = ahead > STARVING
             || ahead < 0.1
-                && self.transfers.values().any(|transfer| {
-                    transfer.segment == id
-                        && !transfer.hint
-                        && self.seconds_to_come(now, transfer) * MARGIN > segment.duration
-                });
+                && (position > start && there < position - start + FIRST_AHEAD
+                    || self.transfers.values().any(|transfer| {
+                        transfer.segment == id
+                            && !transfer.hint
+                            && self.seconds_to_come(now, transfer) * MARGIN > segment.duration
+                    }));
         let Some(key) = self.init_key(index) else { return };
         let Some(init) = self.title.inits.get(&key) else { return };
         let late = init.section.is_late();

@@ -98,6 +98,12 @@ impl Want {
             0.0
         })
     }
+
+    /// Which of `count` blocks is due at the deadline, when all up to `missing` can be appended: whatever is before the
+    /// playhead is due no later than what is under it.
+    fn due_first(&self, missing: u16, count: u16) -> u16 {
+        missing.max((self.played / self.duration.max(0.1) * f64::from(count)) as u16)
+    }
 }
 
 impl Player {
@@ -395,7 +401,7 @@ impl Player {
             scarce: scarce && !want.part,
             part: want.part,
             deadline: want.deadline,
-            first: stored.first_missing(),
+            first: want.due_first(stored.first_missing(), count),
             step: want.step(size),
         };
         swarm.request_blocks(now, &blocks, &mut self.rng, |block| {
@@ -486,7 +492,9 @@ impl Player {
             self.wake_at(at);
             return false;
         }
-        let (size, first) = held.map_or((0, 0), |held| (held.size, held.first_missing()));
+        let (size, first) = held.map_or((0, 0), |held| {
+            (held.size, want.due_first(held.first_missing(), held.held.len()))
+        });
         let late = |block: u16| {
             let due = want.deadline + want.step(size) * u32::from(block.saturating_sub(first));
             let deadline = due.max(now + Duration::from_millis(500));
@@ -503,7 +511,7 @@ impl Player {
                 |held| (f64::from(held.held.len()), held.first_missing()),
             );
             let blocks = |seconds: f64| (seconds / want.duration.max(0.1) * count).ceil() as u16;
-            end = next.saturating_add(blocks(FILL_AHEAD).max(1));
+            end = next.max(blocks(want.played)).saturating_add(blocks(FILL_AHEAD).max(1));
             if !self.started {
                 end = end.max(blocks(want.played + START_AHEAD));
             }
