@@ -11,6 +11,7 @@ mod hostile;
 fn these_worlds_get_as_far_as_playing() {
     let mut rng = fastrand::Rng::with_seed(1);
     let (mut played, mut shared) = (0, 0);
+    let (mut recalled, mut kept) = (0, 0);
     for seed in 0..100 {
         let mut world = World::new(seed, None);
         if seed % 2 == 0 {
@@ -21,9 +22,12 @@ fn these_worlds_get_as_far_as_playing() {
         }
         played += usize::from(world.appended > 1);
         shared += usize::from(world.requested > 3);
+        recalled += usize::from(world.recalled > 0);
+        kept += world.kept;
     }
     assert!(played >= 20, "only {played} of 100 appended media");
     assert!(shared >= 20, "only {shared} of 100 asked peers");
+    assert!(recalled >= 10 && kept > 0, "{recalled} of 50 looked into the cache, {kept} were kept");
 }
 
 #[test]

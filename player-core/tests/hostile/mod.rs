@@ -3,25 +3,43 @@
 #[path = "../boxes/mod.rs"]
 mod boxes;
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use boxes::{boxed, init, moof};
 use bytes::Bytes;
 use player_core::config::P2pMode;
 use player_core::io::{
-    ConnectionId, FetchKind, FetchRequest, Input, JobId, MediaCommand, MediaFailure, Output,
-    Playhead, Track, TrackerId, Transmuxed, TransmuxedInit,
+    CacheCommand, ConnectionId, Display, FetchKind, FetchRequest, Input, JobId, MediaCommand,
+    MediaFailure, Output, Playhead, Track, TrackerId, Transmuxed, TransmuxedInit,
 };
+use player_core::proof::{Hash, block_hash, push_hexadecimal, root};
 use player_core::recording::Recorder;
 use player_core::wire::{
-    BLOCK_BYTES, Bitfield, Capabilities, HaveEntry, Hello, InfoHash, Interest, Message, PeerId,
-    RejectReason, RenditionId, SegmentId, block_count,
+    BLOCK_BYTES, Bitfield, Capabilities, HaveEntry, Hello, InfoHash, Interest, Introduction,
+    Message, PeerId, RejectReason, RenditionId, SegmentId, block_count,
 };
 use player_core::{Config, Instant, Player, swarm};
 
 const MASTER: &str = "#EXTM3U\n#EXT-X-CONTENT-STEERING:SERVER-URI=\"steer\",PATHWAY-ID=\"B\"\n#EXT-X-MEDIA:TYPE=SUBTITLES,GROUP-ID=\"s\",NAME=\"a\",LANGUAGE=\"en\",AUTOSELECT=YES,URI=\"t.m3u8\"\n#EXT-X-MEDIA:TYPE=SUBTITLES,GROUP-ID=\"s\",NAME=\"b\",FORCED=YES,URI=\"u.m3u8\"\n#EXT-X-STREAM-INF:BANDWIDTH=500000,SUBTITLES=\"s\"\na.m3u8\n#EXT-X-STREAM-INF:BANDWIDTH=900000\nb.m3u8\n#EXT-X-STREAM-INF:BANDWIDTH=500000,PATHWAY-ID=\"B\",SUBTITLES=\"s\"\nhttps://b.example/a.m3u8\n";
 const VOD: &str = "#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXT-X-MAP:URI=\"i.mp4\"\n#EXTINF:4,\n0.m4s\n#EXTINF:0,\n1.m4s\n#EXT-X-GAP\n#EXTINF:4,\n2.m4s\n#EXTINF:4,\n3.m4s\n#EXT-X-DISCONTINUITY\n#EXTINF:4,\n4.m4s\n#EXT-X-ENDLIST\n";
 const SEGMENT_BYTES: u32 = 150_000;
+/// Bytes of a cache across sessions, which every other world has.
+const CACHE_BYTES: u64 = 1_000_000;
+/// The hashes of a segment's blocks.
+static HASHES: LazyLock<Vec<Hash>> =
+    LazyLock::new(|| segment().chunks(BLOCK_BYTES as usize).map(block_hash).collect());
+/// [`VOD`] with the hashes of its segments, one of which is wrong.
+static LISTED: LazyLock<String> = LazyLock::new(|| {
+    let mut hash = String::new();
+    push_hexadecimal(&mut hash, &root(&HASHES));
+    let mut text = VOD.to_owned();
+    for (name, root) in [("0", &hash), ("1", &hash), ("3", &hash), ("4", &"0".repeat(64))] {
+        let tag = format!("#EXT-X-POTLUCK-HASH:ROOT=0x{root},SIZE={SEGMENT_BYTES}\n{name}.m4s");
+        text = text.replace(&format!("{name}.m4s"), &tag);
+    }
+    text
+});
 
 fn steering(choice: u8) -> String {
     let ttl = ["0", "1", "-1", "1e99", "\"x\""][usize::from(choice) % 5];
@@ -77,12 +95,17 @@ pub(crate) struct World {
     /// When requests lapse of which nothing has come: on both sides, without a word.
     lapses: Vec<(ConnectionId, u32, Instant)>,
     jobs: Vec<(JobId, bool)>,
+    /// Hash lists that peers were asked for.
+    lists: Vec<(ConnectionId, SegmentId)>,
     most_outputs: usize,
     throws: u32,
     /// Segments that were appended.
     pub(crate) appended: usize,
     /// Blocks that were asked of peers.
     pub(crate) requested: usize,
+    /// Segments that were looked for in the cache, and written there.
+    pub(crate) recalled: usize,
+    pub(crate) kept: usize,
     /// Writes down what the core is told.
     pub(crate) recorder: Option<Recorder>,
 }
@@ -92,6 +115,7 @@ impl World {
     pub(crate) fn new(seed: u64, mut recorder: Option<Recorder>) -> Self {
         let config = Config {
             trackers: vec!["wss://t.example/".into(), "nonsense".into()],
+            cache_bytes: if seed & 2 == 0 { 0 } else { CACHE_BYTES },
             ..Config::default()
         };
         if let Some(recorder) = &mut recorder {
@@ -107,10 +131,13 @@ impl World {
             asked: Vec::new(),
             lapses: Vec::new(),
             jobs: Vec::new(),
+            lists: Vec::new(),
             most_outputs: 0,
             throws: 0,
             appended: 0,
             requested: 0,
+            recalled: 0,
+            kept: 0,
             recorder,
         };
         world.tell(Input::Load { url: "https://o.example/m.m3u8".into() });
@@ -174,6 +201,19 @@ impl World {
                 }
                 Output::Decrypt { job, .. } => self.jobs.push((job, true)),
                 Output::Transmux { job, .. } => self.jobs.push((job, false)),
+                Output::Cache(CacheCommand::Recall { job, .. }) => {
+                    self.recalled += 1;
+                    self.jobs.push((job, true));
+                }
+                Output::Cache(CacheCommand::Keep { hash, data, .. }) => {
+                    let hashes: Vec<_> =
+                        data.chunks(BLOCK_BYTES as usize).map(block_hash).collect();
+                    assert_eq!(root(&hashes), hash, "what is kept is what its name says");
+                    self.kept += 1;
+                }
+                Output::SendPeer(connection, Message::ListRequest { segment }) => {
+                    self.lists.push((connection, segment));
+                }
                 Output::SendPeer(connection, Message::Cancel { id }) => {
                     asked.retain(|(known, which, ..)| (*known, *which) != (connection, id));
                     self.asked.retain(|(known, which, ..)| (*known, *which) != (connection, id));
@@ -288,6 +328,7 @@ impl World {
                 VOD.replace("#EXTINF", &key).into_bytes()
             }
             (FetchKind::Playlist, 16) => MASTER.into(),
+            (FetchKind::Playlist, 17..22) => LISTED.as_bytes().to_vec(),
             (FetchKind::Playlist, _) => live(u64::from(number % 40)).into(),
             (FetchKind::Init, _) => init(),
             (FetchKind::Text, _) => b"WEBVTT\n\n00:01.000 --> 00:02.000\na\n".to_vec(),
@@ -453,6 +494,7 @@ impl World {
         };
         let asked = self.asked.iter().find(|(known, ..)| *known == connection).copied();
         let message = match choice % 10 {
+            _ if choice >= 230 => self.talk(connection, choice, number, short, segment),
             0 => {
                 let frame: Vec<u8> = number
                     .to_le_bytes()
@@ -515,8 +557,57 @@ impl World {
         self.tell(Input::PeerMessage(connection, message));
     }
 
+    /// What peers say of hashes and of each other.
+    fn talk(
+        &mut self,
+        connection: ConnectionId,
+        choice: u8,
+        number: u32,
+        short: u16,
+        segment: SegmentId,
+    ) -> Message {
+        let id = |first: u32| {
+            let mut id = PeerId([b'p'; 20]);
+            id.0[0] = first as u8 % 32;
+            id
+        };
+        match choice % 5 {
+            0 => Message::ListRequest { segment },
+            1 | 2 => {
+                let asked = self.lists.iter().position(|(known, _)| *known == connection);
+                let segment = asked.map_or(segment, |at| self.lists.remove(at).1);
+                let right = HASHES.concat();
+                let hashes =
+                    if choice < 245 { right } else { vec![7; usize::from(short % 5 + 1) * 32] };
+                Message::HashList { segment, hashes: Bytes::from(hashes) }
+            }
+            3 => Message::Members { peers: (0..=number % 64).map(|n| id(number + n)).collect() },
+            _ => Message::Introduction(Box::new(Introduction {
+                answer: choice.is_multiple_of(2),
+                from: id(number),
+                to: id(number >> 8),
+                offer: [short as u8; 20],
+                sdp: Bytes::from(vec![b'v'; usize::from(short % 300) + 1]),
+            })),
+        }
+    }
+
     fn user(&mut self, choice: u8, number: u32) {
+        let small = number as usize % 4;
         let input = match choice % 12 {
+            11 => match number % 6 {
+                0 => Input::ExcludeVariants((0..small).collect()),
+                1 => Input::DecodingLevels(vec![choice % 4; small]),
+                2 => Input::Frames { total: number, dropped: number >> (choice % 32) },
+                3 => Input::SetSwarmToken((choice > 99).then(|| "potluck-token".repeat(small))),
+                4 => Input::SignatureVerified { job: JobId(number), valid: choice > 99 },
+                _ => Input::Display(Display {
+                    width: number % 4000,
+                    height: number % 3000,
+                    hdr: choice > 99,
+                    save_data: number.is_multiple_of(2),
+                }),
+            },
             0 => Input::SelectVariant(Some(number as usize % 4)),
             1 => Input::SelectVariant(None),
             2 => Input::SelectAudio(number as usize % 3),
