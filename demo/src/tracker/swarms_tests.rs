@@ -341,3 +341,102 @@ fn one_socket_cannot_fill_the_tracker() {
     }
     assert_eq!(swarms.size().peers, MAX_MEMBERSHIPS);
 }
+
+/// What the tracker remembers agrees with itself, and with which sockets are open.
+fn balanced(swarms: &Swarms, open: &[SocketId]) {
+    let mut members = 0;
+    for (info_hash, swarm) in &swarms.swarms {
+        assert!(!swarm.members.is_empty() && swarm.members.len() == swarm.order.len());
+        let complete = swarm.members.values().filter(|member| member.complete).count();
+        assert_eq!(swarm.complete as usize, complete);
+        for (peer_id, member) in &swarm.members {
+            members += 1;
+            assert_eq!(swarm.order[member.place], *peer_id);
+            assert!(open.contains(&member.socket), "a member of a socket that has closed");
+            assert_eq!(swarms.memberships[&member.socket].get(info_hash), Some(peer_id));
+            if let Some(pass) = member.pass.as_deref() {
+                assert!(swarms.expiries.contains(&(pass.expires, *info_hash, *peer_id)));
+            }
+        }
+    }
+    let theirs: usize = swarms.memberships.values().map(BTreeMap::len).sum();
+    assert_eq!((theirs, swarms.size().peers), (members, members));
+    assert_eq!(swarms.expiries.len(), if swarms.door.is_some() { members } else { 0 });
+}
+
+#[test]
+fn whatever_is_said_in_whatever_order_the_books_balance_and_nothing_is_left() {
+    let mut most = Size::default();
+    for seed in 0..60 {
+        let mut dice = fastrand::Rng::with_seed(seed);
+        let (mut swarms, signer, info_hash) = private();
+        if seed % 2 == 0 {
+            swarms = Swarms::new(seed);
+        }
+        let hashes = [info_hash, InfoHash([8; 20]), InfoHash([9; 20])];
+        let mut open: Vec<SocketId> = (0..8).map(SocketId).collect();
+        let mut next = 8;
+        let mut now = NOW;
+        for _ in 0..300 {
+            now += dice.u64(..20);
+            let at = dice.usize(..open.len());
+            let socket = open[at];
+            let info_hash = hashes[dice.usize(..3)];
+            let peer_id = PeerId([dice.u8(1..10); 20]);
+            let message = match dice.u8(..16) {
+                0 => {
+                    swarms.close(socket);
+                    open[at] = SocketId(next);
+                    next += 1;
+                    balanced(&swarms, &open);
+                    continue;
+                }
+                1..4 => ClientMessage::Answer(Answer {
+                    info_hash,
+                    peer_id,
+                    to_peer_id: PeerId([dice.u8(1..10); 20]),
+                    offer_id: OfferId([1; 20]),
+                    sdp: "sdp".to_owned(),
+                }),
+                4 => ClientMessage::Scrape(Scrape { info_hashes: hashes.to_vec() }),
+                _ => {
+                    let seconds = now - NOW + dice.u64(..90);
+                    ClientMessage::Announce(Announce {
+                        info_hash,
+                        peer_id,
+                        left: [None, Some(0), Some(1)][dice.usize(..3)],
+                        event: [
+                            None,
+                            Some(AnnounceEvent::Started),
+                            Some(AnnounceEvent::Completed),
+                            Some(AnnounceEvent::Stopped),
+                        ][dice.usize(..4)],
+                        key: [None, Some("a".to_owned()), Some("b".to_owned())][dice.usize(..3)]
+                            .clone(),
+                        numwant: dice.bool().then(|| dice.u32(..)),
+                        ..shown(&signer, info_hash, 1, seconds, dice.u8(..30))
+                    })
+                }
+            };
+            let mut text = message.to_json().into_bytes();
+            if dice.u8(..8) == 0 {
+                let place = dice.usize(..text.len());
+                text[place] = dice.u8(..);
+                text.truncate(dice.usize(place..=text.len()));
+            }
+            let out = swarms.handle(now, socket, &String::from_utf8_lossy(&text));
+            for (to, message) in &out {
+                assert!(open.contains(to), "a message to a socket that has closed");
+                assert!(*to != socket || !matches!(message, ServerMessage::Offer(_)));
+            }
+            assert!(offers(&out).len() <= MAX_OFFERS);
+            balanced(&swarms, &open);
+            let size = swarms.size();
+            most = if size.peers > most.peers { size } else { most };
+        }
+        open.iter().for_each(|socket| swarms.close(*socket));
+        balanced(&swarms, &[]);
+        assert!(swarms.memberships.is_empty() && swarms.swarms.is_empty());
+    }
+    assert!(most.peers > 8, "at most {most:?}: hardly anybody was let in");
+}
