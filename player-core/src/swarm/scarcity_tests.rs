@@ -253,3 +253,42 @@ fn a_block_that_nobody_else_can_give_takes_the_place_of_one_that_others_can() {
     assert_eq!(ask(&mut swarm, 2, 5), [2], "it goes out once");
     assert_eq!(ask(&mut swarm, 2, 1), [2], "others have it");
 }
+
+#[test]
+fn where_uplinks_are_scarce_who_gives_is_served_first_and_one_of_the_others_in_turn() {
+    let store = store(BLOCKS);
+    let mut swarm = swarm(6, &store);
+    for giver in 0..3 {
+        swarm.peers.get_mut(&ConnectionId(giver)).expect("it is here").received_bytes = 1;
+    }
+    // The last one says so.
+    swarm.peers.get_mut(&ConnectionId(5)).expect("it is here").capabilities = capabilities(false);
+    let mut given = [[0; 6]; 8];
+    let mut rng = fastrand::Rng::with_seed(1);
+    for step in 0..320_u32 {
+        let now = 1.0 + f64::from(step) / 4.0;
+        let mut peers = [0, 1, 2, 3, 4, 5];
+        rng.shuffle(&mut peers);
+        for peer in peers {
+            swarm.writable(ConnectionId(peer));
+            let block = rng.u16(..BLOCKS);
+            let request = Message::Request { id: step, segment: SEGMENT, block, due_ms: 3_000 };
+            swarm.message(at(now), ConnectionId(peer), request, &store);
+        }
+        swarm.upload(at(now), &store, &line());
+        for peer in pieces(&mut swarm) {
+            given[step as usize / 40][peer as usize] += 1;
+        }
+    }
+    let [first, .., last] = given;
+    assert!(first[3..].iter().sum::<i32>() > 20, "while there is some to spare: {given:?}");
+    assert!(last[..3].iter().all(|pieces| *pieces > 10), "{given:?}");
+    for tens in &given[4..] {
+        let served = tens[3..].iter().filter(|pieces| **pieces > 2).count();
+        assert!(served <= 2, "one at a time, and one that takes over: {given:?}");
+    }
+    for rider in 3..6 {
+        let turns = given[4..].iter().filter(|tens| tens[rider] > 2).count();
+        assert!(turns >= 1, "each has its turn: {given:?}");
+    }
+}

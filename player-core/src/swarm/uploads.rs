@@ -2,14 +2,17 @@
 
 use crate::ordered::OrderedMap;
 use crate::queue::Queue;
+use std::cmp::Reverse;
 use std::time::Duration;
 
-use super::Peer;
+use super::{Peer, SCARCE};
 use crate::config::Config;
 use crate::io::ConnectionId;
 use crate::store::Store;
 use crate::time::Instant;
-use crate::wire::{BLOCK_BYTES, Message, PIECE_BYTES, RejectReason, RenditionId, SegmentId};
+use crate::wire::{
+    BLOCK_BYTES, Capabilities, Message, PIECE_BYTES, RejectReason, RenditionId, SegmentId,
+};
 
 /// Requests that wait at once. Few: what waits here cannot be asked of whoever is free.
 const MAX_WAITING: usize = 3;
@@ -27,6 +30,8 @@ const BUSY_SECONDS: f64 = 8.0;
 const MAX_QUEUED: usize = 32 << 10;
 /// A request that is due so soon goes before others.
 const URGENT: Duration = Duration::from_millis(1500);
+/// Where uplinks are scarce, who gives nothing has its turn this long.
+const ROTATION: Duration = Duration::from_secs(10);
 /// Most blocks of which it is remembered how often they were sent.
 const MAX_SENT: usize = 2048;
 
@@ -70,6 +75,9 @@ pub(super) struct Uploads {
     refilled_at: Instant,
     /// Part of the time, lately, in which requests waited for the line.
     busy: f64,
+    /// Who is served as if it had given something, and since when.
+    optimistic: Option<ConnectionId>,
+    rotated_at: Instant,
     seen_at: Instant,
     next_refill: Option<Instant>,
 }
@@ -109,12 +117,13 @@ impl Uploads {
         let own = self.waiting.iter().filter(|upload| upload.connection == connection).count();
         if self.waiting.len() >= most || own >= MAX_OF_ONE {
             let waits = |of: &Upload| of.segment == request.segment && of.block == request.block;
-            let spare =
-                |of: &Upload| of.offset == 0 && of.due.is_some() && !self.is_seed(of, peers);
-            let first = own < MAX_OF_ONE
-                && self.is_seed(&request, peers)
-                && !self.waiting.iter().any(waits);
-            let place = self.waiting.iter().rposition(spare).filter(|_| first);
+            let first = self.is_seed(&request, peers) && !self.waiting.iter().any(waits);
+            let rank = self.rank(connection, peers);
+            let spare = |of: &Upload| {
+                let below = rank > self.rank(of.connection, peers);
+                of.offset == 0 && (below || first && of.due.is_some() && !self.is_seed(of, peers))
+            };
+            let place = self.waiting.iter().rposition(spare).filter(|_| own < MAX_OF_ONE);
             let mut refused = request;
             if let Some(at) = place {
                 refused = std::mem::replace(&mut self.waiting[at], request);
@@ -136,6 +145,27 @@ impl Uploads {
             && !peers.values().any(|peer| peer.holds_block(of.segment, of.block))
     }
 
+    /// Who is served first where hardly anything of the uplink is left: who has given something, then who could.
+    fn rank(&self, connection: ConnectionId, peers: &OrderedMap<ConnectionId, Peer>) -> u8 {
+        let Some(peer) = peers.get(&connection).filter(|_| self.busy > SCARCE) else { return 0 };
+        if peer.received_bytes > 0 || self.optimistic == Some(connection) {
+            return 2;
+        }
+        peer.capabilities.contains(Capabilities::UPLOAD).into()
+    }
+
+    /// Gives the next of those who have given nothing its turn.
+    fn rotate(&mut self, now: Instant, peers: &OrderedMap<ConnectionId, Peer>) {
+        if now.since(self.rotated_at) < ROTATION {
+            return;
+        }
+        self.rotated_at = now;
+        let before = self.optimistic.take();
+        let poor = |id: &&ConnectionId| self.rank(**id, peers) < 2;
+        let behind = peers.keys().filter(|id| Some(**id) > before).find(poor);
+        self.optimistic = behind.or_else(|| peers.keys().find(poor)).copied();
+    }
+
     pub(super) fn cancel(&mut self, connection: ConnectionId, id: u32) {
         self.waiting.retain(|upload| upload.connection != connection || upload.id != id);
     }
@@ -154,18 +184,25 @@ impl Uploads {
     }
 
     /// Tells those who were refused that there is room again, one for each place.
-    fn invite(&mut self, now: Instant, outbox: &mut Queue<(ConnectionId, Message)>) {
+    fn invite(
+        &mut self,
+        now: Instant,
+        peers: &OrderedMap<ConnectionId, Peer>,
+        outbox: &mut Queue<(ConnectionId, Message)>,
+    ) {
         self.invited.retain(|(_, until)| *until > now);
-        while !self.refused.is_empty() && self.waiting.len() + self.invited.len() < MAX_WAITING {
-            let connection = self.refused.remove(0);
+        while self.waiting.len() + self.invited.len() < MAX_WAITING {
+            let rank = |at: &usize| Reverse(self.rank(self.refused[*at], peers));
+            let Some(at) = (0..self.refused.len()).min_by_key(rank) else { break };
+            let connection = self.refused.remove(at);
             self.invited.push((connection, now + INVITATION));
             let rendition = RenditionId(0);
             outbox.push_back((connection, Message::Have { rendition, entries: Vec::new() }));
         }
     }
 
-    /// Sends pieces; the bytes of media sent. What was begun is finished first; then what nobody
-    /// else holds; then what is due soon; then the block that was sent the fewest times, so that every block is out there once before any goes out twice; then the request that came first.
+    /// Sends pieces; the bytes of media sent. What was begun is finished first; then, where hardly anything of the uplink is
+    /// left, what those ask for who give; then what nobody else holds; then what is due soon; then the block that was sent the fewest times, so that every block is out there once before any goes out twice; then the request that came first.
     pub(super) fn run(
         &mut self,
         now: Instant,
@@ -178,6 +215,7 @@ impl Uploads {
         let passed = now.since(self.seen_at).as_secs_f64().min(1.0) / BUSY_SECONDS;
         self.busy += (f64::from(u8::from(!self.waiting.is_empty())) - self.busy) * passed.min(1.0);
         self.seen_at = now;
+        self.rotate(now, peers);
         self.waiting.retain(|upload| upload.offset > 0 || upload.due.is_none_or(|due| now < due));
         let mut sent = 0;
         // Whoever does not read is no reason to give the others nothing.
@@ -212,7 +250,8 @@ impl Uploads {
                     let urgent = due < now + URGENT;
                     let due = if urgent { due } else { Instant::default() };
                     let seed = self.is_seed(upload, peers);
-                    (upload.offset == 0, !seed, !urgent, due, times, *at)
+                    let rank = Reverse(self.rank(upload.connection, peers));
+                    (upload.offset == 0, rank, !seed, !urgent, due, times, *at)
                 });
             let Some(at) = next else { break };
             let upload = &mut self.waiting[at];
@@ -252,7 +291,7 @@ impl Uploads {
                 self.waiting.remove(at);
             }
         }
-        self.invite(now, outbox);
+        self.invite(now, peers, outbox);
         sent
     }
 
