@@ -14,7 +14,7 @@ const { values } = parseArgs({ options: { pkg: { type: 'string' }, out: { type: 
 const pkg = resolve(values.pkg ?? join(root, 'pkg'));
 const out = resolve(values.out ?? join(root, 'dist'));
 
-for (const name of ['potluck.js', 'potluck_bg.wasm', 'sharing_bg.wasm', 'more_bg.wasm', 'recorder_bg.wasm', 'transmux.js', 'transmux_bg.wasm', 'text.js', 'text_bg.wasm', 'crypto.js', 'crypto_bg.wasm']) {
+for (const name of ['potluck.js', 'potluck_bg.wasm', 'sharing_bg.wasm', 'more_bg.wasm', 'recorder_bg.wasm', 'cache_bg.wasm', 'transmux.js', 'transmux_bg.wasm', 'text.js', 'text_bg.wasm', 'crypto.js', 'crypto_bg.wasm']) {
   if (!existsSync(join(pkg, name))) {
     console.error(`${join(pkg, name)} is missing: \`cargo xtask build\` makes it with wasm-bindgen (target web)`);
     process.exit(1);
@@ -94,6 +94,7 @@ copyFileSync(join(pkg, 'potluck_bg.wasm'), join(out, 'potluck.wasm'));
 copyFileSync(join(pkg, 'sharing_bg.wasm'), join(out, 'potluck-sharing.wasm'));
 copyFileSync(join(pkg, 'more_bg.wasm'), join(out, 'potluck-more.wasm'));
 copyFileSync(join(pkg, 'recorder_bg.wasm'), join(out, 'potluck-recorder.wasm'));
+copyFileSync(join(pkg, 'cache_bg.wasm'), join(out, 'potluck-cache.wasm'));
 copyFileSync(join(pkg, 'transmux_bg.wasm'), join(out, 'potluck-transmux.wasm'));
 cpSync(join(root, 'src/lang'), join(out, 'lang'), { recursive: true });
 copyFileSync(join(pkg, 'text_bg.wasm'), join(out, 'potluck-text.wasm'));

@@ -7,7 +7,7 @@ use crate::messages::Object;
 use crate::shell::Shell;
 
 impl Shell {
-    /// Has a segment looked for, or kept. Only who shares has a cache: see `parts.rs`.
+    /// Has a segment looked for, or kept. In a part of its own: see `parts.rs`.
     #[inline(never)]
     pub(crate) fn cache(&self, command: CacheCommand) {
         let about = |hash: &[u8]| Object::new("cache").with("hash", Uint8Array::from(hash));

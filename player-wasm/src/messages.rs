@@ -111,7 +111,6 @@ impl Fields<'_> {
 /// A message of the page or of the media sink; `None` when it is not one.
 pub(crate) fn task_from_js(message: &JsValue) -> Option<Task> {
     let fields = Fields(message);
-    let connection = || fields.index("connection");
     let task = match fields.text("type")?.as_str() {
         "load" => {
             let start_position = fields.number("startPosition").filter(|start| start.is_finite());
@@ -157,21 +156,6 @@ pub(crate) fn task_from_js(message: &JsValue) -> Option<Task> {
         "online" => Input::Online(fields.flag("online")?).into(),
         "playhead" => Input::Playhead(playhead(&fields)?).into(),
         "webrtc-unavailable" => Input::WebRtcUnavailable.into(),
-        "offer-ready" => Task::OfferReady { connection: connection()?, sdp: fields.text("sdp")? },
-        "answer-ready" => Task::AnswerReady { connection: connection()?, sdp: fields.text("sdp")? },
-        "peer-channel" => {
-            let channel = fields.value("channel").dyn_into().ok()?;
-            Task::Channel { connection: connection()?, channel }
-        }
-        "relay-open" => Task::RelayOpen { connection: connection()? },
-        "relay-message" => {
-            let data: ArrayBuffer = fields.value("data").dyn_into().ok()?;
-            Task::RelayMessage { connection: connection()?, data }
-        }
-        "relay-buffered" => {
-            Task::RelayBuffered { connection: connection()?, amount: fields.index("amount")? }
-        }
-        "peer-closed" => Task::PeerClosed { connection: connection()? },
         "record" => Task::Record(fields.flag("on")?),
         "codec-support" => {
             let supported: Array = fields.value("supported").dyn_into().ok()?;
@@ -217,9 +201,28 @@ pub(crate) fn task_from_js(message: &JsValue) -> Option<Task> {
             };
             Input::Transmuxed { job, result }.into()
         }
-        _ => return None,
+        kind => connection_task(kind, fields.index("connection")?, &fields)?,
     };
     Some(task)
+}
+
+/// A message about a connection: there are some only for whoever shares.
+#[inline(never)]
+fn connection_task(kind: &str, connection: u32, fields: &Fields<'_>) -> Option<Task> {
+    Some(match kind {
+        "offer-ready" => Task::OfferReady { connection, sdp: fields.text("sdp")? },
+        "answer-ready" => Task::AnswerReady { connection, sdp: fields.text("sdp")? },
+        "peer-channel" => {
+            Task::Channel { connection, channel: fields.value("channel").dyn_into().ok()? }
+        }
+        "relay-open" => Task::RelayOpen { connection },
+        "relay-message" => {
+            Task::RelayMessage { connection, data: fields.value("data").dyn_into().ok()? }
+        }
+        "relay-buffered" => Task::RelayBuffered { connection, amount: fields.index("amount")? },
+        "peer-closed" => Task::PeerClosed { connection },
+        _ => return None,
+    })
 }
 
 fn playhead(fields: &Fields<'_>) -> Option<Playhead> {

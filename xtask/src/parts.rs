@@ -15,7 +15,7 @@ pub(crate) struct Part {
 }
 
 /// In the order of their numbers, which `www/src/internal/engine-parts.ts` knows too.
-pub(crate) const ENGINE: [Part; 3] = [SHARING, MORE, RECORDER];
+pub(crate) const ENGINE: [Part; 4] = [SHARING, MORE, RECORDER, CACHE];
 
 /// What only viewers who share need. The worker loads it as soon as the page names trackers.
 const SHARING: Part = Part {
@@ -47,7 +47,6 @@ const SHARING: Part = Part {
         "player_core::player::Player>::signature_verified",
         "player_core::player::Player>::blame",
         "player_core::player::Player>::check_done",
-        "player_core::player::Player>::look_up",
         "player_core::player::Player>::news_of",
         "player_core::player::Player>::origin_spoiled",
         "player_core::store::StoredSegment>::check_whole",
@@ -57,6 +56,7 @@ const SHARING: Part = Part {
         "player_wasm::channel::",
         "player_wasm::shell::Shell>::adopt",
         "player_wasm::shell::Shell>::send",
+        "player_wasm::messages::connection_task",
     ],
     keep: &[
         "player_core::swarm::identity::rendition_id",
@@ -68,8 +68,8 @@ const SHARING: Part = Part {
     ],
 };
 
-/// What the first picture of a film does not need: live and low-latency playlists, steering, keys, texts, what is kept in a
-/// cache, and whatever is done about failures. The worker loads it behind the start.
+/// What the first picture of a film does not need: live and low-latency playlists, steering, keys, texts, and whatever
+/// is done about failures. The worker loads it behind the start.
 const MORE: Part = Part {
     name: "more",
     cut: &[
@@ -113,9 +113,6 @@ const MORE: Part = Part {
         "player_core::player::Player>::key_done",
         "player_core::player::Player>::document_too_large",
         "player_core::player::Player>::fail",
-        "player_core::player::Player>::recalled",
-        "player_core::player::Player>::keep_verified",
-        "player_wasm::shell::Shell>::cache",
     ],
     keep: &[],
 };
@@ -127,6 +124,18 @@ const RECORDER: Part = Part {
         "player_core::recording::",
         "player_wasm::shell::Shell>::record",
         "player_wasm::shell::Shell>::post_recording",
+    ],
+    keep: &[],
+};
+
+/// The cache across sessions: loaded when the page asks for one.
+const CACHE: Part = Part {
+    name: "cache",
+    cut: &[
+        "player_core::player::Player>::look_up",
+        "player_core::player::Player>::recalled",
+        "player_core::player::Player>::keep_verified",
+        "player_wasm::shell::Shell>::cache",
     ],
     keep: &[],
 };

@@ -5,10 +5,11 @@ import { compileWasm } from './compile-wasm.js';
 import { fileUrl } from './files.js';
 
 /** By their numbers in `xtask/src/parts.rs`. */
-const FILES = ['potluck-sharing.wasm', 'potluck-more.wasm', 'potluck-recorder.wasm'] as const;
+const FILES = ['potluck-sharing.wasm', 'potluck-more.wasm', 'potluck-recorder.wasm', 'potluck-cache.wasm'] as const;
 
 export const SHARING_PART = 0;
 export const MORE_PART = 1;
+export const CACHE_PART = 3;
 
 interface Part {
   there: boolean;

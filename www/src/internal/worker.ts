@@ -3,7 +3,7 @@
 
 import init, { Engine, type EngineMessage } from 'potluck-wasm';
 import { compileWasm, describe } from './compile-wasm.js';
-import { EngineParts, MORE_PART, SHARING_PART } from './engine-parts.js';
+import { CACHE_PART, EngineParts, MORE_PART, SHARING_PART } from './engine-parts.js';
 import { MediaSink, isMediaCommand, mediaSourceClass } from './media-sink.js';
 import { SharingModule } from './sharing-module.js';
 import { TextTap } from './text-tap.js';
@@ -60,8 +60,8 @@ async function start(message: StartMessage): Promise<void> {
   });
   const wasm = (await init({ module_or_path: message.module ?? (await compileWasm(message.wasmUrl)) })) as WebAssembly.Exports;
   parts.started(wasm);
-  // Whoever shares has a cache: what is in it is not to be fetched while its part of the engine comes.
-  if (config.cacheBytes && sharing.allowed(config.p2p) !== config.p2p) await parts.load(SHARING_PART).catch(() => undefined);
+  // Whoever shares has a cache: what is in it is not to be fetched while the parts of the engine come that know.
+  if (config.cacheBytes) await Promise.allSettled([parts.load(CACHE_PART), sharing.allowed(config.p2p) !== config.p2p && parts.load(SHARING_PART)]);
   run({ ...config, p2p: sharing.allowed(config.p2p) });
 }
 

@@ -7,6 +7,7 @@ globalThis.potluckFiles ??= {
   'potluck-sharing.wasm': new URL('./potluck-sharing.wasm', import.meta.url).href,
   'potluck-more.wasm': new URL('./potluck-more.wasm', import.meta.url).href,
   'potluck-recorder.wasm': new URL('./potluck-recorder.wasm', import.meta.url).href,
+  'potluck-cache.wasm': new URL('./potluck-cache.wasm', import.meta.url).href,
   'potluck-transmux.js': new URL('./potluck-transmux.js?no-inline', import.meta.url).href,
   'potluck-transmux.wasm': new URL('./potluck-transmux.wasm', import.meta.url).href,
   'potluck-crypto.js': new URL('./potluck-crypto.js?no-inline', import.meta.url).href,
