@@ -581,7 +581,9 @@ impl World {
                     if choice < 245 { right } else { vec![7; usize::from(short % 5 + 1) * 32] };
                 Message::HashList { segment, hashes: Bytes::from(hashes) }
             }
-            3 => Message::Members { peers: (0..=number % 64).map(|n| id(number + n)).collect() },
+            3 => Message::Members {
+                peers: (0..=number % 64).map(|n| id(number.wrapping_add(n))).collect(),
+            },
             _ => Message::Introduction(Box::new(Introduction {
                 answer: choice.is_multiple_of(2),
                 from: id(number),
