@@ -60,8 +60,10 @@ async function start(message: StartMessage): Promise<void> {
   });
   const wasm = (await init({ module_or_path: message.module ?? (await compileWasm(message.wasmUrl)) })) as WebAssembly.Exports;
   parts.started(wasm);
-  // Whoever shares has a cache: what is in it is not to be fetched while the parts of the engine come that know.
-  if (config.cacheBytes) await Promise.allSettled([parts.load(CACHE_PART), sharing.allowed(config.p2p) !== config.p2p && parts.load(SHARING_PART)]);
+  // Whoever shares has a cache: what is in it is not to be fetched while the parts of the engine come that know. Without them it has none.
+  if (config.cacheBytes) await Promise.all([parts.load(CACHE_PART), sharing.allowed(config.p2p) !== config.p2p && parts.load(SHARING_PART)]).catch(() => {
+    config.cacheBytes = null;
+  });
   run({ ...config, p2p: sharing.allowed(config.p2p) });
 }
 
