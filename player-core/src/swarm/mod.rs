@@ -685,6 +685,11 @@ impl Swarm {
             }
             peer::Piece::Whole { segment, block, data } => {
                 self.requested.remove(&(segment, block));
+                // Lines that were not measured yet are believed to be as fast as the last one that was.
+                let line = peer.line;
+                self.peers.values_mut().filter(|peer| !peer.line_known).for_each(|peer| {
+                    peer.line = line;
+                });
                 vec![SwarmEvent::Block { segment, block, data }]
             }
         }

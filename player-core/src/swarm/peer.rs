@@ -49,6 +49,8 @@ const FALLBACK: f64 = 1.15;
 const UNNOTICED: f64 = 6.0;
 /// First guess of a peer's throughput, in byte/s.
 const INITIAL_RATE: f64 = 250_000.0;
+/// The same of its line, until one was measured: whoever thinks it too fast asks the origin for what is on its way.
+const INITIAL_LINE: f64 = 120_000.0;
 
 /// What a peer holds of a segment.
 #[derive(Debug, Clone)]
@@ -131,8 +133,9 @@ pub(crate) struct Peer {
     pub(super) heard_at: Instant,
     /// Byte/s from request to last piece, smoothed.
     rate: f64,
-    /// Byte/s from first to last piece, smoothed: what it gives once it is our turn.
-    line: f64,
+    /// Byte/s from first to last piece, smoothed: what it gives once it is our turn. Another's until it was measured.
+    pub(super) line: f64,
+    pub(super) line_known: bool,
     /// Seconds from request to first piece, smoothed; 0 when unknown.
     rtt: f64,
     /// The shortest of them: without anybody else's bytes in the queue.
@@ -170,7 +173,8 @@ impl Peer {
             last_progress: now,
             heard_at: now,
             rate: INITIAL_RATE,
-            line: INITIAL_RATE,
+            line: INITIAL_LINE,
+            line_known: false,
             rtt: 0.0,
             min_rtt: 0.0,
         }
@@ -419,7 +423,9 @@ impl Peer {
         let sending = now.since(asked.begun_at).as_secs_f64();
         if sending > 0.0 {
             let behind = f64::from(asked.len.saturating_sub(PIECE_BYTES));
-            self.line += ((behind / sending).min(50e6) - self.line) * 0.3;
+            let sample = (behind / sending).min(50e6);
+            let known = std::mem::replace(&mut self.line_known, true);
+            self.line += (sample - self.line) * if known { 0.3 } else { 1.0 };
         }
         let seconds = (now.since(since).as_secs_f64()
             - if since == asked.sent_at { self.rtt } else { 0.0 })
