@@ -2,7 +2,7 @@
 
 use player_core::Player;
 use player_core::config::P2pMode;
-use tests::simulation::{Action, Fault, FaultKind, Report, Step, Title, World};
+use tests::simulation::{Action, Fault, FaultKind, Report, Step, Title, ViewerReport, World};
 
 /// Runs a world, and checks what holds in each.
 fn run(world: &World) -> Report {
@@ -90,6 +90,21 @@ fn who_meets_a_peer_that_has_it_all_takes_the_first_seconds_from_the_origin_and_
         // Four blocks of the first segment, which play two seconds, and the initialization section.
         let from_origin = report.viewers[1].http_bytes;
         assert!(from_origin < 5 * 65_536, "{from_origin}\n{}", text(&report));
+    }
+}
+
+#[test]
+fn two_viewers_of_a_film_give_to_each_other_where_uplinks_just_suffice() {
+    for seed in 1..=3 {
+        let mut world = World { seed, seconds: 180.0, join_spacing: 5.0, ..World::vod(2) };
+        world.title = Title::new(vec![1_000_000], 4.0, Some(150.0));
+        world.uplink_bps = 1_000_000;
+        let report = run(&world);
+        assert_smooth(&report);
+        // The half of what headers leave of its uplink, 46 %, is the most that the first alone could bring the second.
+        assert!(report.offload >= 0.45, "{}", text(&report));
+        let gives = |of: &ViewerReport| of.uploaded_bytes > 3_000_000;
+        assert!(report.viewers.iter().all(gives), "{}", text(&report));
     }
 }
 
@@ -387,6 +402,7 @@ fn scarce_uplinks_carry_what_is_needed_and_little_else() {
         let report = run(&world);
         assert_smooth(&report);
         assert!(report.late_origin_copies.is_some_and(|k| k <= most), "{}", text(&report));
+        assert!(report.duplicate_share <= 0.012, "{}", text(&report));
         let [media, messages, used] = report.uplinks;
         assert!(used >= least && used <= media + 0.01 && messages < 0.08, "{}", text(&report));
     }

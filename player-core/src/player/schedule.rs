@@ -334,6 +334,8 @@ impl Player {
     #[inline(never)]
     fn tell_interest(&mut self, wants: &[Want]) {
         let Some(swarm) = &mut self.swarm else { return };
+        let variant = wants.first().and_then(|want| self.title.variants.get(want.list));
+        swarm.set_byte_rate(variant.map_or(0.0, |variant| variant.bitrate_bps as f64 / 8.0));
         let mut last: Option<Interest> = None;
         for want in wants {
             match &mut last {
@@ -597,7 +599,7 @@ impl Player {
     fn fetch_if_elected(&mut self, now: Instant, want: &Want) {
         let Some(swarm) = &self.swarm else { return };
         let mut horizon = now + ELECTION_HORIZON;
-        if !want.live && self.is_scarce() {
+        if !want.live && swarm.is_strained() {
             // When the foremost viewer of a film needs it, all who take turns with it look at it.
             let behind = swarm.foremost(want.id, want.playhead) - want.playhead;
             horizon += Duration::from_secs_f64(want.duration.clamp(0.0, 60.0))

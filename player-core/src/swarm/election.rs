@@ -39,9 +39,9 @@ impl Swarm {
         self.candidates(segment, lag).filter(|(peer, playhead)| key(peer, *playhead) < own).count()
     }
 
-    /// How many segments behind the foremost takes turns with it: none while it has uplink to spare, so that one gives all.
+    /// How many segments behind the foremost takes turns with it: none while uplinks have much to spare, so that one gives all.
     fn abreast(&self) -> u64 {
-        if self.is_scarce() { ABREAST } else { 0 }
+        if self.is_strained() { ABREAST } else { 0 }
     }
 
     /// The foremost playhead of those that can fetch a segment.

@@ -59,6 +59,12 @@ const INTEREST_INTERVAL: Duration = Duration::from_millis(500);
 
 /// Uplinks that are busy for this part of the time have next to nothing to spare.
 const SCARCE: f64 = 0.92;
+/// Of a film the foremost viewer's uplink that is busy for this part of the time is strained, and so is the fastest line if
+/// it carries fewer streams than this.
+const STRAINED: f64 = 0.6;
+const STRAINED_LINE: f64 = 1.5;
+/// So few peers are asked for two blocks at once.
+const FEW: usize = 2;
 
 /// What a peer's message meant for the player.
 #[derive(Debug, PartialEq)]
@@ -121,6 +127,7 @@ pub(crate) struct Swarm {
     rejected_bytes: u64,
     control_bytes: u64,
     uploaded_bytes: u64,
+    byte_rate: f64,
 }
 
 impl Swarm {
@@ -157,6 +164,7 @@ impl Swarm {
             rejected_bytes: 0,
             control_bytes: 0,
             uploaded_bytes: 0,
+            byte_rate: 0.0,
         }
     }
 
@@ -187,6 +195,18 @@ impl Swarm {
     /// Whether hardly any of the uplink is left.
     pub(crate) fn is_scarce(&self) -> bool {
         self.uploads.busy() > SCARCE
+    }
+
+    /// Whether whoever gives everything to the others has hardly any of its uplink left, as far as is seen from here.
+    pub(crate) fn is_strained(&self) -> bool {
+        let lines = self.peers.values().filter(|peer| peer.line_known).map(|peer| peer.line);
+        self.uploads.busy() > STRAINED
+            || lines.reduce(f64::max).is_some_and(|line| line < STRAINED_LINE * self.byte_rate)
+    }
+
+    /// How fast what is played is, in byte/s.
+    pub(crate) const fn set_byte_rate(&mut self, rate: f64) {
+        self.byte_rate = rate;
     }
 
     /// Limits what is given, in bit/s.
@@ -230,8 +250,8 @@ impl Swarm {
             self.peers.values_mut().for_each(|other| _ = other.members.remove(&id));
         }
         if peer.ready {
-            self.ready -= 1;
             self.lost_at = Some(now);
+            self.set_ready(self.ready - 1);
         }
         if self.ready == 0 {
             self.ready_since = None;
@@ -632,8 +652,8 @@ impl Swarm {
         if std::mem::replace(&mut peer.ready, true) {
             return vec![SwarmEvent::Changed];
         }
-        self.ready += 1;
         peer.id = Some(hello.peer_id);
+        self.set_ready(self.ready + 1);
         self.reputation.met(connection, hello.peer_id);
         self.ready_since.get_or_insert(now);
         self.greet(connection);
@@ -662,6 +682,12 @@ impl Swarm {
         self.outbox
             .extend(interests.chain(claims).chain(edges).map(|message| (connection, message)));
         vec![SwarmEvent::Changed]
+    }
+
+    fn set_ready(&mut self, ready: usize) {
+        self.ready = ready;
+        let least = if ready <= FEW { 2 } else { 1 };
+        self.peers.values_mut().for_each(|peer| peer.least = least);
     }
 
     fn piece(

@@ -35,7 +35,8 @@ const UNREAD: Duration = Duration::from_secs(2);
 /// So many claims in a row that were not kept, and the next are not believed.
 const MAX_BROKEN_CLAIMS: u32 = 4;
 /// Most blocks asked of one peer at once. One is enough where the line, and not the distance, is the limit: a block that
-/// waits in a queue there cannot be asked of a peer that has it sooner.
+/// waits in a queue there cannot be asked of a peer that has it sooner. Where there is hardly another, two are asked for, or
+/// the line would wait for each request.
 const MAX_PIPELINE: usize = 8;
 /// A peer that gives nothing now is left alone this long.
 const REJECT_PAUSE: Duration = Duration::from_millis(500);
@@ -51,6 +52,8 @@ const UNNOTICED: f64 = 6.0;
 const INITIAL_RATE: f64 = 250_000.0;
 /// The same of its line, until one was measured: whoever thinks it too fast asks the origin for what is on its way.
 const INITIAL_LINE: f64 = 120_000.0;
+/// Seconds that the first block of a peer may be compared with the origin's before it can be played.
+const COMPARED: f64 = 0.3;
 
 /// What a peer holds of a segment.
 #[derive(Debug, Clone)]
@@ -97,6 +100,8 @@ pub(crate) struct Peer {
     pub(crate) capabilities: Capabilities,
     /// Nothing is asked of it until then.
     pub(crate) slow_until: Instant,
+    /// So many blocks can be asked of it at once, however near it is, once it has given one.
+    pub(super) least: usize,
     /// It has said nothing since it let a request stand for too long: it may be gone.
     pub(super) silent: bool,
     /// How often in a row it was left alone for not giving what it said it has, and how often it refused that.
@@ -150,6 +155,7 @@ impl Peer {
             opened_at: now,
             capabilities: Capabilities::default(),
             slow_until: Instant::default(),
+            least: 1,
             silent: false,
             failures: 0,
             refusals: 0,
@@ -291,13 +297,16 @@ impl Peer {
 
     /// Whether it can be asked for one more block.
     pub(super) fn can_be_asked(&self, now: Instant) -> bool {
-        let pipeline = (self.rate * self.min_rtt / f64::from(BLOCK_BYTES)).ceil() as usize;
+        let rate = self.rate.min(self.line);
+        let gives = self.line_known && self.failures + self.refusals == 0;
+        let least = if gives { self.least } else { 1 };
+        let pipeline = (rate * self.min_rtt / f64::from(BLOCK_BYTES)).ceil() as usize;
         self.ready
             && self.capabilities.contains(Capabilities::UPLOAD)
             && now >= self.slow_until
             && !self.silent
             && !self.on_trial
-            && self.asked.len() < pipeline.clamp(1, MAX_PIPELINE)
+            && self.asked.len() < pipeline.clamp(least, MAX_PIPELINE)
     }
 
     /// Seconds until one more block of it would be here.
@@ -314,7 +323,12 @@ impl Peer {
 
     /// Seconds before a block is due by which it has to have begun to come, or the origin is asked.
     pub(super) fn lead(&self) -> f64 {
-        FALLBACK.max(DOUBT * f64::from(BLOCK_BYTES) / self.line)
+        FALLBACK.max(DOUBT * f64::from(BLOCK_BYTES) / self.line) + self.compared()
+    }
+
+    /// Seconds for which a block is held before it can be played.
+    const fn compared(&self) -> f64 {
+        if self.line_known { 0.0 } else { COMPARED }
     }
 
     /// Whether a block that was asked for may still begin to come.
@@ -350,7 +364,8 @@ impl Peer {
         };
         let left = f64::from(asked.len) - asked.data.len() as f64;
         // Two pieces may be in one queue of its sender.
-        (after(f64::from(2 * PIECE_BYTES)) >= now).then(|| after(left))
+        (after(f64::from(2 * PIECE_BYTES)) >= now)
+            .then(|| after(left) + Duration::from_secs_f64(self.compared()))
     }
 
     /// Notes a request; the id to send.

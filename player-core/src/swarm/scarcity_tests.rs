@@ -3,7 +3,7 @@
 use super::*;
 use crate::proof::Proof;
 use crate::store::Source;
-use crate::wire::{BLOCK_BYTES, Bitfield, RejectReason};
+use crate::wire::{BLOCK_BYTES, Bitfield, PIECE_BYTES, RejectReason};
 
 const RENDITION: RenditionId = RenditionId(1);
 const SEGMENT: SegmentId = SegmentId { rendition: RENDITION, sequence: 5 };
@@ -290,5 +290,62 @@ fn where_uplinks_are_scarce_who_gives_is_served_first_and_one_of_the_others_in_t
     for rider in 3..6 {
         let turns = given[4..].iter().filter(|tens| tens[rider] > 2).count();
         assert!(turns >= 1, "each has its turn: {given:?}");
+    }
+}
+
+/// Asks for blocks of [`SEGMENT`]: the requests, with whom they were made of.
+fn ask(swarm: &mut Swarm, now: f64, first: u16) -> Vec<(u32, u32)> {
+    let what = Blocks {
+        segment: SEGMENT,
+        tag: 9,
+        size: u32::from(BLOCKS) * BLOCK_BYTES,
+        scarce: false,
+        part: false,
+        urgent: true,
+        deadline: at(60.0),
+        first: 0,
+        step: Duration::ZERO,
+    };
+    swarm.request_blocks(at(now), &what, &mut fastrand::Rng::with_seed(1), |block| block >= first);
+    let request = |(to, message): (u32, Message)| match message {
+        Message::Request { id, .. } => Some((to, id)),
+        _ => None,
+    };
+    drain(swarm).into_iter().filter_map(request).collect()
+}
+
+/// The peer gives a block within so many seconds.
+fn give(swarm: &mut Swarm, store: &Store, now: f64, seconds: f64, (peer, id): (u32, u32)) {
+    let pieces = BLOCK_BYTES / PIECE_BYTES;
+    for number in 0..pieces {
+        let data = Bytes::from(vec![1; PIECE_BYTES as usize]);
+        let piece = Message::Piece { id, offset: number * PIECE_BYTES, data };
+        let at = at(now + seconds * f64::from(number) / f64::from(pieces - 1));
+        swarm.message(at, ConnectionId(peer), piece, store);
+    }
+}
+
+#[test]
+fn a_line_that_was_not_measured_is_believed_to_be_as_fast_as_another() {
+    let store = store(0);
+    let mut swarm = swarm(2, &store);
+    let lead = |swarm: &Swarm| swarm.peers.get(&ConnectionId(1)).map_or(0.0, Peer::lead);
+    show(&mut swarm, &store, 0, BLOCKS);
+    let asked = ask(&mut swarm, 1.0, 0)[0];
+    give(&mut swarm, &store, 1.0, 4.0, asked);
+    // Three of four pieces come in the four seconds.
+    assert!((7.9..8.4).contains(&lead(&swarm)), "{}", lead(&swarm));
+}
+
+#[test]
+fn of_few_peers_two_blocks_are_asked_at_once_when_they_have_given_one() {
+    for (peers, most) in [(1, 2), (2, 2), (3, 1)] {
+        let store = store(0);
+        let mut swarm = swarm(peers, &store);
+        show(&mut swarm, &store, 0, BLOCKS);
+        let asked = ask(&mut swarm, 1.0, 0);
+        assert_eq!(asked.len(), 1, "of a stranger one");
+        give(&mut swarm, &store, 1.0, 0.5, asked[0]);
+        assert_eq!(ask(&mut swarm, 2.0, 1).len(), most, "of {peers}");
     }
 }
