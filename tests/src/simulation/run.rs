@@ -57,6 +57,8 @@ pub(super) struct Run<'w, E> {
     tracker: Tracker,
     tracker_up: bool,
     planned: u32,
+    /// How many of them have each trait.
+    drawn: [u32; 5],
     last_join: u64,
     settled: bool,
     event_count: u64,
@@ -92,6 +94,7 @@ impl<'w, E: Engine> Run<'w, E> {
             tracker,
             tracker_up: true,
             planned: 0,
+            drawn: [0; 5],
             last_join: 0,
             settled: false,
             event_count: 0,
@@ -319,7 +322,8 @@ impl<'w, E: Engine> Run<'w, E> {
     // Who comes and goes.
 
     fn next_join(&mut self) {
-        self.join();
+        let traits = self.draw_traits();
+        self.join(traits);
         self.planned += 1;
         self.last_join = self.now;
         if self.planned < self.world.viewers {
@@ -345,23 +349,39 @@ impl<'w, E: Engine> Run<'w, E> {
         if !self.alive.is_empty() {
             let viewer = self.alive[self.rng.usize(..self.alive.len())];
             let abrupt = self.rng.f64() < self.world.abrupt_share;
+            // Whoever comes is like the one who goes, so that the shares stay.
+            let traits = self.viewer(viewer).map_or_else(Traits::default, |leaver| leaver.traits);
             self.leave(viewer, abrupt);
-            self.join();
+            self.join(traits);
         }
         self.plan_churn();
     }
 
-    fn join(&mut self) {
+    /// What the next of the planned viewers is like: chance decides who, but of all of them just the shares that the world
+    /// names (rounded to whole viewers) are so. In a small world chance would else make two fifths of a fifth.
+    fn draw_traits(&mut self) -> Traits {
+        let world = self.world;
+        let (all, left) = (f64::from(world.viewers), f64::from(world.viewers - self.planned));
+        let shares = [
+            world.nat_share,
+            world.blocked_share,
+            world.free_rider_share,
+            world.polluter_share,
+            world.slow_share,
+        ];
+        let mut is = [false; 5];
+        for ((is, drawn), share) in is.iter_mut().zip(&mut self.drawn).zip(shares) {
+            let missing = (share * all).round() - f64::from(*drawn);
+            *is = self.rng.f64() * left < missing;
+            *drawn += u32::from(*is);
+        }
+        let [nat, blocked, free_rider, polluter, slow] = is;
+        Traits { nat, blocked, free_rider, polluter, slow }
+    }
+
+    fn join(&mut self, traits: Traits) {
         let world = self.world;
         let index = self.guests.len() as u32;
-        let mut draw = |share: f64| self.rng.f64() < share;
-        let traits = Traits {
-            nat: draw(world.nat_share),
-            blocked: draw(world.blocked_share),
-            free_rider: draw(world.free_rider_share),
-            polluter: draw(world.polluter_share),
-            slow: draw(world.slow_share),
-        };
         let mut config: Config = world.config.clone();
         if traits.free_rider && config.p2p == P2pMode::On {
             config.p2p = P2pMode::DownloadOnly;
