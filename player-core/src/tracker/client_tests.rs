@@ -717,3 +717,33 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn who_has_enough_of_a_large_swarm_makes_one_offer_an_announce_and_others_as_many_as_they_have() {
+    for (peers, offers) in [(20, 1), (3, 5)] {
+        let mut world = World::new(1);
+        world.join();
+        world.run(1.0);
+        world.tell(0, |signaling, now| {
+            signaling.set_wanted(20);
+            signaling.handle_timeout(now);
+        });
+        for number in 1..=peers {
+            world.text(0, &stranger(number, number as u8));
+            let last = world.viewers[0].introduced.keys().last().copied();
+            let connection = last.expect("the offer is answered");
+            world.tell(0, |signaling, now| signaling.connection_opened(now, connection));
+        }
+        let members = ServerMessage::Announce(AnnounceResponse {
+            info_hash: HASH,
+            incomplete: Some(1000),
+            ..AnnounceResponse::default()
+        });
+        world.text(0, &members);
+        world.run(130.0);
+        let announces = world.viewers[0].announces();
+        let later =
+            announces.iter().find(|(at, announce)| *at > 1.0 && !announce.offers.is_empty());
+        assert_eq!(later.expect("an announce").1.offers.len(), offers, "{peers} peers");
+    }
+}

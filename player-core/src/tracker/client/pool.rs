@@ -18,6 +18,9 @@ const GATHER_PATIENCE: Duration = Duration::from_millis(500);
 /// With fewer peers than this (or than the swarm has), offers go out ahead of the tracker's interval: news of who fetches
 /// what travels one hop, so a small swarm is to be a full mesh.
 pub(super) const FEW_PEERS: usize = 30;
+/// Offers in each announce of a viewer who has enough peers of a large swarm: so now and then it and whoever takes the offer
+/// give up the neighbour of least use for another.
+const MIXED: usize = 1;
 
 /// Whether offers should go out ahead of the interval.
 enum Hunger {
@@ -97,7 +100,7 @@ impl Signaling {
         !self.links.is_empty()
             && !self.is_gated()
             && census.gathering < MAX_GATHERING
-            && census.gathering + census.ready + census.fresh < self.offers.min(self.free(census))
+            && census.gathering + census.ready + census.fresh < self.offers.min(self.sought(census))
             && outstanding < 2 * self.offers
     }
 
@@ -160,7 +163,7 @@ impl Signaling {
 
     /// Announces with as many of the ready offers as there is room for peers.
     fn announce(&mut self, now: Instant, id: TrackerId) {
-        let room = self.free(&self.census(now));
+        let room = self.sought(&self.census(now));
         let mut offers = Vec::new();
         let mut offered = Vec::new();
         for (connection, stage) in &mut self.connections {
@@ -253,6 +256,14 @@ impl Signaling {
     /// How many more connections may be on their way.
     pub(super) fn free(&self, census: &Census) -> usize {
         self.wanted.min(MAX_PENDING).saturating_sub(census.connecting)
+    }
+
+    /// How many peers may be made an offer: with enough of a large swarm only so many that the mesh stays mixed.
+    fn sought(&self, census: &Census) -> usize {
+        let others = self.others();
+        let large = others > census.open + self.wanted;
+        let enough = large && census.open >= self.enough(census, others);
+        self.free(census).min(if enough { MIXED } else { usize::MAX })
     }
 
     pub(super) fn gathering_failed(&mut self, now: Instant) {
