@@ -21,9 +21,12 @@ use crate::time::Instant;
 use crate::wire::{BLOCK_BYTES, SegmentId, block_len};
 
 /// Bytes of a block that are compared with the origin's.
-const CHECK_BYTES: u32 = 1024;
+const CHECK_BYTES: u32 = 256;
 /// One block in so many is checked, beside the first of each peer.
 const CHECK_EVERY: u32 = 32;
+/// In swarms of more members than this one block is checked in as many more as there are more members: so that checks cost the
+/// origin no more than with so many.
+const CHECKED: usize = 256;
 /// Checks may cost this part of what comes from peers. The first block of each peer is checked whatever that costs.
 const CHECK_SHARE: u64 = 200;
 /// A file of hashes that lacks a segment is loaded again no sooner than this.
@@ -224,7 +227,8 @@ impl Player {
         let new = swarm.is_new(connection);
         let affordable =
             (self.stats.check_bytes + u64::from(CHECK_BYTES)) * CHECK_SHARE < self.stats.peer_bytes;
-        let chosen = affordable && self.rng.u32(..CHECK_EVERY) == 0;
+        let every = CHECK_EVERY as usize * swarm.size().max(CHECKED) / CHECKED;
+        let chosen = affordable && self.rng.usize(..every) == 0;
         let spare = block_len(size, block).saturating_sub(CHECK_BYTES);
         let at = u32::from(block) * BLOCK_BYTES + self.rng.u32(..=spare);
         if new {
