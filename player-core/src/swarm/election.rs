@@ -9,8 +9,10 @@ use crate::wire::{Capabilities, PeerId, SegmentId};
 
 /// Seconds between two places of the order: longer than news takes.
 pub(crate) const STEP: f64 = 0.8;
-/// Seconds between two numbers of the lottery.
-const SPACING: f64 = 0.5;
+/// Seconds between two numbers of the lottery, and between one and twice as much beyond the second: a claim takes a few
+/// tenths of a second through a large swarm, and each tenth that the first waits is missed by those who are far from it.
+const SPACING: f64 = 0.35;
+const DOUBLING: f64 = 0.6;
 /// A live peer whose window ends this many segments before one will want it too: news of its window is on the way, or
 /// it has not looked at the playlist yet.
 pub(crate) const LAG: u64 = 3;
@@ -106,7 +108,7 @@ impl Swarm {
             let share = score(&self.own.peer_id, segment) as f64 / u64::MAX as f64;
             let number = share * self.size as f64;
             // The far ones come in twice the number at each step.
-            let drawn = number.min(2.0) * SPACING + doublings(number / 2.0) * STEP;
+            let drawn = number.min(2.0) * SPACING + doublings(number / 2.0) * DOUBLING;
             wait = drawn.max(wait.min(STEP));
         }
         if !self.own.capabilities.contains(Capabilities::UPLOAD) {
@@ -146,7 +148,7 @@ fn doublings(mut number: f64) -> f64 {
 }
 
 /// Rendezvous score: lower comes first.
-fn score(peer: &PeerId, segment: SegmentId) -> u64 {
+pub(super) fn score(peer: &PeerId, segment: SegmentId) -> u64 {
     let mut hash = mix(segment.sequence ^ (u64::from(segment.rendition.0) << 32));
     for chunk in peer.0.chunks(8) {
         let mut word = [0; 8];
@@ -157,7 +159,7 @@ fn score(peer: &PeerId, segment: SegmentId) -> u64 {
 }
 
 /// SplitMix64's finaliser.
-const fn mix(value: u64) -> u64 {
+pub(super) const fn mix(value: u64) -> u64 {
     let value = value.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let value = (value ^ (value >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);

@@ -2,6 +2,7 @@
 
 mod deadline;
 mod election;
+mod gossip;
 mod identity;
 mod introductions;
 mod lists;
@@ -42,14 +43,14 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(4);
 const SLOW_PENALTY: Duration = Duration::from_secs(8);
 /// A peer that does not read what it asked for is closed after this long.
 const UNREAD_TIMEOUT: Duration = Duration::from_secs(20);
-/// What a claim counts that is to be passed on, in bytes of what a peer may say: it goes out to everybody.
-const RELAY_BYTES: usize = 32 << 10;
 /// How often it is looked whether a peer has done so.
 const CHECK_INTERVAL: Duration = Duration::from_millis(100);
 /// News of blocks is gathered this long, so that one message carries several.
 const HAVE_INTERVAL: Duration = Duration::from_millis(60);
 /// A block that fewer others hold is rare: there is news of it soon, and only news of rare blocks is pressing.
 const RARE: usize = 3;
+/// The same where the others are not connected to each other: what some of them hold, the next has yet to hear of.
+const RARE_AFAR: usize = 8;
 /// News of other blocks is gathered this long.
 const IDLE_HAVE_INTERVAL: Duration = Duration::from_secs(1);
 /// The same while parts are shared, which are small and due soon.
@@ -384,21 +385,7 @@ impl Swarm {
                 return vec![SwarmEvent::Changed];
             }
             Message::Claim { segment, ttl_ms } => {
-                let news = ttl_ms > 0 && self.claimed_until(now, segment).is_none();
-                let Some(peer) = self.peers.get_mut(&connection) else { return Vec::new() };
-                let news = peer.claim(now, segment, ttl_ms) && news;
-                if news && self.size > self.ready + 1 && !self.claims.contains_key(&segment) {
-                    if !peer.may_say(now, RELAY_BYTES) {
-                        return self.offended(now, connection);
-                    }
-                    self.broadcast(&Message::Claim { segment, ttl_ms });
-                }
-                let mut events = vec![SwarmEvent::Edge { segment, holder: true }];
-                // Most claims come again and again, from all who pass them on.
-                if news || ttl_ms == 0 {
-                    events.push(SwarmEvent::Changed);
-                }
-                return events;
+                return self.heard_claim(now, connection, segment, ttl_ms);
             }
             Message::Edge { segment } => {
                 return vec![SwarmEvent::Edge { segment, holder: false }];
@@ -464,67 +451,6 @@ impl Swarm {
                     self.interests.remove(&stale);
                 }
             }
-        }
-    }
-
-    /// Tells peers that this segment is fetched from the origin now (`ttl_ms` 0: not any more).
-    #[inline(never)]
-    pub(crate) fn claim(&mut self, segment: SegmentId, ttl_ms: u32) {
-        if !self.own.capabilities.contains(Capabilities::UPLOAD) {
-            return;
-        }
-        if ttl_ms == 0 {
-            if self.claims.remove(&segment).is_none() {
-                return;
-            }
-        } else {
-            self.claims.insert(segment, ttl_ms);
-        }
-        self.broadcast(&Message::Claim { segment, ttl_ms });
-    }
-
-    /// Tells peers that this segment is fetched, unless they have all of it among them.
-    #[inline(never)]
-    pub(crate) fn claim_missing(
-        &mut self,
-        segment: SegmentId,
-        tag: u32,
-        held: Option<&StoredSegment>,
-        ttl_ms: u32,
-    ) {
-        self.peers.values_mut().for_each(|peer| peer.doubt_claim(segment));
-        if !self.offer(segment, tag, held).is_some_and(|offer| offer.covered) {
-            self.claim(segment, ttl_ms);
-        }
-    }
-
-    /// The claim was kept: the news of its blocks says so.
-    pub(crate) fn claim_kept(&mut self, segment: SegmentId) {
-        self.claims.remove(&segment);
-    }
-
-    /// Tells peers how far a live playlist has grown.
-    #[inline(never)]
-    pub(crate) fn set_edge(&mut self, segment: SegmentId) {
-        let known = self.edges.get_or_insert_with(segment.rendition, Default::default);
-        if segment.sequence > *known {
-            *known = segment.sequence;
-            // Where everybody is connected, all have heard it from whoever said it first.
-            let heard =
-                self.relayed.get(&segment.rendition).is_some_and(|at| *at >= segment.sequence);
-            if !heard || self.size > self.ready_peers() + 1 {
-                self.broadcast(&Message::Edge { segment });
-            }
-        }
-    }
-
-    /// Passes on that a live playlist has grown, where not everybody hears everybody.
-    pub(crate) fn relay_edge(&mut self, segment: SegmentId) {
-        let relayed = self.relayed.get_or_insert_with(segment.rendition, Default::default);
-        if segment.sequence > std::mem::replace(relayed, segment.sequence.max(*relayed))
-            && self.size > self.ready_peers() + 1
-        {
-            self.broadcast(&Message::Edge { segment });
         }
     }
 
@@ -731,7 +657,7 @@ impl Swarm {
     fn is_rare(&self, segment: SegmentId, held: &StoredSegment) -> bool {
         (0..held.good.len()).filter(|block| held.good.has(*block)).any(|block| {
             let holders = self.peers.values().filter(|peer| peer.holds_block(segment, block));
-            holders.count() < RARE
+            holders.count() < if self.is_full_mesh() { RARE } else { RARE_AFAR }
         })
     }
 

@@ -1,0 +1,192 @@
+//! What is told from peer to peer: that a live playlist has grown, and who fetches a segment. Where everybody is connected one
+//! step is enough. Elsewhere each who hears it first passes it on to a few, so that all hear it after a few steps.
+
+use super::{Swarm, SwarmEvent, election};
+use crate::io::ConnectionId;
+use crate::store::StoredSegment;
+use crate::time::Instant;
+use crate::wire::{Capabilities, Message, SegmentId};
+
+/// To how many peers a claim or an edge is passed on: one in e^8 is told by none of its peers, and sees it by their news.
+const RELAYS: usize = 8;
+/// What a claim counts that is to be passed on, in bytes of what a peer may say: it goes out to everybody.
+const RELAY_BYTES: usize = 32 << 10;
+
+impl Swarm {
+    /// A peer says that it fetches a segment, or passes on that somebody does.
+    pub(super) fn heard_claim(
+        &mut self,
+        now: Instant,
+        connection: ConnectionId,
+        segment: SegmentId,
+        ttl_ms: u32,
+    ) -> Vec<SwarmEvent> {
+        let news = ttl_ms > 0 && self.claimed_until(now, segment).is_none();
+        let afar = !self.is_full_mesh() && !self.claims.contains_key(&segment);
+        let Some(peer) = self.peers.get_mut(&connection) else { return Vec::new() };
+        let news = peer.claim(now, segment, ttl_ms) && news;
+        if news && afar {
+            if !peer.may_say(now, RELAY_BYTES) {
+                return self.offended(now, connection);
+            }
+            self.relay(segment, &Message::Claim { segment, ttl_ms });
+        }
+        let mut events = vec![SwarmEvent::Edge { segment, holder: true }];
+        // Most claims come again and again, from all who pass them on.
+        if news || ttl_ms == 0 {
+            events.push(SwarmEvent::Changed);
+        }
+        events
+    }
+
+    /// Tells peers that this segment is fetched from the origin now (`ttl_ms` 0: not any more).
+    #[inline(never)]
+    pub(crate) fn claim(&mut self, segment: SegmentId, ttl_ms: u32) {
+        if !self.own.capabilities.contains(Capabilities::UPLOAD) {
+            return;
+        }
+        if ttl_ms == 0 {
+            if self.claims.remove(&segment).is_none() {
+                return;
+            }
+        } else {
+            self.claims.insert(segment, ttl_ms);
+        }
+        self.broadcast(&Message::Claim { segment, ttl_ms });
+    }
+
+    /// Tells peers that this segment is fetched, unless they have all of it among them.
+    #[inline(never)]
+    pub(crate) fn claim_missing(
+        &mut self,
+        segment: SegmentId,
+        tag: u32,
+        held: Option<&StoredSegment>,
+        ttl_ms: u32,
+    ) {
+        self.peers.values_mut().for_each(|peer| peer.doubt_claim(segment));
+        if !self.offer(segment, tag, held).is_some_and(|offer| offer.covered) {
+            self.claim(segment, ttl_ms);
+        }
+    }
+
+    /// The claim was kept: the news of its blocks says so.
+    pub(crate) fn claim_kept(&mut self, segment: SegmentId) {
+        self.claims.remove(&segment);
+    }
+
+    /// Tells peers how far a live playlist has grown.
+    #[inline(never)]
+    pub(crate) fn set_edge(&mut self, segment: SegmentId) {
+        let known = self.edges.get_or_insert_with(segment.rendition, Default::default);
+        if segment.sequence > *known {
+            *known = segment.sequence;
+            // All have heard it from whoever said it first, or it was passed on then. Another number may be a lie.
+            if self.relayed.get(&segment.rendition) != Some(&segment.sequence) {
+                self.relay(segment, &Message::Edge { segment });
+            }
+        }
+    }
+
+    /// Passes on that a live playlist has grown, where not everybody hears everybody.
+    pub(crate) fn relay_edge(&mut self, segment: SegmentId) {
+        let relayed = self.relayed.get_or_insert_with(segment.rendition, Default::default);
+        if segment.sequence > std::mem::replace(relayed, segment.sequence.max(*relayed))
+            && !self.is_full_mesh()
+        {
+            self.relay(segment, &Message::Edge { segment });
+        }
+    }
+
+    /// Tells a few peers of a segment, whom chance chooses for each anew, and who do the same where not everybody hears
+    /// everybody: so all hear it a few steps later, and not once from each of their peers.
+    fn relay(&mut self, segment: SegmentId, message: &Message) {
+        if self.is_full_mesh() {
+            return self.broadcast(message);
+        }
+        let own = election::score(&self.own.peer_id, segment);
+        let mut to: Vec<(u64, ConnectionId)> = self
+            .peers
+            .iter()
+            .filter(|(_, peer)| {
+                peer.ready && peer.claimed_until(segment).is_none() && !peer.holds_any(segment)
+            })
+            .map(|(connection, _)| (election::mix(own ^ u64::from(connection.0)), *connection))
+            .collect();
+        to.sort_unstable();
+        for (_, connection) in to.into_iter().take(RELAYS) {
+            self.outbox.push_back((connection, message.clone()));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Hello, InfoHash, PeerId, Store, VERSION, capabilities};
+    use super::*;
+    use crate::wire::RenditionId;
+
+    const SEGMENT: SegmentId = SegmentId { rendition: RenditionId(1), sequence: 5 };
+
+    /// A viewer with twenty peers, of a swarm of so many.
+    fn swarm(number: u8, size: usize) -> Swarm {
+        let mut swarm = Swarm::new(InfoHash::default(), PeerId([number; 20]), true);
+        let now = Instant::default();
+        for number in 0..20 {
+            let hello = Hello {
+                version: VERSION,
+                capabilities: capabilities(true),
+                info_hash: InfoHash::default(),
+                peer_id: PeerId([number as u8; 20]),
+            };
+            swarm.connected(now, ConnectionId(number), None);
+            swarm.message(now, ConnectionId(number), Message::Hello(hello), &Store::default());
+        }
+        while swarm.poll_message().is_some() {}
+        swarm.set_size(size);
+        swarm
+    }
+
+    fn told(swarm: &mut Swarm) -> Vec<u32> {
+        std::iter::from_fn(|| swarm.poll_message()).map(|(to, _)| to.0).collect()
+    }
+
+    fn hear(swarm: &mut Swarm, by: u32) {
+        let claim = Message::Claim { segment: SEGMENT, ttl_ms: 5000 };
+        swarm.message(Instant::default(), ConnectionId(by), claim, &Store::default());
+    }
+
+    #[test]
+    fn a_claim_is_passed_on_once_to_a_few_who_are_others_at_each_viewer() {
+        let (mut one, mut another) = (swarm(98, 1000), swarm(99, 1000));
+        hear(&mut one, 3);
+        hear(&mut another, 3);
+        let (first, second) = (told(&mut one), told(&mut another));
+        assert_eq!((first.len(), second.len()), (RELAYS, RELAYS));
+        assert_ne!(first, second);
+        assert!(!first.contains(&3), "whoever said it knows it");
+        hear(&mut one, 4);
+        assert!(told(&mut one).is_empty());
+        // One's own goes to all.
+        let mut own = swarm(98, 1000);
+        own.claim(SEGMENT, 5000);
+        assert_eq!(told(&mut own).len(), 20);
+        // Where everybody is connected, all have heard it.
+        let mut small = swarm(98, 21);
+        hear(&mut small, 3);
+        assert!(told(&mut small).is_empty());
+    }
+
+    #[test]
+    fn an_edge_is_told_once_and_a_lie_about_it_silences_nobody() {
+        let mut swarm = swarm(99, 1000);
+        swarm.relay_edge(SEGMENT);
+        assert_eq!(told(&mut swarm).len(), RELAYS);
+        swarm.set_edge(SEGMENT);
+        assert!(told(&mut swarm).is_empty(), "it was passed on when it was heard");
+        swarm.relay_edge(SegmentId { sequence: 60, ..SEGMENT });
+        told(&mut swarm);
+        swarm.set_edge(SegmentId { sequence: 6, ..SEGMENT });
+        assert_eq!(told(&mut swarm).len(), RELAYS);
+    }
+}
