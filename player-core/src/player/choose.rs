@@ -93,7 +93,11 @@ impl Player {
             return;
         }
         self.load = Load::Playing;
-        let position = self.start_position();
+        let mut position = self.start_position();
+        if self.swarm.is_some() && self.is_crowd(now) {
+            let list = &self.title.lists[self.tracks[0].list];
+            position = list.segment_for(position).map_or(position, |segment| segment.start);
+        }
         self.playhead.position = position;
         self.playhead_at = now;
         self.update_timeline(now);
