@@ -58,7 +58,7 @@ const sharedBundles = {
 const styleText = {
   name: 'style-text',
   setup({ onLoad }) {
-    onLoad({ filter: /controls\/.*\.css$/ }, async ({ path }) => {
+    onLoad({ filter: /(controls|embed)\/.*\.css$/ }, async ({ path }) => {
       const { code } = await transform(readFileSync(path, 'utf8'), { loader: 'css', minify: true, target: 'es2022' });
       return { contents: code.trim(), loader: 'text' };
     });

@@ -53,11 +53,12 @@ for (const [name, launch] of [['Chromium', chromium], ['Firefox', firefox]]) {
         const player = document.querySelector('potluck-player');
         const layer = player.shadowRoot.querySelector('.layer');
         const picture = player.video.nativeEl.getBoundingClientRect();
-        return layer && { layer: getComputedStyle(layer).position, player: getComputedStyle(player).position, width: Math.round(picture.width), all: Math.round(player.getBoundingClientRect().width) };
+        return layer && { layer: getComputedStyle(layer).position, player: getComputedStyle(player).position, width: Math.round(picture.width), all: Math.round(player.getBoundingClientRect().width), page: innerWidth };
       })()`));
       assert.equal(looks.layer, 'absolute', inWords(looks));
       assert.equal(looks.player, 'relative');
       assert.equal(looks.width, looks.all, inWords(looks));
+      assert.equal(looks.all, looks.page, `the page around it has a margin: ${inWords(looks)}`);
       await viewer.close();
     });
 

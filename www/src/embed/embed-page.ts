@@ -1,7 +1,9 @@
 // The iframe's page: reads its query, shows the player, and lets the page around it drive the player.
 
 import { PotluckPlayer, PotluckVideo } from '../public/index.js';
+import { adoptStyle } from '../internal/adopt-style.js';
 import { fileUrl } from '../internal/files.js';
+import STYLE from './embed.css';
 import { omitCredentials } from './omit-credentials.js';
 import { answerPeerTube } from './peertube-api.js';
 import { answerEmbedder } from './remote.js';
@@ -103,5 +105,6 @@ if (!mayUseCredentials()) {
   omitCredentials();
   PotluckVideo.workerUrl = fileUrl('embed-worker.js');
 }
+adoptStyle(document, STYLE);
 const place = document.querySelector<HTMLElement>('[data-potluck-embed]');
 if (place) showEmbed(place, new URLSearchParams(location.search));

@@ -1,5 +1,5 @@
 /** Adds a style sheet in a way that no Content-Security-Policy takes for an inline style. */
-export function adoptStyle(root: ShadowRoot, css: string): CSSStyleSheet {
+export function adoptStyle(root: Document | ShadowRoot, css: string): CSSStyleSheet {
   const sheet = new CSSStyleSheet();
   sheet.replaceSync(css);
   root.adoptedStyleSheets.push(sheet);
