@@ -33,7 +33,7 @@ const FILES = {
 describe('the package', () => {
   let project;
   before(async () => {
-    project = await freshProject(FILES);
+    project = await freshProject(FILES, ['expect-type']);
   });
   after(async () => {
     await project?.remove();
