@@ -47,6 +47,7 @@ await runMain(async ({ server, runs, playSeconds, playRuns, engines: names }) =>
         engine: engine.name,
         firstFrameMs: { median: median(ms), min: Math.min(...ms), max: Math.max(...ms), all: ms.map((one) => Math.round(one)) },
         mainThreadMsPerMinute: median(plays.map(({ mainThread }) => mainThread)),
+        mainThreadCpuMsPerMinute: median(plays.map(({ mainThreadCpu }) => mainThreadCpu)),
         cpuSecondsPerMinute: median(plays.map(({ cpu }) => cpu)),
       });
     }
@@ -73,13 +74,20 @@ async function firstFrame(open, engine) {
   return viewer.firstFrameMs;
 }
 
-/** What one played minute costs the page's main thread (ms), and the whole browser (CPU seconds). */
+/**
+ * What one played minute costs the page's main thread (ms: how long its tasks took, and what of that it was running), and the whole
+ * browser (CPU seconds).
+ */
 async function cost(browser, open, engine, seconds) {
   const viewer = await open(engine);
   await sleep(WARM_SECONDS * 1000);
+  const session = await viewer.page.createCDPSession();
+  await session.send('Performance.enable', { timeDomain: 'threadTicks' });
   const look = async () => {
     const { TaskDuration } = await viewer.page.metrics();
-    return { task: TaskDuration, cpu: await cpuOf(browser), played: await viewer.page.evaluate(() => window.bench.played()) };
+    const { metrics } = await session.send('Performance.getMetrics');
+    const running = metrics.find(({ name }) => name === 'TaskDuration').value;
+    return { task: TaskDuration, running, cpu: await cpuOf(browser), played: await viewer.page.evaluate(() => window.bench.played()) };
   };
   const before = await look();
   await sleep(seconds * 1000);
@@ -87,7 +95,7 @@ async function cost(browser, open, engine, seconds) {
   await viewer.close();
   const minutes = (after.played - before.played) / 60;
   if (minutes * 60 < seconds / 2) throw new Error(`${engine.name} played ${fixed(minutes * 60, 1)} of ${seconds} s only`);
-  return { mainThread: ((after.task - before.task) * 1000) / minutes, cpu: (after.cpu - before.cpu) / minutes };
+  return { mainThread: ((after.task - before.task) * 1000) / minutes, mainThreadCpu: ((after.running - before.running) * 1000) / minutes, cpu: (after.cpu - before.cpu) / minutes };
 }
 
 /** A page in a context of its own, with nothing cached, once its first picture is there. */
@@ -127,14 +135,14 @@ function unknown(name) {
 
 function print(results) {
   const last = engines.at(-1).name;
-  const rows = [['', 'first frame, median', 'min', 'max', `to ${last}`, 'main thread', 'CPU']];
-  for (const { stream, engine, firstFrameMs, mainThreadMsPerMinute, cpuSecondsPerMinute } of results) {
+  const rows = [['', 'first frame, median', 'min', 'max', `to ${last}`, 'main thread', 'of it running', 'CPU']];
+  for (const { stream, engine, firstFrameMs, mainThreadMsPerMinute, mainThreadCpuMsPerMinute, cpuSecondsPerMinute } of results) {
     const other = results.find((result) => result.stream === stream && result.engine === last);
     rows.push([
       `${stream}, ${engine}`,
       `${fixed(firstFrameMs.median)} ms`, `${fixed(firstFrameMs.min)} ms`, `${fixed(firstFrameMs.max)} ms`,
       fixed(firstFrameMs.median / other.firstFrameMs.median, 2),
-      `${fixed(mainThreadMsPerMinute)} ms/min`, `${fixed(cpuSecondsPerMinute, 1)} s/min`,
+      `${fixed(mainThreadMsPerMinute)} ms/min`, `${fixed(mainThreadCpuMsPerMinute)} ms/min`, `${fixed(cpuSecondsPerMinute, 1)} s/min`,
     ]);
   }
   console.log(`\n${table(rows)}`);
