@@ -4,10 +4,11 @@
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { connect, createServer } from 'node:net';
+import { connect } from 'node:net';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { freePort } from '../browser/lib/ports.mjs';
 import { runMain } from './lib/cleanup.mjs';
 import { fixed, table } from './lib/figures.mjs';
 
@@ -59,16 +60,6 @@ await runMain(async ({ programs, aquatic, clients, swarm, rate, seconds }) => {
   }
   console.log(table(rows));
 });
-
-/** A port that nobody has. */
-async function freePort() {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address();
-  server.close();
-  await once(server, 'close');
-  return port;
-}
 
 /** The port, once somebody takes connections there. */
 async function listens(port) {

@@ -4,27 +4,13 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { chromium, firefox } from './lib/browsers.mjs';
+import { watchConnections } from './lib/connections.mjs';
 import { scene } from './lib/scene.mjs';
 import { Viewer, openViewer } from './lib/viewer.mjs';
 import { until } from './lib/wait.mjs';
 
-/** Runs in each page before anything else: keeps the descriptions of all connections, and what is copied. */
+/** Runs in each page before anything else: keeps what is copied. */
 const collect = () => {
-  window.descriptions = [];
-  const keep = ({ sdp }) => window.descriptions.push(sdp);
-  window.RTCPeerConnection = class extends window.RTCPeerConnection {
-    constructor(...options) {
-      super(...options);
-      this.addEventListener('icegatheringstatechange', () => {
-        if (this.localDescription) keep(this.localDescription);
-      });
-    }
-
-    async setRemoteDescription(description) {
-      keep(description);
-      await super.setRemoteDescription(description);
-    }
-  };
   Object.defineProperty(Navigator.prototype, 'clipboard', { get: () => ({
     writeText: async (text) => {
       window.copied = text;
@@ -82,7 +68,7 @@ for (const [name, launch] of [['Chromium', chromium], ['Firefox', firefox]]) {
       const viewers = [];
       const said = [];
       for (let n = 0; n < 2; n++) {
-        const outer = await openViewer(browser, demo, { page: 'about:blank', before: collect });
+        const outer = await openViewer(browser, demo, { page: 'about:blank', before: [watchConnections, collect] });
         outer.page.on('console', (message) => said.push(message.text()));
         outer.page.on('pageerror', (error) => said.push(String(error?.stack ?? error)));
         await outer.page.goto(`http://${at}/embed.html?${query}`, { waitUntil: 'load' });
@@ -107,7 +93,7 @@ for (const [name, launch] of [['Chromium', chromium], ['Firefox', firefox]]) {
       const descriptions = [];
       for (const [n, { viewer: { frame } }] of viewers.entries()) {
         for (const [where, text] of Object.entries(await frame.evaluate(`(${readable})()`))) shown[`${where} of viewer ${n}`] = text;
-        descriptions.push(...await frame.evaluate('window.descriptions'));
+        descriptions.push(...await frame.evaluate('window.rtc.descriptions'));
       }
       const hidden = secrets(descriptions);
       assert.ok(hidden.size > 6, `only ${[...hidden].join()} is known`);

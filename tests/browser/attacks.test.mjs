@@ -6,6 +6,7 @@ import { createHash } from 'node:crypto';
 import { after, before, describe, test } from 'node:test';
 import { BANNED, BANNED_WHEN_ASKED, SUFFERED, nameOf, openAttackers } from './lib/attacker.mjs';
 import { chromium, firefox } from './lib/browsers.mjs';
+import { watchConnections } from './lib/connections.mjs';
 import { startDemo } from './lib/demo.mjs';
 import { inWords } from './lib/figures.mjs';
 import { openViewer } from './lib/viewer.mjs';
@@ -22,20 +23,6 @@ function watch() {
   SourceBuffer.prototype.appendBuffer = function (data) {
     window.appended.push(new Uint8Array(ArrayBuffer.isView(data) ? data.slice().buffer : data.slice(0)));
     return appendBuffer.call(this, data);
-  };
-  const connections = new Set();
-  window.mostConnections = 0;
-  window.RTCPeerConnection = class extends RTCPeerConnection {
-    constructor(...options) {
-      super(...options);
-      connections.add(this);
-      window.mostConnections = Math.max(window.mostConnections, connections.size);
-    }
-
-    close() {
-      connections.delete(this);
-      super.close();
-    }
   };
 }
 
@@ -95,7 +82,7 @@ describe('attackers', () => {
         const attackers = await openAttackers(browsers[0], demo, { swarm, path: PATH, sizes: files.slice(1).map(({ length }) => length) });
         // Little of the origin ahead, so that peers are asked for the rest.
         const open = (browser) => openViewer(browser, demo, {
-          src: demo.url + PATH, attributes: { swarm }, tuning: { forwardBuffer: 10, peerBuffer: 40 }, before: watch,
+          src: demo.url + PATH, attributes: { swarm }, tuning: { forwardBuffer: 10, peerBuffer: 40 }, before: [watchConnections, watch],
         });
         const viewers = await Promise.all(browsers.map(open));
         for (const viewer of viewers) await viewer.until('it plays and has a peer', ({ meter, stats }) => meter.played > 0.5 && stats.peers === 1, { seconds: 30 });
@@ -126,7 +113,7 @@ describe('attackers', () => {
           const others = state.stats.bannedPeers.filter((name) => !roles.some((role) => nameOf(role) === name));
           assert.deepEqual(others, [], 'somebody honest was banned');
           assert.ok(state.stats.peers >= 1 && state.stats.peers <= 40, inWords(state));
-          const most = await viewer.with(() => window.mostConnections);
+          const most = await viewer.with(() => window.rtc.most);
           assert.ok(most <= 104, `${most} connections at once`);
           assert.ok(state.stats.rejectedBytes > 0, inWords(state));
           assert.deepEqual(viewer.problems, []);

@@ -4,6 +4,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { chromium, firefox } from './lib/browsers.mjs';
+import { watchConnections } from './lib/connections.mjs';
 import { startDemo } from './lib/demo.mjs';
 import { inWords } from './lib/figures.mjs';
 import { ELSEWHERE, HERE, NOTICE, ownNetwork } from './lib/network.mjs';
@@ -13,20 +14,6 @@ import { Viewer, openViewer } from './lib/viewer.mjs';
 import { until } from './lib/wait.mjs';
 
 const network = await ownNetwork(import.meta.url);
-
-/** Runs in each page before anything else. */
-const count = () => {
-  window.exposed = { connections: 0, candidates: 0 };
-  window.RTCPeerConnection = class extends window.RTCPeerConnection {
-    constructor(...options) {
-      super(...options);
-      window.exposed.connections += 1;
-      this.addEventListener('icecandidate', ({ candidate }) => {
-        if (candidate?.candidate) window.exposed.candidates += 1;
-      });
-    }
-  };
-};
 
 for (const [name, launch] of [['Chromium', chromium], ['Firefox', firefox]]) {
   describe(`consent in ${name}`, { skip: network ? false : NOTICE }, () => {
@@ -60,7 +47,7 @@ for (const [name, launch] of [['Chromium', chromium], ['Firefox', firefox]]) {
 
     /** A page with the iframe, and the viewer in it. */
     async function open(path) {
-      const outer = await openViewer(browser, demo, { page: stage.url + path, before: count });
+      const outer = await openViewer(browser, demo, { page: stage.url + path, before: watchConnections });
       return { outer, inner: await inside(outer) };
     }
 
@@ -78,7 +65,7 @@ for (const [name, launch] of [['Chromium', chromium], ['Firefox', firefox]]) {
     /** What gives the viewer away, since the network is there. */
     async function given({ frame }) {
       return {
-        ...await frame.evaluate('window.exposed'),
+        ...await frame.evaluate('({ connections: window.rtc.made, candidates: window.rtc.candidates.length })'),
         datagrams: network.datagrams() - quiet,
         visits: tracker.visits.filter((address) => !address.endsWith(ELSEWHERE)).length,
       };

@@ -5,6 +5,7 @@ import { readFile, readdir } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { describe, test } from 'node:test';
 import { chromium, firefox } from './lib/browsers.mjs';
+import { watchConnections } from './lib/connections.mjs';
 import { OUT, scene } from './lib/scene.mjs';
 import { startStage } from './lib/stage.mjs';
 import { openViewer } from './lib/viewer.mjs';
@@ -18,10 +19,8 @@ const INSIDE = `window.inside = (selector) => document.querySelector('potluck-pl
 
 async function openPlayer(browser, demo, { query = {}, lang = null, count = false } = {}) {
   const page = `${demo.url}/embed.html?${new URLSearchParams({ src: demo.vod, trackers: demo.tracker, title: 'The film', muted: '1', autoplay: '1', consent: 'granted', ...query })}`;
-  const viewer = await openViewer(browser, demo, { page, before: `(() => {
-    ${lang ? `addEventListener('DOMContentLoaded', () => { document.documentElement.lang = '${lang}'; });` : ''}
-    ${count ? 'window.connections = 0; window.RTCPeerConnection = class extends RTCPeerConnection { constructor(...options) { super(...options); window.connections++; } };' : ''}
-  })()` });
+  const speak = `addEventListener('DOMContentLoaded', () => { document.documentElement.lang = '${lang}'; })`;
+  const viewer = await openViewer(browser, demo, { page, before: [...lang ? [speak] : [], ...count ? [watchConnections] : []] });
   await until('the controls are there', () => viewer.frame.evaluate(`Boolean(document.querySelector('potluck-player')?.shadowRoot?.querySelector('.layer potluck-play-button button'))`));
   await viewer.frame.evaluate(INSIDE);
   await viewer.adopt(() => document.querySelector('potluck-player').video);
@@ -122,7 +121,7 @@ for (const [name, launch] of [['Chromium', chromium], ['Firefox', firefox]]) {
       await first.plays(2, { seconds: 30 });
       const asked = await openPlayer(browser, demo, { query: { swarm, consent: 'ask' }, count: true });
       await asked.plays(3, { seconds: 30 });
-      const exposed = async () => await asked.frame.evaluate(`({ connections: window.connections, sharing: performance.getEntriesByType('resource').some(({ name }) => name.includes('sharing')) })`);
+      const exposed = async () => await asked.frame.evaluate(`({ connections: window.rtc.made, sharing: performance.getEntriesByType('resource').some(({ name }) => name.includes('sharing')) })`);
       assert.deepEqual(await exposed(), { connections: 0, sharing: false });
       assert.equal((await asked.state()).stats.peerState, 'off');
       assert.equal((await first.state()).stats.swarmSize, 1, 'the tracker knows of the viewer who was asked');

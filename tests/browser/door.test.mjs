@@ -9,6 +9,7 @@ import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { promisify } from 'node:util';
 import { chromium, firefox } from './lib/browsers.mjs';
+import { watchConnections } from './lib/connections.mjs';
 import { program, startDemo } from './lib/demo.mjs';
 import { inWords } from './lib/figures.mjs';
 import { startNpmTracker } from './lib/npm-tracker.mjs';
@@ -20,27 +21,8 @@ const run = promisify(execFile);
 /** Asks for little, so that it still needs somebody later. */
 const SHORT_BUFFER = { forwardBuffer: 8, peerBuffer: 10 };
 
-/** Runs in the page before anything else: counts connections that are made, addresses that are found, and others that are learnt of. */
-function countConnections() {
-  window.counted = { connections: 0, candidates: 0, others: 0 };
-  const Original = window.RTCPeerConnection;
-  window.RTCPeerConnection = class extends Original {
-    constructor(...options) {
-      super(...options);
-      window.counted.connections++;
-      this.addEventListener('icecandidate', ({ candidate }) => {
-        if (candidate) window.counted.candidates++;
-      });
-    }
-
-    setRemoteDescription(description) {
-      window.counted.others++;
-      return super.setRemoteDescription(description);
-    }
-  };
-}
-
-const counted = (viewer) => viewer.with(() => window.counted);
+/** Connections that were made, addresses that were found, and others that were learnt of. */
+const counted = (viewer) => viewer.with(() => ({ connections: window.rtc.made, candidates: window.rtc.candidates.length, others: window.rtc.learnt }));
 
 for (const [name, launch] of [['Chromium', chromium], ['Firefox', firefox]]) {
   describe(`a locked swarm, in ${name}`, () => {
@@ -63,7 +45,7 @@ for (const [name, launch] of [['Chromium', chromium], ['Firefox', firefox]]) {
     });
 
     test('two with tokens share, and strangers play by themselves and learn of nobody', { timeout: 120_000 }, async () => {
-      const open = (attributes) => openViewer(browser, demo, { src: demo.vod, attributes, tuning: SHORT_BUFFER, before: countConnections });
+      const open = (attributes) => openViewer(browser, demo, { src: demo.vod, attributes, tuning: SHORT_BUFFER, before: watchConnections });
       const viewers = [];
       try {
         const token = await issue('1h');
@@ -141,7 +123,7 @@ for (const [name, launch] of [['Chromium', chromium], ['Firefox', firefox]]) {
 
     test('with min-viewers nobody looks for addresses until enough are there, and then they share', { timeout: 120_000 }, async () => {
       const open = () => openViewer(browser, demo, {
-        src: demo.vod, attributes: { 'swarm': 'small', 'min-viewers': '3' }, tuning: SHORT_BUFFER, before: countConnections,
+        src: demo.vod, attributes: { 'swarm': 'small', 'min-viewers': '3' }, tuning: SHORT_BUFFER, before: watchConnections,
       });
       const viewers = [];
       try {

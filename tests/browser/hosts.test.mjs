@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { chromium, firefox } from './lib/browsers.mjs';
+import { watchConnections } from './lib/connections.mjs';
 import { startDemo } from './lib/demo.mjs';
 import { startPeerTube } from './lib/peertube.mjs';
 import { startProxy } from './lib/proxy.mjs';
@@ -19,19 +20,6 @@ const FIREFOX_OWN = /(?:^|\.)(?:mozilla\.(?:com|net|org)|firefox\.com)$/;
 /** One grey pixel, as PNG. */
 const PIXEL = Buffer.from('iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR42mNoAAAAggCBd81ytgAAAABJRU5ErkJggg==', 'base64');
 const WORDS = 'WEBVTT\n\n00:00.000 --> 01:00.000\nHello\n';
-
-/** Runs in each page before anything else: with which servers connections are made. */
-const collect = () => {
-  window.servers = [];
-  window.connections = 0;
-  window.RTCPeerConnection = class extends window.RTCPeerConnection {
-    constructor(configuration, ...rest) {
-      super(configuration, ...rest);
-      window.connections += 1;
-      window.servers.push(...(this.getConfiguration().iceServers ?? []));
-    }
-  };
-};
 
 for (const [name, launch] of [['Chromium', chromium], ['Firefox', firefox]]) {
   test(`a session in ${name} asks nobody whom the page did not name`, { timeout: 120_000 }, async (t) => {
@@ -72,7 +60,7 @@ for (const [name, launch] of [['Chromium', chromium], ['Firefox', firefox]]) {
       }
       await until('the captions are there', () => element.frame.evaluate(`[...document.querySelector('potluck-player').textTracks].some(({ cues }) => cues?.length > 0)`), { seconds: 20 });
       for (const viewer of [element, embed, peertube]) {
-        const { servers, connections } = await viewer.frame.evaluate('({ servers: window.servers, connections: window.connections })');
+        const { servers, connections } = await viewer.frame.evaluate('({ servers: window.rtc.servers, connections: window.rtc.made })');
         assert.ok(connections > 0, 'nobody was connected with');
         assert.deepEqual(servers, [], 'a STUN or TURN server that no page named');
       }
@@ -90,7 +78,7 @@ for (const [name, launch] of [['Chromium', chromium], ['Firefox', firefox]]) {
     await rm(folder, { recursive: true });
 
     async function open(page, isInner = null) {
-      const outer = await openViewer(browser, demo, { page: stage.url + page, before: collect });
+      const outer = await openViewer(browser, demo, { page: stage.url + page, before: watchConnections });
       const frame = await until('the player is there', async () => {
         const found = isInner ? outer.page.frames().find((one) => isInner(one.url())) : outer.page.mainFrame();
         return found && await found.evaluate('Boolean(document.querySelector("potluck-player")?.video)').catch(() => false) && found;

@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { chromium } from './lib/browsers.mjs';
+import { watchConnections } from './lib/connections.mjs';
 import { scene } from './lib/scene.mjs';
 import { openViewer } from './lib/viewer.mjs';
 import { until } from './lib/wait.mjs';
@@ -16,7 +17,7 @@ const MAX_NODES = 600;
 
 /** Counts in the page, before anything else runs there. */
 function count() {
-  const counts = window.counts = { urls: new Set(), connections: 0, workers: 0, made: 0 };
+  const counts = window.counts = { urls: new Set(), workers: 0 };
   const { createObjectURL, revokeObjectURL } = URL;
   URL.createObjectURL = (thing) => {
     const url = createObjectURL.call(URL, thing);
@@ -26,18 +27,6 @@ function count() {
   URL.revokeObjectURL = (url) => {
     counts.urls.delete(url);
     revokeObjectURL.call(URL, url);
-  };
-  window.RTCPeerConnection = class extends RTCPeerConnection {
-    constructor(...options) {
-      super(...options);
-      counts.connections++;
-      counts.made++;
-    }
-
-    close() {
-      if (this.signalingState !== 'closed') counts.connections--;
-      super.close();
-    }
   };
   window.Worker = class extends Worker {
     constructor(...options) {
@@ -60,7 +49,7 @@ describe('fifty rounds of', () => {
   test('removing, moving, adding again and cloning a player leave nothing behind', { timeout: 120_000 }, async (t) => {
     const other = await openViewer(browser, demo, { src: demo.vod, tuning: { forwardBuffer: 70 } });
     await other.plays(1, { seconds: 30 });
-    const viewer = await openViewer(browser, demo, { before: count });
+    const viewer = await openViewer(browser, demo, { before: [watchConnections, count] });
     const { page } = viewer;
     const session = await page.createCDPSession();
     const heap = async () => {
@@ -95,7 +84,7 @@ describe('fifty rounds of', () => {
       there.remove();
       await new Promise((go) => setTimeout(go, 1000));
     })()`);
-    const counts = async () => await page.evaluate('({ ...counts, urls: counts.urls.size })');
+    const counts = async () => await page.evaluate('({ ...counts, urls: counts.urls.size, connections: rtc.open.size, made: rtc.made })');
     const gone = async () => await until('all are gone', async () => {
       const now = await counts();
       return now.workers === 0 && now.connections === 0 && now.urls === 0 && page.workers().length === 0 && (await demo.stats()).tracker.peers === 1;

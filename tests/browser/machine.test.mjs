@@ -5,20 +5,10 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { chromium } from './lib/browsers.mjs';
+import { watchConnections } from './lib/connections.mjs';
 import { inWords } from './lib/figures.mjs';
 import { scene } from './lib/scene.mjs';
 import { openViewer } from './lib/viewer.mjs';
-
-/** Keeps the connections of a page at hand. */
-function keepConnections() {
-  window.connections = [];
-  window.RTCPeerConnection = class extends RTCPeerConnection {
-    constructor(...options) {
-      super(...options);
-      window.connections.push(this);
-    }
-  };
-}
 
 describe('a viewer', () => {
   let demo;
@@ -74,21 +64,21 @@ describe('a viewer', () => {
   });
 
   test('whose address is another from one moment to the next finds its peers again', { timeout: 90_000 }, async () => {
-    const options = { src: demo.vod, attributes: { swarm: 'moved' }, tuning: { forwardBuffer: 8, peerBuffer: 10 }, before: keepConnections };
+    const options = { src: demo.vod, attributes: { swarm: 'moved' }, tuning: { forwardBuffer: 8, peerBuffer: 10 }, before: watchConnections };
     const other = await openViewer(browser, demo, options);
     await other.plays(1, { seconds: 40 });
     const viewer = await openViewer(browser, demo, options);
     const before = await viewer.until('they have met', ({ stats, meter }) => stats.peers === 1 && meter.played > 0.5, { seconds: 40 });
     const made = await viewer.with(() => {
-      for (const connection of window.connections) connection.close();
-      return window.connections.length;
+      for (const connection of [...window.rtc.open]) connection.close();
+      return window.rtc.made;
     });
     // The socket to the tracker ends with the address too.
     await demo.trackerUp(false);
     await viewer.until('they have lost each other', ({ stats }) => stats.peers === 0, { seconds: 20 });
     await demo.trackerUp(true);
     const after = await viewer.until('they have met again', ({ stats, meter }) => stats.peers === 1 && meter.played > before.meter.played + 2, { seconds: 60 });
-    assert.ok(await viewer.with((_, made) => window.connections.length > made, made), 'without a new connection');
+    assert.ok(await viewer.with((_, made) => window.rtc.made > made, made), 'without a new connection');
     assert.deepEqual([after.meter.interruptions, after.error], [[], null], inWords(after));
     await Promise.all([viewer.close(), other.close()]);
   });

@@ -5,24 +5,12 @@ import assert from 'node:assert/strict';
 import { networkInterfaces } from 'node:os';
 import { after, before, describe, test } from 'node:test';
 import { chromium, firefox } from './lib/browsers.mjs';
+import { watchConnections } from './lib/connections.mjs';
 import { startDemo } from './lib/demo.mjs';
 import { inWords } from './lib/figures.mjs';
 import { startNpmTracker } from './lib/npm-tracker.mjs';
 import { RELAY, skip, startTurn } from './lib/turn.mjs';
 import { openViewer } from './lib/viewer.mjs';
-
-/** Runs in each page before anything else: what the browser found, whether it is sent or not. */
-const collect = () => {
-  window.candidates = [];
-  window.RTCPeerConnection = class extends window.RTCPeerConnection {
-    constructor(...options) {
-      super(...options);
-      this.addEventListener('icecandidate', ({ candidate }) => {
-        if (candidate?.candidate) window.candidates.push(candidate.candidate);
-      });
-    }
-  };
-};
 
 for (const [name, launch] of [['Chromium', chromium], ['Firefox', firefox]]) {
   describe(`relayed in ${name}`, { skip }, () => {
@@ -40,7 +28,7 @@ for (const [name, launch] of [['Chromium', chromium], ['Firefox', firefox]]) {
     });
 
     const open = async (more = {}) => await openViewer(browser, demo, {
-      src: demo.vod, trackers: tracker.url, before: collect, attributes: { p2p: 'relay', 'ice-servers': JSON.stringify(turn.iceServers) },
+      src: demo.vod, trackers: tracker.url, before: watchConnections, attributes: { p2p: 'relay', 'ice-servers': JSON.stringify(turn.iceServers) },
       tuning: { forwardBuffer: 70, peerBuffer: 70 }, ...more,
     });
 
@@ -54,7 +42,7 @@ for (const [name, launch] of [['Chromium', chromium], ['Firefox', firefox]]) {
       const state = await second.until('it gets something from the first', ({ stats }) => stats.peerBytes > 200_000, { seconds: 40 });
       t.diagnostic(`${state.stats.peerBytes} bytes from the other, ${turn.allocations()} allocations`);
       assert.ok(turn.allocations() >= 2);
-      const found = (await Promise.all([first, second].map(({ frame }) => frame.evaluate('window.candidates')))).flat();
+      const found = (await Promise.all([first, second].map(({ frame }) => frame.evaluate('window.rtc.candidates')))).flat();
       const told = descriptions();
       assert.ok(found.length > 0 && told.length > 1);
       for (const sdp of told) {
@@ -83,7 +71,7 @@ for (const [name, launch] of [['Chromium', chromium], ['Firefox', firefox]]) {
         assert.deepEqual(state.meter.interruptions, [], inWords(state));
         assert.equal(state.stats.peerBytes, 0);
         assert.ok(state.stats.httpBytes > 0);
-        assert.deepEqual(await viewer.frame.evaluate('window.candidates'), []);
+        assert.deepEqual(await viewer.frame.evaluate('window.rtc.candidates'), []);
       }
       for (const sdp of descriptions()) assert.doesNotMatch(sdp, /a=candidate:/);
       for (const viewer of viewers) await viewer.close();

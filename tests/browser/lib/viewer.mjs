@@ -7,14 +7,14 @@ import { until } from './wait.mjs';
  * Opens a viewer.
  *
  * - `page`: the page to play on; default: one of the demo server's without a player of its own.
- * - `before`: a function that runs in the page before anything else.
+ * - `before`: a function that runs in the page before anything else, or several.
  * - `src`, and all that `Viewer.add` takes: the element. Without `src` there is only the page.
  */
 export async function openViewer(browser, demo, options = {}) {
   const context = await browser.createBrowserContext();
   const page = await context.newPage();
   const viewer = new Viewer(context, page);
-  if (options.before) await page.evaluateOnNewDocument(options.before);
+  for (const script of [options.before ?? []].flat()) await page.evaluateOnNewDocument(script);
   await page.goto(options.page ?? `${demo.url}/embed.html`, { waitUntil: 'load' });
   if (options.src !== undefined) await viewer.add({ trackers: demo?.tracker ?? '', ...options });
   return viewer;
