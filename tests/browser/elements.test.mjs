@@ -55,6 +55,31 @@ describe('on one page', () => {
     await viewer.close();
   });
 
+  test('a player far down the page loads nothing before the viewer comes near', { timeout: 60_000 }, async () => {
+    const page = await openViewer(browser, demo);
+    await page.frame.evaluate(`import('/potluck.js').then(() => {
+      const [far, early] = [0, 1].map(() => document.createElement('potluck-player'));
+      for (const player of [far, early]) player.setAttribute('src', '${demo.vod}');
+      early.setAttribute('preload', 'auto');
+      document.documentElement.style.overflow = document.body.style.overflow = 'auto';
+      document.body.style.display = 'block';
+      const gap = document.createElement('div');
+      gap.style.height = '6000px';
+      document.body.replaceChildren(gap, far, early);
+      Object.assign(window, { far, early });
+      return null;
+    })`);
+    await until('the one that says so is loaded', () => page.frame.evaluate('early.readyState > 0'), { seconds: 30 });
+    assert.equal(await page.frame.evaluate('far.readyState'), 0);
+    assert.equal(page.page.workers().length, 1, 'the other has its engine already');
+    assert.ok(await page.frame.evaluate('Boolean(far.shadowRoot.querySelector("potluck-play-button"))'), 'its controls are not there');
+    await page.frame.evaluate('far.scrollIntoView()');
+    await until('it is loaded', () => page.frame.evaluate('far.readyState > 0'), { seconds: 30 });
+    assert.equal(await page.frame.evaluate('far.preload'), await page.frame.evaluate('document.createElement("potluck-video").preload'));
+    assert.deepEqual(page.problems, []);
+    await page.close();
+  });
+
   test('a film that may not play with sound waits for a click', { timeout: 60_000 }, async () => {
     const page = `${demo.url}/embed.html?${new URLSearchParams({ src: demo.vod, autoplay: '1' })}`;
     const viewer = await openViewer(browser, demo, { page });

@@ -45,6 +45,8 @@ for (const [name, launch] of [['Chromium', chromium], ['Firefox', firefox]]) {
             for (const type of ['play', 'pause', 'playbackStatusUpdate', 'playbackStatusChange', 'resolutionUpdate', 'volumeChange']) player.addEventListener(type, (event) => { heard[type] = event ?? true; });
           </script>`,
         '/peertube.js': { type: 'text/javascript', body: await readFile(peerTubeClient) },
+        '/sandbox.html': `<!doctype html><link rel="icon" href="data:,">
+          <iframe sandbox="allow-scripts allow-same-origin" src="${demo.url}/embed.html?${query}" width="640" height="360" allow="autoplay; fullscreen; picture-in-picture"></iframe>`,
         '/nothing.html': `<!doctype html><link rel="icon" href="data:,"><iframe src="${demo.url}/embed.html"></iframe>`,
       });
     });
@@ -79,6 +81,15 @@ for (const [name, launch] of [['Chromium', chromium], ['Firefox', firefox]]) {
       assert.deepEqual([...outer.problems, ...inner.problems], []);
       await outer.close();
       await elsewhere.close();
+    });
+
+    test('the iframe plays in a sandbox', { timeout: 60_000 }, async () => {
+      const page = await openViewer(browser, demo, { page: `${stage.url}/sandbox.html` });
+      const viewer = await inIframe(page.page);
+      const state = await viewer.plays(1, { seconds: 30 });
+      assert.equal(state.error, null, inWords(state));
+      await viewer.until('it finds the tracker', ({ stats }) => stats.peerState === 'alone' || stats.peers > 0, { seconds: 20 });
+      await page.close();
     });
 
     test('the script plays, with its worker and its wasm from another origin', { timeout: 60_000 }, async () => {

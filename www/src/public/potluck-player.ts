@@ -67,6 +67,8 @@ export class PotluckPlayer extends Base {
   /** The element inside that plays. */
   readonly video: PotluckVideo;
   #dressed = false;
+  /** Far from what the viewer sees: nothing is loaded until it is near, unless the page says when. */
+  #far: IntersectionObserver | null = null;
   #peertube: Promise<typeof import('../internal/peertube.js')> | null = null;
 
   constructor() {
@@ -123,7 +125,7 @@ export class PotluckPlayer extends Base {
       if (name !== 'src') return;
     }
     // The viewer's own choice comes before the page's wish, from the first moment on.
-    const value = name === 'consent' ? consentFor(after) : name === 'upload-limit' ? limitFor(after) : after;
+    const value = name === 'consent' ? consentFor(after) : name === 'upload-limit' ? limitFor(after) : name === 'preload' && this.#far ? after ?? 'none' : after;
     if (this.video.getAttribute(name) === value) return;
     if (value === null) this.video.removeAttribute(name);
     else this.video.setAttribute(name, value);
@@ -134,6 +136,17 @@ export class PotluckPlayer extends Base {
     for (const name of ['consent', 'upload-limit']) this.attributeChangedCallback(name, null, this.getAttribute(name));
     if (this.#dressed) return;
     this.#dressed = true;
+    const loadNear = (): void => {
+      this.attributeChangedCallback('preload', null, this.getAttribute('preload'));
+    };
+    this.#far = new IntersectionObserver((looks) => {
+      if (!looks.some(({ isIntersecting }) => isIntersecting)) return;
+      this.#far?.disconnect();
+      this.#far = null;
+      loadNear();
+    }, { rootMargin: '100%' });
+    this.#far.observe(this);
+    loadNear();
     import('../internal/dressing.js').then(({ dress }) => dress(this)).catch(() => {
       // Without the bundle the browser's own controls serve.
       this.video.controls = true;
