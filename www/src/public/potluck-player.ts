@@ -13,6 +13,9 @@ const VIDEO_ATTRIBUTES = [
   ...OPTION_ATTRIBUTES,
 ] as const;
 
+/** For so long controls wait for the first picture of what plays by itself. */
+const PICTURE_FIRST_MS = 300;
+
 const LIFE = new Set(['constructor', 'init', 'handleEvent', 'connectedCallback', 'disconnectedCallback', 'attributeChangedCallback', 'get', 'set', 'call']);
 
 const STYLE = `
@@ -147,10 +150,18 @@ export class PotluckPlayer extends Base {
     }, { rootMargin: '100%' });
     this.#far.observe(this);
     loadNear();
-    import('../internal/dressing.js').then(({ dress }) => dress(this)).catch(() => {
-      // Without the bundle the browser's own controls serve.
-      this.video.controls = true;
-    });
+    const begin = (): void => {
+      import('../internal/dressing.js').then(({ dress }) => dress(this)).catch(() => {
+        // Without the bundle the browser's own controls serve.
+        this.video.controls = true;
+      });
+    };
+    if (!this.hasAttribute('autoplay')) begin();
+    else {
+      // What plays by itself is to be seen first.
+      this.video.addEventListener('loadeddata', begin, { once: true });
+      setTimeout(begin, PICTURE_FIRST_MS);
+    }
   }
 
   /** A property that was set before the element was defined hides the accessor. */
