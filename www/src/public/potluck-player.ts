@@ -13,7 +13,7 @@ const VIDEO_ATTRIBUTES = [
   ...OPTION_ATTRIBUTES,
 ] as const;
 
-/** For so long controls wait for the first picture of what plays by itself. */
+/** Controls leave so long to the first picture of what plays by itself. */
 const PICTURE_FIRST_MS = 300;
 
 const LIFE = new Set(['constructor', 'init', 'handleEvent', 'connectedCallback', 'disconnectedCallback', 'attributeChangedCallback', 'get', 'set', 'call']);
@@ -136,32 +136,29 @@ export class PotluckPlayer extends Base {
 
   connectedCallback(): void {
     for (const name of Object.getOwnPropertyNames(this)) this.#upgrade(name);
-    for (const name of ['consent', 'upload-limit']) this.attributeChangedCallback(name, null, this.getAttribute(name));
+    this.#pass('consent');
+    this.#pass('upload-limit');
     if (this.#dressed) return;
     this.#dressed = true;
-    const loadNear = (): void => {
-      this.attributeChangedCallback('preload', null, this.getAttribute('preload'));
-    };
     this.#far = new IntersectionObserver((looks) => {
       if (!looks.some(({ isIntersecting }) => isIntersecting)) return;
       this.#far?.disconnect();
       this.#far = null;
-      loadNear();
+      this.#pass('preload');
     }, { rootMargin: '100%' });
     this.#far.observe(this);
-    loadNear();
-    const begin = (): void => {
+    this.#pass('preload');
+    setTimeout(() => {
       import('../internal/dressing.js').then(({ dress }) => dress(this)).catch(() => {
         // Without the bundle the browser's own controls serve.
         this.video.controls = true;
       });
-    };
-    if (!this.hasAttribute('autoplay')) begin();
-    else {
-      // What plays by itself is to be seen first.
-      this.video.addEventListener('loadeddata', begin, { once: true });
-      setTimeout(begin, PICTURE_FIRST_MS);
-    }
+    }, this.hasAttribute('autoplay') ? PICTURE_FIRST_MS : 0);
+  }
+
+  /** What an attribute says counts anew. */
+  #pass(name: string): void {
+    this.attributeChangedCallback(name, null, this.getAttribute(name));
   }
 
   /** A property that was set before the element was defined hides the accessor. */
