@@ -356,11 +356,7 @@ impl Player {
         let Some(key) = self.init_key(index) else { return };
         let Some(init) = self.title.inits.get(&key) else { return };
         let late = init.section.is_late();
-        let waits_for_more =
-            !self.started && self.swarm.is_some() && self.holds_back(now, id, available);
-        if available <= cursor.offset
-            || !whole && cursor.offset == 0 && (waits || late || waits_for_more)
-        {
+        if available <= cursor.offset || !whole && cursor.offset == 0 && (waits || late) {
             return;
         }
         if self.quota_factor < 1.0 && !late {

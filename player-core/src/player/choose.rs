@@ -93,11 +93,7 @@ impl Player {
             return;
         }
         self.load = Load::Playing;
-        let mut position = self.start_position();
-        if self.swarm.is_some() && self.is_crowd(now) {
-            let list = &self.title.lists[self.tracks[0].list];
-            position = list.segment_for(position).map_or(position, |segment| segment.start);
-        }
+        let position = self.start_position();
         self.playhead.position = position;
         self.playhead_at = now;
         self.update_timeline(now);

@@ -63,17 +63,17 @@ const PLAN_INTERVAL: Duration = Duration::from_millis(100);
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Want {
     pub(super) id: SegmentId,
-    pub(super) list: usize,
-    pub(super) sequence: u64,
+    list: usize,
+    sequence: u64,
     tag: u32,
     /// When the first of it that is not appended is due.
-    pub(super) deadline: Instant,
+    deadline: Instant,
     /// Seconds that all of it plays.
     duration: f64,
     /// Seconds of it that are behind the playhead.
     played: f64,
     /// Bytes by the variant's bit rate, for when the size is not known.
-    pub(super) estimate: u64,
+    estimate: u64,
     /// It is near enough for the origin to be asked.
     near: bool,
     /// It is the segment that its track waits for.
@@ -128,7 +128,6 @@ impl Player {
         }
         self.wake_at(now + PLAN_INTERVAL);
         let discovery = if self.swarm.is_some() { self.discovery(now) } else { Discovery::Alone };
-        let crowd = discovery != Discovery::Alone && self.run_crowd(now);
         if discovery == Discovery::Pending {
             // Who else holds what may still be told; what is due next does not wait for that.
             self.ask_peers(now, &wants[0]);
@@ -167,9 +166,6 @@ impl Player {
             match discovery {
                 _ if self.is_for_origin(want.id) => self.fetch_directly(now, want, &wants),
                 Discovery::Alone => self.fetch_directly(now, want, &wants),
-                _ if crowd && !want.part && self.may_begin(want.id) => {
-                    self.fetch_in_crowd(now, want)
-                }
                 Discovery::Pending => _ = self.fetch_if_due(now, want, missing),
                 Discovery::Ready => {
                     if !self.fetch_if_due(now, want, missing) {
@@ -378,13 +374,14 @@ impl Player {
             }
         }
         let scarce = self.is_scarce();
-        let Some(stored) = self.store.segment(want.id) else { return };
+        let (Some(stored), Some(swarm)) = (self.store.segment(want.id), &mut self.swarm) else {
+            return;
+        };
         let size = stored.size;
         match stored.proof {
             _ if !stored.suspects.is_empty() => return,
             Proof::Awaited => return,
             Proof::Root(_) if !stored.listed => {
-                let Some(swarm) = &mut self.swarm else { return };
                 return swarm.request_list(now, want.id, want.tag, &mut self.rng);
             }
             _ => {}
@@ -393,7 +390,7 @@ impl Player {
         let transfer = self.transfers.values().find(|transfer| transfer.segment == want.id);
         let coming = transfer.map(|transfer| {
             let late = transfer_end(now, transfer, u64::from(size), bandwidth) > want.deadline;
-            (blocks_to_come(transfer), late, self.crawls(now, transfer.started_at))
+            (blocks_to_come(transfer), late)
         });
         let count = block_count(size);
         let slack = want.deadline.since(now);
@@ -409,15 +406,14 @@ impl Player {
             first: want.due_first(stored.first_missing(), count),
             step: want.step(size),
         };
-        let Some(swarm) = &mut self.swarm else { return };
         swarm.request_blocks(now, &blocks, &mut self.rng, |block| {
             if stored.held.has(block) {
                 return false;
             }
             match &coming {
                 // The origin brings it; if it will be late, peers help from the far end.
-                Some((range, late, crawls)) if range.contains(&block) => {
-                    *crawls || *late && block > range.start + 1 && block + 1 >= count / 2
+                Some((range, late)) if range.contains(&block) => {
+                    *late && block > range.start + 1 && block + 1 >= count / 2
                 }
                 _ => true,
             }
@@ -461,9 +457,7 @@ impl Player {
     /// The origin is asked at the last moment that is safe.
     #[inline(never)]
     fn fetch_if_due(&mut self, now: Instant, want: &Want, missing: u64) -> bool {
-        if self.swarm.is_none() {
-            return false;
-        }
+        let Some(swarm) = &self.swarm else { return false };
         if !want.first && !self.bandwidth.is_measured() {
             // The guess says nothing of when it is too late; the first segment will.
             return false;
@@ -486,7 +480,6 @@ impl Player {
             self.wake_at(at);
             return false;
         }
-        let Some(swarm) = &self.swarm else { return false };
         let held = self.store.segment(want.id);
         let covered = swarm.offer(want.id, want.tag, held).is_some_and(|offer| offer.covered);
         if covered {

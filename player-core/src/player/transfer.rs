@@ -474,11 +474,6 @@ impl Player {
 }
 
 impl Transfer {
-    /// Whether a block has come of it, and not much of the next.
-    pub(super) const fn is_between_blocks(&self) -> bool {
-        self.at > self.from && self.rest.len() <= BLOCK_BYTES as usize / 4
-    }
-
     /// What comes from now on is of this part, which begins at `file_start` of the file.
     pub(super) fn go_on_with(&mut self, segment: SegmentId, tag: u32, file_start: u64) {
         (self.segment, self.tag, self.file_start) = (segment, tag, file_start);

@@ -213,10 +213,6 @@ impl Peer {
         self.segments.contains_key(&id)
     }
 
-    pub(super) fn holds_whole(&self, id: SegmentId) -> bool {
-        self.segments.get(&id).is_some_and(|of| of.blocks.is_full())
-    }
-
     pub(super) fn interest(&self, rendition: RenditionId) -> Option<&Interest> {
         self.interests.get(&rendition)
     }

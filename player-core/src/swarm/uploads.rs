@@ -17,7 +17,7 @@ use crate::wire::{
 /// Requests that wait at once. Few: what waits here cannot be asked of whoever is free.
 const MAX_WAITING: usize = 3;
 /// The same with those that are wanted at once.
-const MAX_URGENT: usize = 5;
+const MAX_URGENT: usize = 8;
 /// Requests of one peer that wait at once.
 const MAX_OF_ONE: usize = 4;
 /// How long a place is kept for a peer who was told that there is room.
