@@ -36,6 +36,7 @@ const SHARING: Part = Part {
         "player_core::player::Player>::discovery",
         "player_core::player::Player>::tell_interest",
         "player_core::player::Player>::plays_as_it_comes",
+        "player_core::player::Player>::ask_around",
         "player_core::player::Player>::ask_peers",
         "player_core::player::Player>::fetch_if_due",
         "player_core::player::Player>::fetch_share",

@@ -127,25 +127,8 @@ impl Player {
             return;
         }
         self.wake_at(now + PLAN_INTERVAL);
-        let discovery = if self.swarm.is_some() { self.discovery(now) } else { Discovery::Alone };
-        if discovery == Discovery::Pending {
-            // Who else holds what may still be told; what is due next does not wait for that.
-            self.ask_peers(now, &wants[0]);
-        }
-        if discovery == Discovery::Ready {
-            // Before peers are asked for it: what the origin brings, they need not send.
-            for want in &wants {
-                if self.is_open(now, want) {
-                    self.fetch_share(now, want);
-                }
-            }
-            for want in &wants {
-                if !self.swarm.as_ref().is_some_and(|swarm| swarm.any_can_be_asked(now)) {
-                    break;
-                }
-                self.ask_peers(now, want);
-            }
-        }
+        let discovery =
+            if self.swarm.is_some() { self.ask_around(now, &wants) } else { Discovery::Alone };
         let mut missing = 0;
         for want in &wants {
             missing += self.missing_bytes(want);
@@ -180,6 +163,31 @@ impl Player {
         self.spreading.retain(|id, _| current.contains(id));
         self.overdue_since.retain(|id, _| current.contains(id));
         self.missing = wants;
+    }
+
+    /// Asks peers, where there are any, and takes this viewer's share from the origin.
+    #[inline(never)]
+    fn ask_around(&mut self, now: Instant, wants: &[Want]) -> Discovery {
+        let discovery = self.discovery(now);
+        if discovery == Discovery::Pending {
+            // Who else holds what may still be told; what is due next does not wait for that.
+            self.ask_peers(now, &wants[0]);
+        }
+        if discovery == Discovery::Ready {
+            // Before peers are asked for it: what the origin brings, they need not send.
+            for want in wants {
+                if self.is_open(now, want) {
+                    self.fetch_share(now, want);
+                }
+            }
+            for want in wants {
+                if !self.swarm.as_ref().is_some_and(|swarm| swarm.any_can_be_asked(now)) {
+                    break;
+                }
+                self.ask_peers(now, want);
+            }
+        }
+        discovery
     }
 
     /// A peer has blocks of this segment that it had not before, and can be asked for one. There is much such news, and

@@ -13,9 +13,6 @@ const VIDEO_ATTRIBUTES = [
   ...OPTION_ATTRIBUTES,
 ] as const;
 
-/** Controls leave so long to the first picture of what plays by itself. */
-const PICTURE_FIRST_MS = 300;
-
 const LIFE = new Set(['constructor', 'init', 'handleEvent', 'connectedCallback', 'disconnectedCallback', 'attributeChangedCallback', 'get', 'set', 'call']);
 
 const STYLE = `
@@ -148,12 +145,10 @@ export class PotluckPlayer extends Base {
     }, { rootMargin: '100%' });
     this.#far.observe(this);
     this.#pass('preload');
-    setTimeout(() => {
-      import('../internal/dressing.js').then(({ dress }) => dress(this)).catch(() => {
-        // Without the bundle the browser's own controls serve.
-        this.video.controls = true;
-      });
-    }, this.hasAttribute('autoplay') ? PICTURE_FIRST_MS : 0);
+    import('../internal/dressing.js').then(({ dress }) => dress(this)).catch(() => {
+      // Without the bundle the browser's own controls serve.
+      this.video.controls = true;
+    });
   }
 
   /** What an attribute says counts anew. */
