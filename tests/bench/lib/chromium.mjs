@@ -23,7 +23,13 @@ const ARGS = [
  */
 export async function chromium({ namespace = null, secure = null } = {}) {
   const profile = mkdtempSync(path.join(os.tmpdir(), 'potluck-bench-'));
-  const discard = () => rmSync(profile, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 });
+  const discard = () => {
+    try {
+      rmSync(profile, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 });
+    } catch {
+      // A helper of the browser's still writes into it. It lies in the temporary folder; figures are not lost for that.
+    }
+  };
   const args = [...puppeteer.defaultArgs({ headless: true, userDataDir: profile, args: ARGS })];
   if (secure) args.push(`--unsafely-treat-insecure-origin-as-secure=${secure}`);
   const program = find();
