@@ -252,7 +252,7 @@ impl Swarm {
         }
         if peer.ready {
             self.lost_at = Some(now);
-            self.set_ready(self.ready - 1);
+            self.ready -= 1;
         }
         if self.ready == 0 {
             self.ready_since = None;
@@ -304,6 +304,7 @@ impl Swarm {
         message: Message,
         store: &Store,
     ) -> Vec<SwarmEvent> {
+        let few = self.has_few();
         let Some(peer) = self.peers.get_mut(&connection) else { return Vec::new() };
         if !matches!(message, Message::Piece { .. }) {
             let len = message.encoded_len();
@@ -338,7 +339,7 @@ impl Swarm {
                     .max();
                 let interest = self.interests.get(&rendition);
                 let mut events = Vec::new();
-                if peer.can_be_asked(now) {
+                if peer.can_be_asked(now, few) {
                     for entry in &entries {
                         let segment = SegmentId { rendition, sequence: entry.sequence };
                         let held = store.segment(segment);
@@ -579,7 +580,7 @@ impl Swarm {
             return vec![SwarmEvent::Changed];
         }
         peer.id = Some(hello.peer_id);
-        self.set_ready(self.ready + 1);
+        self.ready += 1;
         self.reputation.met(connection, hello.peer_id);
         self.ready_since.get_or_insert(now);
         self.greet(connection);
@@ -610,10 +611,9 @@ impl Swarm {
         vec![SwarmEvent::Changed]
     }
 
-    fn set_ready(&mut self, ready: usize) {
-        self.ready = ready;
-        let least = if ready <= FEW { 2 } else { 1 };
-        self.peers.values_mut().for_each(|peer| peer.least = least);
+    /// Whether there is hardly another peer to ask.
+    const fn has_few(&self) -> bool {
+        self.ready <= FEW
     }
 
     fn piece(

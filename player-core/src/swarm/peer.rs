@@ -100,8 +100,6 @@ pub(crate) struct Peer {
     pub(crate) capabilities: Capabilities,
     /// Nothing is asked of it until then.
     pub(crate) slow_until: Instant,
-    /// So many blocks can be asked of it at once, however near it is, once it has given one.
-    pub(super) least: usize,
     /// It has said nothing since it let a request stand for too long: it may be gone.
     pub(super) silent: bool,
     /// How often in a row it was left alone for not giving what it said it has, and how often it refused that.
@@ -155,7 +153,6 @@ impl Peer {
             opened_at: now,
             capabilities: Capabilities::default(),
             slow_until: Instant::default(),
-            least: 1,
             silent: false,
             failures: 0,
             refusals: 0,
@@ -295,11 +292,12 @@ impl Peer {
         }
     }
 
-    /// Whether it can be asked for one more block.
-    pub(super) fn can_be_asked(&self, now: Instant) -> bool {
+    /// Whether it can be asked for one more block; of two at once, however near it is, where peers are `few` and it has given
+    /// one.
+    pub(super) fn can_be_asked(&self, now: Instant, few: bool) -> bool {
         let rate = self.rate.min(self.line);
         let gives = self.line_known && self.failures + self.refusals == 0;
-        let least = if gives { self.least } else { 1 };
+        let least = if few && gives { 2 } else { 1 };
         let pipeline = (rate * self.min_rtt / f64::from(BLOCK_BYTES)).ceil() as usize;
         self.ready
             && self.capabilities.contains(Capabilities::UPLOAD)

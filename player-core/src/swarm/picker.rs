@@ -81,11 +81,12 @@ impl Swarm {
         if open.is_empty() {
             return 0;
         }
+        let few = self.has_few();
         let held_by = |peer: &super::Peer| {
             peer.segment(segment, tag).filter(|of| of.size == size).map(|of| of.blocks.clone())
         };
         let useful = |peer: &super::Peer| {
-            peer.can_be_asked(now)
+            peer.can_be_asked(now, few)
                 && held_by(peer).is_some_and(|blocks| open.iter().any(|block| blocks.has(*block)))
         };
         if !self.peers.values().any(useful) {
@@ -96,7 +97,7 @@ impl Swarm {
             .peers
             .iter()
             .filter_map(|(connection, peer)| {
-                Some((*connection, held_by(peer)?, peer.can_be_asked(now)))
+                Some((*connection, held_by(peer)?, peer.can_be_asked(now, few)))
             })
             .collect();
         let mut order: Vec<(usize, u32, u16)> = Vec::new();
@@ -137,7 +138,7 @@ impl Swarm {
             let due_ms = (wait * 1000.0) as u32;
             let begins_by = (due_ms > 0).then(|| now + Duration::from_secs_f64(wait + notice));
             let id = peer.ask(now, segment, block, size, begins_by);
-            holders[at].2 = peer.can_be_asked(now);
+            holders[at].2 = peer.can_be_asked(now, few);
             self.requested.insert((segment, block));
             self.outbox.push_back((connection, Message::Request { id, segment, block, due_ms }));
             asked += 1;
@@ -147,7 +148,7 @@ impl Swarm {
 
     /// Whether any peer can be asked for one more block.
     pub(crate) fn any_can_be_asked(&self, now: Instant) -> bool {
-        self.peers.values().any(|peer| peer.can_be_asked(now))
+        self.peers.values().any(|peer| peer.can_be_asked(now, self.has_few()))
     }
 
     /// Whether a peer that gives holds this block.

@@ -180,7 +180,7 @@ fn whoever_is_refused_is_told_when_there_is_room() {
     (peer.ready, peer.capabilities) = (true, capabilities(true));
     let id = peer.ask(at(1.0), SEGMENT, 0, BLOCK_BYTES, None);
     peer.rejected(at(1.1), id, RejectReason::TooMany);
-    assert!(!peer.can_be_asked(at(2.0)));
+    assert!(!peer.can_be_asked(at(2.0), false));
 }
 
 #[test]
