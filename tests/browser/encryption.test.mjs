@@ -11,7 +11,7 @@ import { fileURLToPath } from 'node:url';
 import { chromium, firefox } from './lib/browsers.mjs';
 import { startDemo } from './lib/demo.mjs';
 import { inWords } from './lib/figures.mjs';
-import { startStage } from './lib/stage.mjs';
+import { filesIn, startStage } from './lib/stage.mjs';
 import { openViewer } from './lib/viewer.mjs';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
@@ -107,7 +107,7 @@ describe('encrypted streams', () => {
   before(async () => {
     folder = mkdtempSync(path.join(tmpdir(), 'potluck-encryption-'));
     make(folder);
-    const routes = Object.fromEntries(readdirSync(folder).map((name) => [`/${name}`, { body: readFileSync(path.join(folder, name)) }]));
+    const routes = filesIn(folder);
     for (const name of ['hls-aes-256', 'hls-sample-aes']) {
       if (!existsSync(path.join(FIELD, name))) continue;
       for (const file of readdirSync(path.join(FIELD, name))) routes[`/${name}/${file}`] = ranged(readFileSync(path.join(FIELD, name, file)));

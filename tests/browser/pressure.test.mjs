@@ -9,7 +9,7 @@ import { after, before, describe, test } from 'node:test';
 import { chromium, firefox } from './lib/browsers.mjs';
 import { startDemo } from './lib/demo.mjs';
 import { inWords } from './lib/figures.mjs';
-import { startStage } from './lib/stage.mjs';
+import { filesIn, startStage } from './lib/stage.mjs';
 import { openViewer } from './lib/viewer.mjs';
 
 /** Seconds of the film, of which each has about 1 MB: noise. */
@@ -61,7 +61,7 @@ describe('the media element', () => {
   before(async () => {
     folder = mkdtempSync(path.join(tmpdir(), 'potluck-pressure-'));
     make(folder);
-    const files = Object.fromEntries(readdirSync(folder).map((name) => [`/${name}`, { body: readFileSync(path.join(folder, name)) }]));
+    const files = filesIn(folder);
     size = Object.entries(files).filter(([name]) => /\.m(4s|p4)$/.test(name)).reduce((sum, [, { body }]) => sum + body.length, 0);
     [stage, demo] = await Promise.all([startStage(files), startDemo()]);
   });

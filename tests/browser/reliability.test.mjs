@@ -3,14 +3,14 @@
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { chromium, firefox } from './lib/browsers.mjs';
 import { startDemo } from './lib/demo.mjs';
 import { inWords } from './lib/figures.mjs';
-import { startStage } from './lib/stage.mjs';
+import { filesIn, startStage } from './lib/stage.mjs';
 import { openViewer } from './lib/viewer.mjs';
 
 /** Seconds of a part of a programme that changes, of a film that lacks something, and of a broadcast; a segment has 2 s. */
@@ -78,7 +78,7 @@ describe('what a stream lacks', () => {
     make(folder, 'low-ts', PART, [...SMALL, ...AAC], true);
     make(folder, 'high-ts', PART, [...LARGE, '-c:a', 'aac', '-ar', '48000', '-b:a', '64k'], true);
     make(folder, 'mp3-ts', PART, [...SMALL, '-c:a', 'libmp3lame', '-ar', '44100', '-b:a', '64k'], true);
-    const files = Object.fromEntries(readdirSync(folder).map((name) => [`/${name}`, { body: readFileSync(path.join(folder, name)) }]));
+    const files = filesIn(folder);
     const join = (...parts) => playlist(parts.map((part) => segments(folder, part)).join('\n#EXT-X-DISCONTINUITY\n'));
     const film = segments(folder, 'film');
     const made = {

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -11,7 +11,7 @@ import { after, before, describe, test } from 'node:test';
 import { chromium, firefox } from './lib/browsers.mjs';
 import { startDemo } from './lib/demo.mjs';
 import { inWords } from './lib/figures.mjs';
-import { startStage } from './lib/stage.mjs';
+import { filesIn, startStage } from './lib/stage.mjs';
 import { openViewer } from './lib/viewer.mjs';
 
 const LENGTH = 12;
@@ -50,7 +50,7 @@ describe('streams of other makes', () => {
   before(async () => {
     folder = mkdtempSync(path.join(tmpdir(), 'potluck-streams-'));
     make(folder);
-    const routes = Object.fromEntries(readdirSync(folder).map((name) => [`/${name}`, { body: readFileSync(path.join(folder, name)) }]));
+    const routes = filesIn(folder);
     [stage, demo] = await Promise.all([startStage(routes), startDemo()]);
   });
   after(async () => {

@@ -1,6 +1,13 @@
 // A small web server of the tests' own: pages of another origin, and playlists that no good server sends.
 
+import { readFileSync, readdirSync } from 'node:fs';
 import { createServer } from 'node:http';
+import path from 'node:path';
+
+/** Routes to all files of a folder, by their names. */
+export function filesIn(folder) {
+  return Object.fromEntries(readdirSync(folder).map((name) => [`/${name}`, { body: readFileSync(path.join(folder, name)) }]));
+}
 
 /**
  * Serves `routes`: by path, a text, or a function `(request, response) => void`, or `{ status, type, body, cut }`;
