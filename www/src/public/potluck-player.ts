@@ -13,6 +13,9 @@ const VIDEO_ATTRIBUTES = [
   ...OPTION_ATTRIBUTES,
 ] as const;
 
+/** A picture that takes longer (ms) is waited for with the controls, which show that. */
+const BARE_MS = 500;
+
 const LIFE = new Set(['constructor', 'init', 'handleEvent', 'connectedCallback', 'disconnectedCallback', 'attributeChangedCallback', 'get', 'set', 'call']);
 
 const STYLE = `
@@ -137,6 +140,15 @@ export class PotluckPlayer extends Base {
     this.#pass('upload-limit');
     if (this.#dressed) return;
     this.#dressed = true;
+    // What plays by itself is loaded wherever it is.
+    if (!this.video.autoplay) this.#waitUntilNear();
+    this.#picture().then(() => import('../internal/dressing.js')).then(({ dress }) => dress(this)).catch(() => {
+      // Without the bundle the browser's own controls serve.
+      this.video.controls = true;
+    });
+  }
+
+  #waitUntilNear(): void {
     this.#far = new IntersectionObserver((looks) => {
       if (!looks.some(({ isIntersecting }) => isIntersecting)) return;
       this.#far?.disconnect();
@@ -145,9 +157,14 @@ export class PotluckPlayer extends Base {
     }, { rootMargin: '100%' });
     this.#far.observe(this);
     this.#pass('preload');
-    import('../internal/dressing.js').then(({ dress }) => dress(this)).catch(() => {
-      // Without the bundle the browser's own controls serve.
-      this.video.controls = true;
+  }
+
+  /** What plays by itself comes before its controls: building them keeps the page busy while the engine starts. */
+  #picture(): Promise<unknown> {
+    const { video } = this;
+    return !video.autoplay || video.readyState > 1 ? Promise.resolve() : new Promise((resolve) => {
+      setTimeout(resolve, BARE_MS);
+      for (const type of ['loadeddata', 'error']) video.addEventListener(type, resolve, { once: true });
     });
   }
 
