@@ -5,13 +5,14 @@ import type { ToWorker } from './protocol.js';
 const EVENTS = [
   'play', 'playing', 'pause', 'seeking', 'seeked', 'ratechange', 'waiting', 'ended', 'loadedmetadata', 'loadeddata', 'canplay', 'timeupdate',
 ] as const;
-const INTERVAL_MS = 250;
+/** More than the quarter of a second from one `timeupdate` to the next: it is for a picture that stands. */
+const INTERVAL_MS = 300;
 
-/** Reports at each event that matters, and four times a second while the element plays. */
+/** Reports at each event that matters, about four times a second while the element plays. */
 export class PlayheadReporter {
   readonly #video: HTMLVideoElement;
   readonly #send: (message: ToWorker) => void;
-  #timer: ReturnType<typeof setInterval> | undefined;
+  #timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(video: HTMLVideoElement, send: (message: ToWorker) => void) {
     this.#video = video;
@@ -21,17 +22,14 @@ export class PlayheadReporter {
   }
 
   stop(): void {
-    clearInterval(this.#timer);
+    clearTimeout(this.#timer);
     for (const type of EVENTS) this.#video.removeEventListener(type, this.#report);
   }
 
   readonly #report = (): void => {
     const { currentTime, playbackRate, paused, seeking, readyState } = this.#video;
     this.#send({ type: 'playhead', position: currentTime, rate: playbackRate, paused, seeking, readyState });
-    if (!paused && this.#timer === undefined) this.#timer = setInterval(this.#report, INTERVAL_MS);
-    if (paused && this.#timer !== undefined) {
-      clearInterval(this.#timer);
-      this.#timer = undefined;
-    }
+    clearTimeout(this.#timer);
+    if (!paused) this.#timer = setTimeout(this.#report, INTERVAL_MS);
   };
 }
