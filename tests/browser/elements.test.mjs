@@ -1,6 +1,8 @@
 // What pages do with elements: two of them on one page, another film before the first has come, and sound without a click.
 
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
 import { describe, test } from 'node:test';
 import { chromium } from './lib/browsers.mjs';
 import { inWords } from './lib/figures.mjs';
@@ -77,6 +79,36 @@ describe('on one page', () => {
     await until('it is loaded', () => page.frame.evaluate('far.readyState > 0'), { seconds: 30 });
     assert.equal(await page.frame.evaluate('far.preload'), await page.frame.evaluate('document.createElement("potluck-video").preload'));
     assert.deepEqual(page.problems, []);
+    await page.close();
+  });
+
+  test('what plays by itself shows its picture first, and its controls when that takes long', { timeout: 60_000 }, async () => {
+    const page = await openViewer(browser, demo);
+    // The first player of a page is the one whose controls have to be fetched.
+    const begin = (src) => page.frame.evaluate(`import('/potluck.js').then(() => {
+      const player = document.createElement('potluck-player');
+      for (const [name, value] of Object.entries({ src: '${src}', autoplay: '', muted: '' })) player.setAttribute(name, value);
+      window.pictured = Infinity;
+      player.video.addEventListener('loadeddata', () => { window.pictured = performance.now(); });
+      window.began = performance.now();
+      document.body.replaceChildren(player);
+      window.player = player;
+      return null;
+    })`);
+    const dressed = () => page.frame.evaluate('Boolean(player.shadowRoot.querySelector("potluck-play-button"))');
+    await begin(demo.vod);
+    await until('the controls are there', dressed, { seconds: 30 });
+    await until('the film plays', () => page.frame.evaluate('player.currentTime > 0'), { seconds: 30 });
+    const [asked, pictured, began] = await page.frame.evaluate(`[performance.getEntriesByType('resource').find(({ name }) => name.endsWith('/potluck-player.js')).startTime, pictured, began]`);
+    assert.ok(asked >= Math.min(pictured, began + 490), `the controls were asked for ${asked - began} ms after the start, the picture came after ${pictured - began} ms`);
+
+    const silent = createServer(() => {}).listen(0, '127.0.0.1');
+    await once(silent, 'listening');
+    await begin(`http://127.0.0.1:${silent.address().port}/master.m3u8`);
+    await until('the controls are there without a picture', dressed, { seconds: 30 });
+    assert.deepEqual(await page.frame.evaluate('[player.readyState, player.error]'), [0, null]);
+    silent.closeAllConnections();
+    silent.close();
     await page.close();
   });
 
