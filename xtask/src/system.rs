@@ -1,4 +1,4 @@
-//! Programs that come from the system: Node, the browsers, ffmpeg, coturn.
+//! Programs that come from the system: Node, the browsers, ffmpeg, coturn, WordPress.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -17,7 +17,7 @@ struct Program {
     needed: bool,
 }
 
-const PROGRAMS: [Program; 4] = [
+const PROGRAMS: [Program; 7] = [
     Program {
         names: &["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"],
         package: "chromium",
@@ -32,6 +32,20 @@ const PROGRAMS: [Program; 4] = [
     },
     Program { names: &["ffmpeg"], package: "ffmpeg", what: "ffmpeg", needed: true },
     Program { names: &["turnserver"], package: "coturn", what: "coturn", needed: false },
+    // A file that is looked for by its whole path.
+    Program {
+        names: &["/usr/share/wordpress/wp-load.php"],
+        package: "wordpress wordpress-theme-twentytwentythree php-mysql",
+        what: "WordPress",
+        needed: false,
+    },
+    Program {
+        names: &["mariadbd"],
+        package: "mariadb-server-core",
+        what: "MariaDB",
+        needed: false,
+    },
+    Program { names: &["php"], package: "php-cli", what: "PHP", needed: false },
 ];
 
 /// Makes sure that Node is there and new enough.
@@ -44,21 +58,31 @@ pub(crate) fn node() -> Result<(), String> {
     }
 }
 
-/// Makes sure that the browsers, ffmpeg and coturn are there, from Debian's packages where that is possible.
+/// Makes sure that the browsers, ffmpeg, coturn and WordPress are there, from Debian's packages where that is possible.
 pub(crate) fn browsers() -> Result<(), String> {
     let missing = missing();
     if missing.is_empty() {
         return Ok(());
     }
-    let packages = packages(&missing);
     let mut installed = Ok(());
     if find("apt-get").is_some() && root_user() {
-        let way_out = format!("install by hand: apt-get install {packages}");
-        installed = run(apt().arg("update"), &way_out).and_then(|()| {
+        let way_out = format!("install by hand: apt-get install {}", packages(&missing));
+        installed = run(apt().arg("update"), &way_out);
+        // What can be done without is asked for by itself: a package that this Debian does not have fails all that are asked for with it.
+        for needed in [true, false] {
+            let packages = packages(
+                &self::missing().into_iter().filter(|one| one.needed == needed).collect::<Vec<_>>(),
+            );
+            if packages.is_empty() || installed.is_err() {
+                continue;
+            }
             let mut install = apt();
             install.args(["install", "-y", "--no-install-recommends"]);
-            run(install.args(packages.split(' ')), &way_out)
-        });
+            let outcome = run(install.args(packages.split(' ')), &way_out);
+            if needed {
+                installed = outcome;
+            }
+        }
     }
     let (needed, other): (Vec<&Program>, Vec<&Program>) =
         self::missing().into_iter().partition(|program| program.needed);
@@ -74,7 +98,7 @@ pub(crate) fn browsers() -> Result<(), String> {
         "the browser tests need {}, not found in PATH\n  on Debian: sudo apt-get install {}\n  \
          or leave the browsers out: cargo xtask test --quick",
         names.join(", "),
-        self::packages(&needed)
+        packages(&needed)
     ))
 }
 
