@@ -1,7 +1,7 @@
-// The pieces of `integrations/`, as far as they run on one machine: built where they are built, played in Chromium.
+// The pieces of `integrations/`, as far as they run on one machine: built where they are built, played in Chromium. WordPress has a file of its own.
 
 import assert from 'node:assert/strict';
-import { execFile, execFileSync } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { cp, mkdir, readFile, readdir } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import path from 'node:path';
@@ -20,15 +20,6 @@ import { until } from './lib/wait.mjs';
 const FOLDER = fileURLToPath(new URL('../../integrations/', import.meta.url));
 const exec = promisify(execFile);
 const require = createRequire(import.meta.url);
-/** PHP, where it is installed. */
-const php = ['php', 'php8.4', 'php8.2'].find((name) => {
-  try {
-    execFileSync(name, ['--version'], { stdio: 'ignore' });
-    return true;
-  } catch {
-    return false;
-  }
-}) ?? null;
 const MODULES = ['vite', 'react', 'react-dom', 'vue', '@vitejs/plugin-vue', 'svelte', '@sveltejs/vite-plugin-svelte', 'video.js'];
 
 describe('the example with', () => {
@@ -125,41 +116,75 @@ describe('the piece for', () => {
     await stage?.stop();
   });
 
-  test("PeerTube replaces the instance's player where it was, and leaves private videos alone", { timeout: 60_000 }, async () => {
+  test("PeerTube lays ours over the instance's player from video to video, and leaves private ones alone", { timeout: 90_000 }, async () => {
     const instance = await startPeerTube(demo);
     try {
-      // A watch page as far as the plugin sees it: video.js, the hooks, the files of the plugin where the server has them.
+      // A watch page or an embed as far as the plugin sees it: one video.js for all videos, with plugins that load, and helpers of which
+      // embeds have few; the files of the plugin where the server has them.
       const route = '/plugins/potluck/0.1.0/static';
       const videojs = await readFile(require.resolve('video.js/dist/video.min.js'));
       Object.assign(instance.routes, {
         '/plugins/potluck/0.1.0/client-scripts/client.js': { type: 'text/javascript', body: await readFile(path.join(FOLDER, 'peertube-plugin/client.js')) },
         '/video.js': { type: 'text/javascript', body: videojs },
-        '/w/page.html': `<!doctype html><link rel="icon" href="data:,"><script src="/video.js"></script><main style="width: 640px; height: 360px"><video id="vjs" class="video-js"></video></main>
+        '/w/page.html': `<!doctype html><link rel="icon" href="data:,"><script src="/video.js"></script><main><video id="vjs" class="video-js" style="position: relative"></video></main>
           <script type="module">
             import { register } from '/plugins/potluck/0.1.0/client-scripts/client.js';
             const hooks = {};
             await register({
               registerHook: ({ target, handler }) => { hooks[target] = handler; },
-              peertubeHelpers: { getBaseStaticRoute: () => '${route}', getSettings: async () => ({ trackers: '${demo.tracker}' }) },
+              peertubeHelpers: { getBaseStaticRoute: () => { throw new Error('This helper is not implemented in embed.'); }, getSettings: async () => ({ trackers: '${demo.tracker}' }) },
             });
-            const player = videojs('vjs', { muted: true, sources: [] });
-            player.paused = () => false;
-            window.act = async (video) => { await hooks['action:video-watch.player.loaded']({ player, videojs, video }); };
+            window.loading = 0;
+            class WebVideo extends videojs.getPlugin('plugin') {
+              constructor(player, options) { super(player, options); loading += 1; }
+              dispose() { loading -= 1; super.dispose(); }
+            }
+            videojs.registerPlugin('webVideo', WebVideo);
+            window.player = videojs('vjs', { muted: true, width: 640, height: 360, sources: [] });
+            window.told = new Set();
+            player.on(['play', 'timeupdate'], ({ type }) => told.add(type));
+            window.act = async (hook, video) => { player.autoplay('any'); player.webVideo(); await hooks[hook]({ player, videojs, video }); };
+            player.ready(() => { window.ready = true; });
           </script>`,
       });
       const { contents } = await builtFiles();
       for (const [name, body] of contents) instance.routes[`${route}/player/${name}`] = { type: name.endsWith('.wasm') ? 'application/wasm' : 'text/javascript', body };
-      const viewer = await openViewer(browser, demo, { page: `${instance.url}/w/page.html` });
-      await until('the page is there', () => viewer.frame.evaluate('Boolean(window.act)'));
-      await viewer.frame.evaluate(`act({ uuid: '${instance.uuid}', shortUUID: '${instance.id}', privacy: { id: 3 } })`);
-      assert.equal(await viewer.frame.evaluate('document.querySelector("potluck-player") === null && Boolean(document.querySelector(".video-js"))'), true);
-      await viewer.frame.evaluate(`act({ uuid: '${instance.uuid}', shortUUID: '${instance.id}', privacy: { id: 1 } })`);
-      await until('the player is there', () => viewer.frame.evaluate('Boolean(document.querySelector("main > potluck-player")?.video)'));
-      assert.equal(await viewer.frame.evaluate('document.querySelector(".video-js")'), null);
+      for (const what of ['', '/captions', '/chapters', '/storyboards']) instance.routes[`/api/v1/videos/second${what}`] = instance.routes[`/api/v1/videos/${instance.id}${what}`];
+      const viewer = await openViewer(browser, demo, { page: `${instance.url}/w/page.html?start=5s` });
+      const ask = async (expression) => await viewer.frame.evaluate(expression);
+      await until('the page is there', () => ask('Boolean(window.ready)'));
+      await ask(`act('action:video-watch.player.loaded', { uuid: '${instance.uuid}', shortUUID: '${instance.id}', privacy: { id: 3 } })`);
+      assert.deepEqual(await ask('[document.querySelector("potluck-player"), loading]'), [null, 1]);
+      await ask(`act('action:embed.player.loaded', { uuid: '${instance.uuid}', shortUUID: '${instance.id}', privacy: { id: 1 } })`);
+      await until('the player is there', () => ask('Boolean(document.querySelector(".video-js > potluck-player")?.video)'));
       await viewer.adopt(() => document.querySelector('potluck-player').video);
       const state = await viewer.plays(1, { seconds: 30 });
       assert.equal(state.error, null, inWords(state));
-      assert.deepEqual(await viewer.frame.evaluate(`(({ heading, offsetHeight, trackers }) => [heading, offsetHeight, trackers])(document.querySelector('potluck-player'))`), ['Ein Tag am See <b>', 360, demo.tracker]);
+      assert.ok(state.position >= 5, inWords(state));
+      const box = (selector) => ask(`(({ x, y, width, height }) => [x, y, width, height])(document.querySelector('${selector}').getBoundingClientRect())`);
+      assert.deepEqual(await box('potluck-player'), await box('.video-js'));
+      assert.equal(await ask('loading'), 0, 'both load');
+      assert.deepEqual(await ask(`(({ heading, trackers }) => [heading, trackers])(document.querySelector('potluck-player'))`), ['Ein Tag am See <b>', demo.tracker]);
+      // The page's own scripts go on asking PeerTube's player.
+      assert.deepEqual(await ask('[player.paused(), [...told].sort()]'), [false, ['play', 'timeupdate']]);
+      // As `setCurrentTime` of its player does it for a link to a time.
+      await ask('if (player.hasStarted_) player.currentTime(30); null');
+      await viewer.until('it seeks', ({ position }) => position >= 30, { seconds: 20 });
+      assert.ok(await ask('player.currentTime() >= 30'));
+      // The next video, in the same page.
+      await ask(`history.replaceState(null, '', '/w/second'); act('action:video-watch.player.loaded', { uuid: 'x', shortUUID: 'second', privacy: { id: 2 } })`);
+      await viewer.until('it begins', ({ position, readyState, paused }) => position > 0 && position < 25 && readyState >= 2 && !paused, { seconds: 30 });
+      assert.deepEqual(await ask('[document.querySelectorAll("potluck-player").length, loading, player.paused()]'), [1, 0, false]);
+      // One that not everybody may see, and then one that all may.
+      await ask(`act('action:video-watch.player.loaded', { uuid: 'y', shortUUID: 'y', privacy: { id: 5 } })`);
+      await until('its worker is gone', () => viewer.page.workers().length === 0, { seconds: 10 });
+      assert.deepEqual(await ask('[document.querySelector("potluck-player"), loading, player.paused(), player.currentTime()]'), [null, 1, true, 0]);
+      await ask(`act('action:video-watch.player.loaded', { uuid: '${instance.uuid}', shortUUID: '${instance.id}', privacy: { id: 1 } })`);
+      await viewer.adopt(() => document.querySelector('potluck-player').video);
+      await viewer.plays(1, { seconds: 30 });
+      await ask('player.dispose()');
+      await until('its worker is gone', () => viewer.page.workers().length === 0, { seconds: 10 });
+      assert.deepEqual(viewer.problems, []);
       await viewer.close();
     } finally {
       await instance.stop();
@@ -190,6 +215,33 @@ describe('the piece for', () => {
     await viewer.close();
   });
 
+  test('Owncast reads from the stream whether somebody is live, on a site that may not ask for the status', { timeout: 60_000 }, async () => {
+    // Its own pages alone read the status; the stream is for all. While nobody broadcasts, a clip says so.
+    const owncast = await startStage({
+      '/api/status': (request, response) => {
+        response.removeHeader('access-control-allow-origin');
+        response.writeHead(200, { 'content-type': 'application/json' }).end('{ "online": true }');
+      },
+      '/hls/0/stream.m3u8': '#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-TARGETDURATION:8\n#EXT-X-MAP:URI="offline-init.mp4"\n#EXTINF:8.000000,\noffline-v2.m4s\n#EXT-X-ENDLIST\n',
+    });
+    try {
+      stage.routes['/watch.html'] = await readFile(path.join(FOLDER, 'owncast/index.html'), 'utf8');
+      const viewer = await openViewer(browser, demo, { page: `${stage.url}/watch.html?${new URLSearchParams({ server: owncast.url, potluck: `${demo.url}/potluck.js`, poll: '1' })}` });
+      const said = async () => await viewer.frame.evaluate(`document.getElementById('status').textContent`);
+      await until('it waits without any playlist', async () => /Nobody is live/.test(await said()), { describe: said });
+      owncast.routes['/hls/stream.m3u8'] = '#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1000000\n0/stream.m3u8\n';
+      await viewer.page.waitForResponse((response) => response.url().endsWith('/hls/0/stream.m3u8'));
+      assert.match(await said(), /Nobody is live/);
+      owncast.routes['/hls/stream.m3u8'] = (request, response) => response.writeHead(302, { location: demo.live, 'access-control-allow-origin': '*' }).end();
+      await until('it is live', async () => await said() === 'Live.', { describe: said });
+      await viewer.adopt(() => document.getElementById('player').video);
+      await viewer.plays(1, { seconds: 30 });
+      await viewer.close();
+    } finally {
+      await owncast.stop();
+    }
+  });
+
   test("Mastodon and Lemmy says that this server's pages are shown, and why others are not", async () => {
     const check = async (...args) => await exec(process.execPath, [path.join(FOLDER, 'oembed-check/check.mjs'), ...args]).then(({ stdout }) => ({ code: 0, stdout }), (failed) => ({ code: failed.code, stdout: failed.stdout }));
     const good = await check('--insecure', `${demo.url}/?title=live`);
@@ -203,26 +255,6 @@ describe('the piece for', () => {
     const none = await check('--insecure', `${stage.url}/none.html`);
     assert.equal(none.code, 1);
     assert.match(none.stdout, /names no oEmbed card/);
-  });
-
-  test('WordPress renders its shortcode, with nothing in it that gets out', { skip: php === null && 'there is no php' }, async () => {
-    const render = async (attributes) => JSON.parse((await exec(php, [path.join(FOLDER, 'wordpress/try.php'), JSON.stringify(attributes)])).stdout);
-    await exec(php, ['-l', path.join(FOLDER, 'wordpress/potluck/potluck.php')]);
-    const { html, log } = await render({ src: demo.vod, heading: 'A "film" <b>', muted: '1', autoplay: true, width: '640', trackers: 'javascript:alert(1) ws://ok.example/announce' });
-    assert.deepEqual(log.block, ['potluck/player', 'potluck_render']);
-    assert.equal(log.enqueued, 'potluck');
-    assert.match(log.registered[1], /\/player\/potluck\.js$/);
-    assert.ok(html.startsWith(`<potluck-player src="${demo.vod}"`), html);
-    for (const part of ['heading="A &quot;film&quot; &lt;b&gt;"', 'trackers="ws://ok.example/announce"', 'consent="ask"', ' muted', ' autoplay', 'max-width: 640px']) assert.ok(html.includes(part), `${part}: ${html}`);
-    assert.equal((await render({ src: 'javascript:alert(1)' })).html, '');
-    assert.match((await render({ instance: 'peertube.example', video: 'x"><script>' })).html, /video="x&quot;&gt;&lt;script&gt;" consent="ask" preload="none" trackers="wss:\/\/blog.example\/announce"/);
-    // And plays.
-    stage.routes['/post.html'] = `<!doctype html><link rel="icon" href="data:,"><script type="module" src="${demo.url}/potluck.js"></script>${html}`;
-    const viewer = await openViewer(browser, demo, { page: `${stage.url}/post.html` });
-    await until('the element is there', () => viewer.frame.evaluate('Boolean(document.querySelector("potluck-player")?.video)'));
-    await viewer.adopt(() => document.querySelector('potluck-player').video);
-    await viewer.plays(1, { seconds: 30 });
-    await viewer.close();
   });
 });
 
