@@ -52,7 +52,7 @@ for (const [name, launch] of [['Chromium', chromium], ['Firefox', firefox]]) {
         return french.length && marks.length && pictures.length && { heading: player.heading, poster: player.poster, hashes: player.hashes, trackers: player.trackers, src: player.src, playing: player.currentSrc, language: captions.language, label: captions.label, french, marks, pictures };
       })()`), { seconds: 20 });
       assert.equal(player.heading, 'Ein Tag am See <b>');
-      assert.equal(player.poster, `${instance.url}/lazy-static/previews/${instance.uuid}.jpg`);
+      assert.equal(player.poster, `${instance.url}/lazy-static/thumbnails/850.jpg`);
       assert.equal(player.hashes, `${instance.url}/static/streaming-playlists/hls/${instance.uuid}/segments-sha256.json`);
       assert.equal(player.src, `${instance.url}/w/${instance.id}?start=5s`);
       assert.equal(player.playing, `${demo.url}/media/sample/480p/index.m3u8`);
@@ -75,6 +75,7 @@ for (const [name, launch] of [['Chromium', chromium], ['Firefox', firefox]]) {
       await viewer.plays(1, { seconds: 30 });
       const state = await viewer.until('hashes are read', ({ stats }) => stats.verified === 'segment', { seconds: 20 });
       assert.equal(state.error, null);
+      assert.equal(await viewer.frame.evaluate(`document.querySelector('potluck-player').poster`), `${instance.url}/lazy-static/previews/${instance.uuid}.jpg`, 'the poster of an instance before 8.1');
       const view = await until('the view is told', () => instance.posts.find(({ path }) => path.endsWith('/views')), { seconds: 20 });
       assert.equal(view.path, `/api/v1/videos/${instance.uuid}/views`);
       assert.deepEqual(Object.keys(view.body), ['currentTime']);

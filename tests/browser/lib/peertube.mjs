@@ -41,10 +41,12 @@ export async function startPeerTube(demo) {
       response.writeHead(204).end();
     });
   };
+  // Since 8.1, in place of `previewPath`.
+  const pictures = [['16:9', 280], ['16:9', 850], ['1:1', 1000]].map(([aspectRatio, width]) => ({ aspectRatio, width, height: Math.round(width * 9 / 16), fileUrl: `${stage.url}/lazy-static/thumbnails/${width}.jpg` }));
   const api = '/api/v1/videos/';
   for (const id of [UUID, SHORT]) {
     Object.assign(stage.routes, {
-      [`${api}${id}`]: json(details),
+      [`${api}${id}`]: id === SHORT ? other({ thumbnails: pictures }) : json(details),
       [`${api}${id}/captions`]: json({ total: 1, data: [{ language: { id: 'fr', label: 'French' }, automaticallyGenerated: false, captionPath: '/lazy-static/video-captions/fr.vtt', fileUrl: `${stage.url}/lazy-static/video-captions/fr.vtt`, updatedAt: '2026-01-01T00:00:00.000Z' }] }),
       [`${api}${id}/chapters`]: json({ chapters: [{ timecode: 0, title: 'Morning' }, { timecode: 20, title: 'Noon & <after>' }] }),
       [`${api}${id}/storyboards`]: json({ storyboards: [{ storyboardPath: '/lazy-static/storyboards/s.jpg', fileUrl: `${stage.url}/lazy-static/storyboards/s.jpg`, totalHeight: 360, totalWidth: 640, spriteHeight: 90, spriteWidth: 160, spriteDuration: 4 }] }),
@@ -54,7 +56,7 @@ export async function startPeerTube(demo) {
   Object.assign(stage.routes, {
     '/api/v1/metrics/playback': told,
     '/lazy-static/video-captions/fr.vtt': { type: 'text/vtt', body: 'WEBVTT\n\n00:00:00.000 --> 00:01:00.000\nBonjour\n' },
-    [details.previewPath]: { type: 'image/png', body: PIXEL },
+    ...Object.fromEntries([details.previewPath, ...pictures.map(({ fileUrl }) => new URL(fileUrl).pathname)].map((picture) => [picture, { type: 'image/png', body: PIXEL }])),
     '/lazy-static/storyboards/s.jpg': { type: 'image/png', body: PIXEL },
     [`/static/streaming-playlists/hls/${UUID}/segments-sha256.json`]: json(hashes),
     [`${api}private`]: problem(401, null, 'You are not authenticated'),

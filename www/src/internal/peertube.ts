@@ -16,6 +16,8 @@ interface VideoDetails {
   isLive?: boolean;
   /** 1 is published. */
   state?: { id?: number; label?: string };
+  /** Since 8.1; `previewPath` before. */
+  thumbnails?: { width?: number; aspectRatio?: string; fileUrl?: string }[];
   previewPath?: string;
   previewUrl?: string;
   trackerUrls?: string[];
@@ -117,7 +119,8 @@ class Watch {
     const playlist = playable(details, url.host);
     const { video } = this.#player;
     this.#say('heading', details.name);
-    this.#say('poster', address(url, details.previewUrl, details.previewPath));
+    const [widest] = (details.thumbnails ?? []).filter(({ aspectRatio }) => aspectRatio === '16:9').sort((one, other) => (other.width ?? 0) - (one.width ?? 0));
+    this.#say('poster', address(url, widest?.fileUrl, details.previewUrl, details.previewPath));
     this.#say('hashes', address(url, playlist.segmentsSha256Url));
     // The trackers of an instance know its own titles' swarms only, and shut out who asks for others: they are used where the page says so.
     if (this.#player.getAttribute('trackers')?.trim() === 'instance') video.setAttribute('trackers', (details.trackerUrls ?? []).filter((one) => one.startsWith('ws')).join(' '));
