@@ -213,7 +213,10 @@ describe('the controls', () => {
     try {
       const viewer = await openViewer(browser, demo, { page: `${stage.url}/page.html` });
       await viewer.adopt(() => document.querySelector('potluck-video'));
-      await until('the controls know the duration', () => viewer.frame.evaluate(`/1:04/.test(document.querySelector('media-time-display').shadowRoot.textContent + document.querySelector('media-time-display').textContent)`), { seconds: 30 });
+      const shown = async () => await viewer.frame.evaluate(`document.querySelector('media-time-display').shadowRoot.textContent`);
+      await until('the controls know the duration', async () => /1:04/.test(await shown()), { seconds: 30, describe: async () => ({
+        shown: await shown(), known: await viewer.frame.evaluate(`document.querySelector('media-controller').mediaStore.getState().mediaDuration`), visible: await viewer.frame.evaluate('document.visibilityState'), ...(await viewer.state()), problems: viewer.problems,
+      }) });
       await viewer.frame.evaluate(`document.querySelector('media-play-button').click()`);
       await viewer.plays(1, { seconds: 20 });
       await viewer.frame.evaluate(`document.querySelector('media-play-button').click()`);
