@@ -111,6 +111,8 @@ describe('the player', () => {
     await press(arabic, 's');
     await until('the panel is open', () => arabic.frame.evaluate(`Boolean(inside('[role="dialog"]:not([hidden])'))`));
     await picture(arabic, 'rtl-panel');
+    // A mark from left to right would turn the share around with what follows it.
+    assert.match(await arabic.frame.evaluate(`inside('.legend .people').textContent`), /^0% · 0 /);
     await arabic.page.keyboard.press('Escape');
     await arabic.frame.evaluate(`inside('[part~="settings-button"]').click()`);
     await picture(arabic, 'rtl-menu');
@@ -137,6 +139,14 @@ describe('the player', () => {
       await picture(viewer, `consent-${width}`);
       await viewer.close();
     }
+    // In a small one it lies where the big button is.
+    const poster = await open(browser, demo, { width: 332, height: 187, query: { consent: 'ask', autoplay: '0' } });
+    const seen = async (selector) => await poster.frame.evaluate(`inside('${selector}').checkVisibility()`);
+    await until('it asks', () => seen('potluck-consent'));
+    assert.equal(await seen('[part~="big-play-button"]'), false);
+    await poster.frame.evaluate(`inside('[part="consent-no"]').click()`);
+    assert.equal(await seen('[part~="big-play-button"]'), true);
+    await poster.close();
   });
 
   test('changes nothing on the page while its controls are hidden', { timeout: 60_000 }, async () => {

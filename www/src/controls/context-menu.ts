@@ -5,6 +5,9 @@ import { el, ignore } from './dom.js';
 import { focusFirst, type Item, menuItems, menuKeys } from './menu.js';
 import { copyText } from './stats-sheet.js';
 
+/** It keeps this distance from the player's edges, in px. */
+const EDGE = 4;
+
 export class ContextMenu extends Control {
   protected override build(): void {
     const { words } = this.stage;
@@ -42,8 +45,9 @@ export class ContextMenu extends Control {
     this.replaceChildren(...menuItems(items.filter((item) => item !== null)), el('p', { class: 'note' }, 'Potluck'));
     this.stage.open(this);
     const box = player.getBoundingClientRect();
-    this.style.left = `${Math.max(0, Math.min(event.clientX - box.left, box.width - this.offsetWidth))}px`;
-    this.style.top = `${Math.max(0, Math.min(event.clientY - box.top, box.height - this.offsetHeight))}px`;
+    const place = (at: number, room: number): string => `${Math.max(EDGE, Math.min(at, room - EDGE))}px`;
+    this.style.left = place(event.clientX - box.left, box.width - this.offsetWidth);
+    this.style.top = place(event.clientY - box.top, box.height - this.offsetHeight);
     focusFirst(this);
   }
 }

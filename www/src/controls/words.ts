@@ -59,7 +59,8 @@ export class Words {
     const key = JSON.stringify(options);
     const format = this.#formats.get(key) ?? new Intl.NumberFormat(this.language, options);
     this.#formats.set(key, format);
-    return format.format(value);
+    // Arabic marks its percentages as left to right, and would draw what follows them into that.
+    return format.format(value).replace(/[\u200e\u061c]/g, '');
   }
 }
 
