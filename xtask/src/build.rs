@@ -10,6 +10,7 @@ use wasm_bindgen_cli_support::{Bindgen, EncodeInto};
 
 use crate::imports;
 use crate::names;
+use crate::order;
 use crate::parts::{self, Part};
 use crate::step::{capture, cargo, npm, run, step};
 use crate::system;
@@ -30,7 +31,8 @@ const FEATURES: [&str; 6] = [
 /// How wasm-opt makes the engine small. What counts is its size after compression: functions that have one
 /// caller stay apart unless they are tiny, because the numbers of a giant function's hundreds of variables do
 /// not compress. The low kilobyte of memory is the far end of the stack, which is nowhere near.
-const SHRINK: [&str; 7] = [
+/// The second `-Oz` finds what the first has made alike.
+const SHRINK: [&str; 8] = [
     "--flatten",
     "--rereloop",
     "-Oz",
@@ -38,6 +40,7 @@ const SHRINK: [&str; 7] = [
     "--low-memory-unused",
     "--one-caller-inline-max-function-size",
     "20",
+    "-Oz",
 ];
 
 /// How the engine is made small. These are options of nightly compilers, which [`BOOTSTRAP`] lets a stable
@@ -274,18 +277,27 @@ fn bind(root: &Path, module: &Module) -> Result<(), String> {
 }
 
 fn shrink(root: &Path, input: &Path, output: &Path) -> Result<(), String> {
-    let mut shrink = Command::new("node");
-    shrink
+    let small = input.with_extension("small.wasm");
+    wasm_opt(root, &SHRINK, input, &small)?;
+    let unnamed = fs::read(&small).map_err(|error| cannot("read", &small, &error))?;
+    fs::write(&small, order::name_by_likeness(&unnamed)?)
+        .map_err(|error| cannot("write", &small, &error))?;
+    wasm_opt(root, &["--reorder-functions-by-name"], &small, output)?;
+    println!("    {} KB, after wasm-opt {} KB", kilobytes(input), kilobytes(output));
+    Ok(())
+}
+
+fn wasm_opt(root: &Path, passes: &[&str], input: &Path, output: &Path) -> Result<(), String> {
+    let mut command = Command::new("node");
+    command
         .current_dir(root.join("www"))
         .arg("node_modules/binaryen/bin/wasm-opt")
-        .args(SHRINK)
+        .args(passes)
         .args(FEATURES)
         .arg(input)
         .arg("-o")
         .arg(output);
-    run(&mut shrink, "wasm-opt is in www's packages: delete www/node_modules and try again")?;
-    println!("    {} KB, after wasm-opt {} KB", kilobytes(input), kilobytes(output));
-    Ok(())
+    run(&mut command, "wasm-opt is in www's packages: delete www/node_modules and try again")
 }
 
 fn scripts(root: &Path) -> Result<(), String> {

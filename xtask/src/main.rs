@@ -12,6 +12,7 @@ mod demo;
 mod imports;
 mod licence;
 mod names;
+mod order;
 mod parts;
 mod sample;
 mod size;
