@@ -218,6 +218,21 @@ fn messages_through_the_codec_change_nothing() {
 }
 
 #[test]
+fn viewers_who_join_at_an_origin_with_a_thin_line_wait_for_nothing_that_is_due_later() {
+    // Six times the stream's rate for eight viewers within as many seconds.
+    for (muxed, seed) in [(false, 2), (false, 15), (true, 1), (true, 2)] {
+        let mut world =
+            World { seed, seconds: 15.0, origin_limit_bps: Some(6_000_000), ..World::live(8) };
+        (world.title.window, world.title.muxed) = (6, muxed);
+        let report = run(&world);
+        assert_smooth(&report);
+        // A whole segment of the last two who join takes a third of the line for 2 s.
+        let most = if muxed { 2.8 } else { 1.0 };
+        assert!(report.first_frame.p95 <= most, "{}", text(&report));
+    }
+}
+
+#[test]
 fn an_origin_that_is_out_for_five_seconds_is_not_noticed() {
     for kind in [FaultKind::Status(503), FaultKind::Truncate, FaultKind::Gone] {
         let mut world = World { seconds: 90.0, ..World::vod(2) };

@@ -13,6 +13,8 @@ use crate::swarm::{ABREAST, Blocks, LAG, STEP_SECONDS, Swarm, fallback_time};
 use crate::time::Instant;
 use crate::wire::{BLOCK_BYTES, Interest, SegmentId, block_count};
 
+/// With so much to play there is time for two requests to the origin at once.
+const SAFE: Duration = Duration::from_secs(6);
 /// Requests to the origin for segments at once.
 const PARALLEL: usize = 2;
 /// So many requests for parts weigh as much as one for a segment.
@@ -138,6 +140,9 @@ impl Player {
             if self.slots() >= SLOTS * PARALLEL.max(self.tracks.len()) && !want.hint {
                 break;
             }
+            if !self.may_add(now, want, &wants) {
+                continue;
+            }
             let failure = self.segment_failures.get(&want.id);
             if let Some(at) = failure.map(|failure| failure.retry_at).filter(|at| *at > now) {
                 self.wake_at(at);
@@ -147,8 +152,8 @@ impl Player {
                 continue;
             }
             match discovery {
-                _ if self.is_for_origin(want.id) => self.fetch_directly(now, want, &wants),
-                Discovery::Alone => self.fetch_directly(now, want, &wants),
+                _ if self.is_for_origin(want.id) => self.fetch_directly(now, want),
+                Discovery::Alone => self.fetch_directly(now, want),
                 Discovery::Pending => _ = self.fetch_if_due(now, want, missing),
                 Discovery::Ready => {
                     if !self.fetch_if_due(now, want, missing) {
@@ -428,8 +433,25 @@ impl Player {
         });
     }
 
-    /// Nobody to share with: the origin is asked in order, for one segment until playback is safe, then for two.
-    fn fetch_directly(&mut self, now: Instant, want: &Want, wants: &[Want]) {
+    /// Whether the origin may be asked for this besides what is on its way: for one segment until playback is safe, then for
+    /// two. What is due later would share the line with what is due next.
+    fn may_add(&self, now: Instant, want: &Want, wants: &[Want]) -> bool {
+        let safe = wants.iter().any(|first| first.first && first.deadline > now + SAFE);
+        let most = match (want.part, safe) {
+            (true, _) => SLOTS * PARALLEL,
+            (false, true) => PARALLEL,
+            (false, false) => 1,
+        };
+        let same_list = self
+            .transfers
+            .values()
+            .filter(|transfer| transfer.segment.rendition == want.id.rendition && !transfer.hint)
+            .count();
+        want.hint || same_list < most
+    }
+
+    /// Nobody to share with: the origin is asked in order.
+    fn fetch_directly(&mut self, now: Instant, want: &Want) {
         if !want.near {
             return;
         }
@@ -445,18 +467,6 @@ impl Player {
                 })
         });
         if undecided {
-            return;
-        }
-        let safe = wants
-            .iter()
-            .any(|first| first.first && first.deadline.since(now) > Duration::from_secs(6));
-        let same_list = self
-            .transfers
-            .values()
-            .filter(|transfer| transfer.segment.rendition == want.id.rendition && !transfer.hint)
-            .count();
-        let most = if safe { PARALLEL } else { 1 };
-        if !want.hint && same_list >= if want.part { SLOTS * PARALLEL } else { most } {
             return;
         }
         self.fetch_missing(now, want, true, &|_| true);

@@ -91,6 +91,9 @@ struct Options {
     /// Segments in the playlist (live).
     #[arg(long, default_value_t = 10)]
     window: u64,
+    /// Sound and picture in one file, as ffmpeg writes it: nothing of a segment plays before all of it is there.
+    #[arg(long)]
+    muxed: bool,
     /// `HOLD-BACK` in seconds (live).
     #[arg(long)]
     hold_back: Option<f64>,
@@ -199,6 +202,7 @@ impl Options {
         let mut title = Title::new(bitrates, self.segment, film);
         title.window = self.window.max(1);
         title.hold_back = self.hold_back;
+        title.muxed = self.muxed;
         title.parts = self.parts.max(1);
         title.part_hold_back = 4.0 * self.segment / title.parts as f64;
         title.hashes = match self.hashes {
