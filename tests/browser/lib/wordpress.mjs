@@ -13,6 +13,8 @@ const PLUGIN = fileURLToPath(new URL('../../../integrations/wordpress/potluck', 
 const PLAYER = process.env.POTLUCK_WWW ?? fileURLToPath(new URL('../../../www/dist', import.meta.url));
 const FILES = process.env.WORDPRESS ?? '/usr/share/wordpress';
 const ROOT = process.getuid?.() === 0;
+/** Runs a program, in a group of processes that ends with it, and with the test: then nobody holds this shell's input any more. */
+const LEASH = '("$@"; kill -9 0) & cat > /dev/null; kill -9 0';
 
 const php = program('php');
 const mariadb = program('mariadbd');
@@ -149,16 +151,16 @@ class WordPress {
   }
 
   #run(command, args, env = {}) {
-    const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...env }, detached: true });
+    const child = spawn('sh', ['-c', LEASH, command, command, ...args], { stdio: ['pipe', 'pipe', 'pipe'], env: { ...process.env, ...env }, detached: true });
     const ended = new Promise((resolve) => child.once('exit', resolve));
     child.once('error', (cause) => this.#said.push(String(cause)));
     for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => this.#said.push(String(chunk)));
-    this.#children.push({ child, ended });
+    this.#children.push({ child, command, ended });
   }
 
   #alive() {
-    for (const { child } of this.#children) {
-      if (child.exitCode !== null || child.signalCode !== null) throw new Error(`${child.spawnfile} ended by itself: ${this.#said.join('')}`);
+    for (const { child, command } of this.#children) {
+      if (child.exitCode !== null || child.signalCode !== null) throw new Error(`${command} ended by itself: ${this.#said.join('')}`);
     }
   }
 }
