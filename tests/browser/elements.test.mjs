@@ -57,6 +57,24 @@ describe('on one page', () => {
     await viewer.close();
   });
 
+  test('the next film plays when it is asked to, and waits when it is not', { timeout: 60_000 }, async () => {
+    const viewer = await openViewer(browser, demo, { src: demo.vod });
+    await viewer.plays(1, { seconds: 30 });
+    await viewer.with((element, src) => {
+      element.autoplay = false;
+      element.src = src;
+      return element.play();
+    }, `${demo.vod}?next`);
+    await viewer.until('the next plays', ({ position, paused, readyState }) => !paused && readyState >= 3 && position > 0 && position < 30, { seconds: 30 });
+    assert.equal(await viewer.with((element) => element.currentSrc), `${demo.vod}?next`);
+    await viewer.plays(1, { seconds: 30 });
+    await viewer.with((element, src) => { element.src = src; }, `${demo.vod}?last`);
+    const state = await viewer.until('the last has come', ({ position, readyState }) => readyState >= 3 && position === 0, { seconds: 30 });
+    assert.equal(state.paused, true, inWords(state));
+    assert.equal(await viewer.with((element) => element.currentSrc), `${demo.vod}?last`);
+    await viewer.close();
+  });
+
   test('a player far down the page loads nothing before the viewer comes near', { timeout: 60_000 }, async () => {
     const page = await openViewer(browser, demo);
     await page.frame.evaluate(`import('/potluck.js').then(() => {

@@ -478,6 +478,7 @@ export class PotluckVideo extends Base {
     } else if (this.#session?.url === url && !reload) {
       return;
     }
+    const next = this.#session?.url !== url;
     this.#reset();
     this.#warn(...options.warnings);
     this.#session ??= this.#startSession(options, key);
@@ -485,6 +486,8 @@ export class PotluckVideo extends Base {
     this.#tellBudget(options);
     this.#session.client.load(url, this.#resumeAt ?? this.#chosenStart());
     this.#resumeAt = null;
+    // Letting go of the source before has stopped what `play()` asked of this one.
+    if (next && this.#playRequested) void this.nativeEl.play().catch(ignore);
   }
 
   /** With `preload="none"` nothing is loaded before somebody wants to play. */
