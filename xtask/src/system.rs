@@ -1,12 +1,15 @@
 //! Programs that come from the system: Node, the browsers, ffmpeg, coturn, WordPress.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::step::{capture, run};
 
 /// Lowest major version of Node that the build runs with.
 const NODE: u32 = 20;
+
+/// Here where systemd runs the machine.
+const SYSTEMD: &str = "/run/systemd/system";
 
 /// A program that the browser tests use: any of these names, and Debian's package.
 struct Program {
@@ -73,7 +76,9 @@ pub(crate) fn browsers() -> Result<(), String> {
             let packages = packages(
                 &self::missing().into_iter().filter(|one| one.needed == needed).collect::<Vec<_>>(),
             );
-            if packages.is_empty() || installed.is_err() {
+            // Some of these bring servers along, which systemd would start: whether a machine shall have them is its owner's to say.
+            let starts = !needed && Path::new(SYSTEMD).is_dir();
+            if packages.is_empty() || installed.is_err() || starts {
                 continue;
             }
             let mut install = apt();
@@ -88,7 +93,10 @@ pub(crate) fn browsers() -> Result<(), String> {
         self::missing().into_iter().partition(|program| program.needed);
     if needed.is_empty() {
         for program in other {
-            println!("    {} is not there: what is tested with it is skipped", program.what);
+            println!(
+                "    {} is not there: what is tested with it is skipped (on Debian: apt-get install {})",
+                program.what, program.package
+            );
         }
         return Ok(());
     }
