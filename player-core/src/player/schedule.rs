@@ -9,7 +9,7 @@ use super::transfer::{blocks_to_come, transfer_end};
 use crate::hls::parts::part_number;
 use crate::media::fragment_end;
 use crate::proof::Proof;
-use crate::swarm::{ABREAST, Blocks, LAG, STEP_SECONDS, Swarm, fallback_time};
+use crate::swarm::{ABREAST, Blocks, LAG, STEP_SECONDS, fallback_time};
 use crate::time::Instant;
 use crate::wire::{BLOCK_BYTES, Interest, SegmentId, block_count};
 
@@ -386,7 +386,7 @@ impl Player {
                 return;
             }
         }
-        let scarce = self.is_scarce();
+        let scarce = self.is_scarce(now);
         let (Some(stored), Some(swarm)) = (self.store.segment(want.id), &mut self.swarm) else {
             return;
         };
@@ -560,9 +560,10 @@ impl Player {
     }
 
     /// What a viewer takes from the origin early because it is its part: of a segment that somebody has begun to fetch
-    /// and has not claimed, the stripes in whose order this viewer is the first; and where the swarm's uplinks have
-    /// proved not to suffice, as many more copies of each stripe as they lack, so that the origin is asked evenly, peers
-    /// do not send what comes too late, and what one viewer takes helps the others.
+    /// and has not claimed, the stripes in whose order this viewer is the first; of what was out before it came, all that is not asked
+    /// for, where uplinks have nothing to spare; and where they have proved not to suffice, as many more copies of each
+    /// stripe as they lack, so that the origin is asked evenly, peers do not send what comes too late, and what one viewer
+    /// takes helps the others.
     #[inline(never)]
     fn fetch_share(&mut self, now: Instant, want: &Want) -> bool {
         if !want.near || want.part || want.deadline > now + SHARE_HORIZON {
@@ -573,7 +574,13 @@ impl Player {
         };
         let bitrate = self.title.variants.get(want.list).map_or(0, |variant| variant.bitrate_bps);
         let ample = self.bandwidth.bps() >= AMPLE * bitrate.max(500_000) as f64;
-        let lack = if ample && self.deficit >= MIN_DEFICIT { self.deficit } else { 0.0 };
+        // Uplinks with nothing to spare would take from the others what they give to one who comes.
+        let lack = match self.deficit {
+            _ if !ample => 0.0,
+            _ if want.live && swarm.is_older(want.id) && swarm.is_thin(now) => 1.0,
+            deficit if deficit >= MIN_DEFICIT => deficit,
+            _ => 0.0,
+        };
         let open = want.live
             && stored.proof == Proof::None
             && swarm.is_full_mesh()
@@ -689,7 +696,7 @@ impl Player {
         if want.live && !want.part && early && held.is_none() && swarm.is_full_mesh() {
             let plain = self.proof_of(now, want.id).0 == Proof::None;
             let count = want.estimate.div_ceil(BLOCK_BYTES.into()) as u32;
-            if plain && self.is_scarce() && count > 1 {
+            if plain && self.is_scarce(now) && count > 1 {
                 let to = count.div_ceil(STRIPES.into()) * BLOCK_BYTES;
                 return self.start_transfer(now, want.list, want.sequence, 0, Some(to), false);
             }
@@ -730,8 +737,9 @@ impl Player {
 
     /// Whether uplinks have nothing to spare, here or, by what they fail to bring, elsewhere.
     #[inline(never)]
-    fn is_scarce(&self) -> bool {
-        self.deficit >= SCARCE_DEFICIT || self.swarm.as_ref().is_some_and(Swarm::is_scarce)
+    fn is_scarce(&self, now: Instant) -> bool {
+        self.deficit >= SCARCE_DEFICIT
+            || self.swarm.as_ref().is_some_and(|swarm| swarm.is_scarce(now))
     }
 
     /// Keeps the store within its budget: what is furthest behind the playhead goes first, then what is furthest ahead.

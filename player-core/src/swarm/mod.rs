@@ -64,6 +64,8 @@ const SCARCE: f64 = 0.92;
 /// it carries fewer streams than this.
 const STRAINED: f64 = 0.6;
 const STRAINED_LINE: f64 = 1.5;
+/// The same of live, where it has nothing to spare for those who come.
+const THIN_LINE: f64 = 1.25;
 /// So few peers are asked for two blocks at once.
 const FEW: usize = 2;
 
@@ -129,6 +131,8 @@ pub(crate) struct Swarm {
     control_bytes: u64,
     uploaded_bytes: u64,
     byte_rate: f64,
+    /// The last segment that was wanted at first.
+    came_at: u64,
 }
 
 impl Swarm {
@@ -166,6 +170,7 @@ impl Swarm {
             control_bytes: 0,
             uploaded_bytes: 0,
             byte_rate: 0.0,
+            came_at: 0,
         }
     }
 
@@ -193,16 +198,31 @@ impl Swarm {
         self.size
     }
 
-    /// Whether hardly any of the uplink is left.
-    pub(crate) fn is_scarce(&self) -> bool {
-        self.uploads.busy() > SCARCE
+    /// Whether hardly any of this uplink is left, or of the others'.
+    pub(crate) fn is_scarce(&self, now: Instant) -> bool {
+        self.uploads.busy() > SCARCE || self.is_thin(now)
+    }
+
+    /// Whether peers' uplinks are seen to have nothing to spare: no line carries much more than the stream, and some peer has
+    /// more requests than it can take. The second, because a line is slow at first where it is long.
+    pub(crate) fn is_thin(&self, now: Instant) -> bool {
+        self.lines_below(THIN_LINE) && self.peers.values().any(|peer| peer.slow_until > now)
+    }
+
+    /// Whether a segment was out before this viewer came.
+    pub(crate) const fn is_older(&self, segment: SegmentId) -> bool {
+        segment.sequence <= self.came_at
     }
 
     /// Whether whoever gives everything to the others has hardly any of its uplink left, as far as is seen from here.
     pub(crate) fn is_strained(&self) -> bool {
+        self.uploads.busy() > STRAINED || self.lines_below(STRAINED_LINE)
+    }
+
+    /// Whether the fastest line that was measured carries fewer streams than that.
+    fn lines_below(&self, streams: f64) -> bool {
         let lines = self.peers.values().filter(|peer| peer.line_known).map(|peer| peer.line);
-        self.uploads.busy() > STRAINED
-            || lines.reduce(f64::max).is_some_and(|line| line < STRAINED_LINE * self.byte_rate)
+        lines.reduce(f64::max).is_some_and(|line| line < streams * self.byte_rate)
     }
 
     /// How fast what is played is, in byte/s.
@@ -431,6 +451,9 @@ impl Swarm {
 
     /// Tells peers what is wanted of a rendition.
     pub(crate) fn set_interest(&mut self, interest: Interest) {
+        if self.came_at == 0 {
+            self.came_at = interest.last;
+        }
         let live = self.edges.contains_key(&interest.rendition);
         if self.interests.insert(interest.rendition, interest) != Some(interest) {
             // A live window moves on as everybody's does: [`LAG`] makes up for what is not told.
