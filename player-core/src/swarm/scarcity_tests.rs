@@ -255,6 +255,54 @@ fn a_block_that_nobody_else_can_give_takes_the_place_of_one_that_others_can() {
 }
 
 #[test]
+fn where_uplinks_are_scarce_what_has_to_begin_sooner_takes_a_place() {
+    for (busy, refused) in [(true, [2, 2]), (false, [3, 2])] {
+        let store = store(BLOCKS);
+        let mut swarm = swarm(6, &store);
+        for peer in 0..6 {
+            swarm.peers.get_mut(&ConnectionId(peer)).expect("it is here").received_bytes = 1;
+        }
+        show(&mut swarm, &store, 5, BLOCKS);
+        for second in 1..40 {
+            swarm.writable(ConnectionId(4));
+            swarm.upload(at(f64::from(second)), &store, &line());
+            if busy {
+                request(&mut swarm, &store, f64::from(second), 4, 0);
+            }
+        }
+        swarm.message(at(40.0), ConnectionId(4), Message::Cancel { id: 1 }, &store);
+        drain(&mut swarm);
+        for (peer, due_ms) in [(0, 9_000), (1, 9_000), (2, 9_000), (3, 5_000), (2, 7_000)] {
+            let request = Message::Request { id: 1, segment: SEGMENT, block: 0, due_ms };
+            swarm.message(at(40.0), ConnectionId(peer), request, &store);
+        }
+        let full = |(to, message): (u32, Message)| {
+            matches!(message, Message::Reject { reason: RejectReason::TooMany, .. }).then_some(to)
+        };
+        let told: Vec<u32> = drain(&mut swarm).into_iter().filter_map(full).collect();
+        assert_eq!(told, refused, "busy: {busy}");
+    }
+}
+
+#[test]
+fn uplinks_are_thin_where_no_line_is_much_faster_than_the_stream_and_somebody_refuses() {
+    for (seconds, refuses, thin) in [(0.5, true, true), (0.5, false, false), (0.2, true, false)] {
+        let store = store(0);
+        let mut swarm = swarm(2, &store);
+        swarm.set_byte_rate(100_000.0);
+        show(&mut swarm, &store, 0, BLOCKS);
+        let asked = ask(&mut swarm, 1.0, 0)[0];
+        give(&mut swarm, &store, 1.0, seconds, asked);
+        if refuses {
+            let (peer, id) = ask(&mut swarm, 2.0, 1)[0];
+            let reject = Message::Reject { id, reason: RejectReason::TooMany };
+            swarm.message(at(2.0), ConnectionId(peer), reject, &store);
+        }
+        assert_eq!(swarm.is_thin(at(2.5)), thin, "a block in {seconds} s");
+    }
+}
+
+#[test]
 fn where_uplinks_are_scarce_who_gives_is_served_first_and_one_of_the_others_in_turn() {
     let store = store(BLOCKS);
     let mut swarm = swarm(6, &store);

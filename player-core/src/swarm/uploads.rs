@@ -28,6 +28,8 @@ const BUSY_SECONDS: f64 = 8.0;
 /// Bytes in all send buffers together: a block that is sent to one peer at full speed can be passed on by it sooner
 /// than several that are sent to several peers at once; and news does not wait long behind it.
 const MAX_QUEUED: usize = 32 << 10;
+/// Where hardly anything of the uplink is left, a request takes the place of one that may begin so much later.
+const SOONER: Duration = Duration::from_secs(3);
 /// A request that is due so soon goes before others.
 const URGENT: Duration = Duration::from_millis(1500);
 /// Where uplinks are scarce, who gives nothing has its turn this long.
@@ -97,7 +99,7 @@ impl Uploads {
     }
 
     /// Takes a request; if not all can wait, who is refused, and why. A block that nobody else can give takes the place of
-    /// one that others can.
+    /// one that others can; so does, where hardly anything of the uplink is left, what has to begin sooner.
     pub(super) fn request(
         &mut self,
         request: Upload,
@@ -119,9 +121,12 @@ impl Uploads {
             let waits = |of: &Upload| of.segment == request.segment && of.block == request.block;
             let first = self.is_seed(&request, peers) && !self.waiting.iter().any(waits);
             let rank = self.rank(connection, peers);
+            let soon = request.due.unwrap_or_default() + SOONER;
             let spare = |of: &Upload| {
-                let below = rank > self.rank(of.connection, peers);
-                of.offset == 0 && (below || first && of.due.is_some() && !self.is_seed(of, peers))
+                let theirs = self.rank(of.connection, peers);
+                let sooner = self.busy > SCARCE && rank == theirs && of.due > Some(soon);
+                let yields = (first && of.due.is_some() || sooner) && !self.is_seed(of, peers);
+                of.offset == 0 && (rank > theirs || yields)
             };
             let place = self.waiting.iter().rposition(spare).filter(|_| own < MAX_OF_ONE);
             let mut refused = request;
