@@ -233,6 +233,22 @@ fn viewers_who_join_at_an_origin_with_a_thin_line_wait_for_nothing_that_is_due_l
 }
 
 #[test]
+fn viewers_who_join_leave_new_segments_to_those_who_have_been_there() {
+    // Six viewers of a channel, one a second, while two segments are published.
+    let mut copies = 0.0;
+    for seed in 1..=6 {
+        let mut world = World { seed, seconds: 20.0, ..World::live(6) };
+        world.title.window = 6;
+        let report = run(&world);
+        assert_smooth(&report);
+        let all = report.origin_media_bytes as f64;
+        copies += all / 500_012.0 - report.distinct_segments as f64;
+    }
+    // Half a segment each, with which they begin, and a few blocks; not the new segments twice.
+    assert!(copies / 6.0 <= 4.3, "{:.2} copies beyond one of each segment", copies / 6.0);
+}
+
+#[test]
 fn an_origin_that_is_out_for_five_seconds_is_not_noticed() {
     for kind in [FaultKind::Status(503), FaultKind::Truncate, FaultKind::Gone] {
         let mut world = World { seconds: 90.0, ..World::vod(2) };

@@ -26,6 +26,9 @@ const SPREAD_PATIENCE: Duration = Duration::from_millis(2500);
 const ELECTION_HORIZON: Duration = Duration::from_secs(20);
 /// Among strangers, only what is due within this time is fetched by election.
 const STRANGER_HORIZON: Duration = Duration::from_secs(5);
+/// For so long after the first of several peers was met, what is due later is left to those who have been there: some are not
+/// met yet, and what they hold is still to be heard.
+const ACQUAINTED: Duration = Duration::from_secs(2);
 /// Seconds of the first segment that are asked of the origin at once; the rest when it is due, if no peer brings it.
 const START_AHEAD: f64 = 2.0;
 /// Seconds that are asked of it each time the rest is due.
@@ -572,11 +575,9 @@ impl Player {
         let (Some(swarm), Some(stored)) = (&self.swarm, self.store.segment(want.id)) else {
             return false;
         };
-        let bitrate = self.title.variants.get(want.list).map_or(0, |variant| variant.bitrate_bps);
-        let ample = self.bandwidth.bps() >= AMPLE * bitrate.max(500_000) as f64;
         // Uplinks with nothing to spare would take from the others what they give to one who comes.
         let lack = match self.deficit {
-            _ if !ample => 0.0,
+            _ if !self.is_ample(want) => 0.0,
             _ if want.live && swarm.is_older(want.id) && swarm.is_thin(now) => 1.0,
             deficit if deficit >= MIN_DEFICIT => deficit,
             _ => 0.0,
@@ -619,6 +620,12 @@ impl Player {
         self.fetch_missing(now, want, false, &|block| blocks.contains(&block))
     }
 
+    /// Whether the origin is so fast that there is always time to ask it later.
+    fn is_ample(&self, want: &Want) -> bool {
+        let bitrate = self.title.variants.get(want.list).map_or(0, |variant| variant.bitrate_bps);
+        self.bandwidth.bps() >= AMPLE * bitrate.max(500_000) as f64
+    }
+
     /// The origin is asked when it is this viewer's turn.
     #[inline(never)]
     fn fetch_if_elected(&mut self, now: Instant, want: &Want) {
@@ -637,6 +644,10 @@ impl Player {
         let others = swarm.size().saturating_sub(1).min(self.config.max_peers);
         if swarm.ready_peers() * 2 < others && want.deadline > now + STRANGER_HORIZON {
             self.wake_at(want.deadline - STRANGER_HORIZON);
+            return;
+        }
+        let new = swarm.ready_since().is_some_and(|since| now.since(since) < ACQUAINTED);
+        if new && others > 1 && self.is_ample(want) {
             return;
         }
         if let Some(until) = swarm.claimed_until(now, want.id) {
