@@ -3,6 +3,7 @@
 mod append;
 mod cache;
 mod choose;
+mod crowd;
 mod fitness;
 mod latency;
 mod load;
@@ -112,6 +113,8 @@ pub struct Player {
     reopened_at: Instant,
     /// When the origin last answered a request in full.
     answered_at_origin: Instant,
+    /// Until when the origin counts as overrun.
+    overrun_until: Instant,
     /// When an offline browser makes its next request.
     probe_at: Instant,
     trace: Trace,
@@ -195,6 +198,7 @@ impl Player {
             reopens: 0,
             reopened_at: Instant::default(),
             answered_at_origin: Instant::default(),
+            overrun_until: Instant::default(),
             probe_at: Instant::default(),
             trace: Trace::default(),
             store: Store::default(),

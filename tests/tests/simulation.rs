@@ -455,3 +455,28 @@ fn uplinks_that_do_not_suffice_cost_copies_and_not_smoothness() {
     // Half of it has to come from the origin.
     assert!(report.late_origin_copies.is_some_and(|k| k < 9.0), "{}", text(&report));
 }
+
+fn crowd(origin_limit_bps: Option<u64>) -> Report {
+    let mut world = World { seconds: 16.0, join_spacing: 0.01, ..World::live(150) };
+    world.title.hold_back = Some(14.0);
+    world.origin_limit_bps = origin_limit_bps;
+    run(&world)
+}
+
+#[test]
+fn many_who_come_at_once_start_by_each_other_where_the_origin_cannot_serve_them() {
+    // Each asking for what it needs first would take the line of the origin for seconds, before anybody has anything whole.
+    let report = crowd(Some(20_000_000));
+    let started = report.viewers.iter().filter(|viewer| viewer.first_frame.is_some()).count();
+    assert_eq!(started, 150, "{}", text(&report));
+    assert!(report.first_frame.p95 <= 6.0, "{}", text(&report));
+    assert!(report.rebuffer_seconds <= 10.0, "{}", text(&report));
+    assert!(report.offload >= 0.9, "{}", text(&report));
+}
+
+#[test]
+fn many_who_come_at_once_wait_for_nobody_where_the_origin_suffices() {
+    let report = crowd(None);
+    assert!(report.first_frame.p95 <= 1.0, "{}", text(&report));
+    assert_eq!(report.rebuffers, 0, "{}", text(&report));
+}

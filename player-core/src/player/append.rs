@@ -356,7 +356,11 @@ impl Player {
         let Some(key) = self.init_key(index) else { return };
         let Some(init) = self.title.inits.get(&key) else { return };
         let late = init.section.is_late();
-        if available <= cursor.offset || !whole && cursor.offset == 0 && (waits || late) {
+        let waits_for_more =
+            !self.started && self.swarm.is_some() && self.holds_back(now, state.list, id);
+        if available <= cursor.offset
+            || cursor.offset == 0 && (!whole && (waits || late) || waits_for_more)
+        {
             return;
         }
         if self.quota_factor < 1.0 && !late {

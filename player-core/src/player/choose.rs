@@ -98,6 +98,9 @@ impl Player {
         self.playhead_at = now;
         self.update_timeline(now);
         self.start_at = position;
+        if self.swarm.is_some() && self.is_crowd(now) {
+            self.start_at_segment();
+        }
         self.open_tracks();
     }
 

@@ -68,17 +68,17 @@ const PLAN_INTERVAL: Duration = Duration::from_millis(100);
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Want {
     pub(super) id: SegmentId,
-    list: usize,
-    sequence: u64,
+    pub(super) list: usize,
+    pub(super) sequence: u64,
     tag: u32,
     /// When the first of it that is not appended is due.
-    deadline: Instant,
+    pub(super) deadline: Instant,
     /// Seconds that all of it plays.
     duration: f64,
     /// Seconds of it that are behind the playhead.
     played: f64,
     /// Bytes by the variant's bit rate, for when the size is not known.
-    estimate: u64,
+    pub(super) estimate: u64,
     /// It is near enough for the origin to be asked.
     near: bool,
     /// It is the segment that its track waits for.
@@ -134,6 +134,7 @@ impl Player {
         self.wake_at(now + PLAN_INTERVAL);
         let discovery =
             if self.swarm.is_some() { self.ask_around(now, &wants) } else { Discovery::Alone };
+        let crowd = discovery != Discovery::Alone && self.run_crowd(now);
         let mut missing = 0;
         for want in &wants {
             missing += self.missing_bytes(want);
@@ -157,6 +158,9 @@ impl Player {
             match discovery {
                 _ if self.is_for_origin(want.id) => self.fetch_directly(now, want),
                 Discovery::Alone => self.fetch_directly(now, want),
+                _ if crowd && !want.part && self.may_begin(want.id) => {
+                    self.fetch_in_crowd(now, want)
+                }
                 Discovery::Pending => _ = self.fetch_if_due(now, want, missing),
                 Discovery::Ready => {
                     if !self.fetch_if_due(now, want, missing) {
@@ -234,6 +238,7 @@ impl Player {
             near = horizon;
         }
         let mut wants = Vec::new();
+        let delay = if sharing && !self.started { self.crowd_delay(now) } else { 0.0 };
         for track in &self.tracks {
             let Some(cursor) = track.cursor else { continue };
             let mut list = track.list;
@@ -277,7 +282,7 @@ impl Player {
                         list,
                         sequence,
                         tag: lists[list].tag(segment),
-                        deadline: now + Duration::from_secs_f64(due.min(3600.0)),
+                        deadline: now + Duration::from_secs_f64((due + delay).min(3600.0)),
                         duration: segment.duration,
                         played: -ahead,
                         estimate,
@@ -331,7 +336,7 @@ impl Player {
         })
     }
 
-    fn estimate(&self, list: usize, duration: f64) -> u64 {
+    pub(super) fn estimate(&self, list: usize, duration: f64) -> u64 {
         let bitrate = self.title.variants.get(list).map_or(0, |variant| variant.bitrate_bps);
         let bitrate = match bitrate {
             0 if list < self.title.variants.len() => 2_000_000,
@@ -486,13 +491,13 @@ impl Player {
         let jitter = f64::from(
             (want.id.sequence as u32).wrapping_mul(0x9e37_79b9) ^ u32::from(self.peer_id.0[9]),
         ) / 4e9;
-        let mut at = fallback_time(
-            want.deadline,
-            missing,
-            self.bandwidth.bps(),
-            self.bandwidth.latency(),
-            jitter.fract(),
-        );
+        let mut bps = self.bandwidth.bps();
+        if self.overrun_until > Instant::default() {
+            // Were what a crowd measured believed, all would ask early, and the origin would stay overrun.
+            bps = bps.max(AMPLE * self.estimate(want.list, 8.0) as f64);
+        }
+        let mut at =
+            fallback_time(want.deadline, missing, bps, self.bandwidth.latency(), jitter.fract());
         if want.part {
             // All of its slack is hardly more than the reserve of a segment.
             at = (at + PART_RESERVE).min(want.deadline);

@@ -187,7 +187,7 @@ impl Player {
     }
 
     /// Tells the trackers' client something, then does what it says.
-    fn signal(&mut self, now: Instant, tell: impl FnOnce(&mut Signaling)) {
+    pub(super) fn signal(&mut self, now: Instant, tell: impl FnOnce(&mut Signaling)) {
         let Some(signaling) = &mut self.signaling else { return };
         tell(signaling);
         if self.answered_at.is_none() && signaling.status().answered {

@@ -474,6 +474,16 @@ impl Player {
 }
 
 impl Transfer {
+    /// Bytes that have come.
+    pub(super) const fn came(&self) -> usize {
+        (self.at - self.from) as usize + self.rest.len()
+    }
+
+    /// Whether more than a quarter of a block has come that is not whole yet.
+    pub(super) const fn is_in_block(&self) -> bool {
+        self.rest.len() > BLOCK_BYTES as usize / 4
+    }
+
     /// What comes from now on is of this part, which begins at `file_start` of the file.
     pub(super) fn go_on_with(&mut self, segment: SegmentId, tag: u32, file_start: u64) {
         (self.segment, self.tag, self.file_start) = (segment, tag, file_start);

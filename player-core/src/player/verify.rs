@@ -27,6 +27,8 @@ const CHECK_EVERY: u32 = 32;
 /// In swarms of more members than this one block is checked in as many more as there are more members: so that checks cost the
 /// origin no more than with so many.
 const CHECKED: usize = 256;
+/// In a crowd one in so many is checked of those of new peers.
+const CROWD_CHECK_EVERY: u32 = 8;
 /// Checks may cost this part of what comes from peers. The first block of each peer is checked whatever that costs.
 const CHECK_SHARE: u64 = 200;
 /// A file of hashes that lacks a segment is loaded again no sooner than this.
@@ -223,8 +225,10 @@ impl Player {
         if stored.proof != Proof::None {
             return;
         }
+        let crowd = self.is_crowd(now);
         let Some(swarm) = &mut self.swarm else { return };
-        let new = swarm.is_new(connection);
+        // Where many come at once the origin has no time for all their peers.
+        let new = swarm.is_new(connection) && (!crowd || self.rng.u32(..CROWD_CHECK_EVERY) == 0);
         let affordable =
             (self.stats.check_bytes + u64::from(CHECK_BYTES)) * CHECK_SHARE < self.stats.peer_bytes;
         let every = CHECK_EVERY as usize * swarm.size().max(CHECKED) / CHECKED;

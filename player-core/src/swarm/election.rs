@@ -71,8 +71,7 @@ impl Swarm {
     /// included. All who give and want the segment count, whatever they hold of it by now.
     pub(crate) fn stripe_rank(&self, segment: SegmentId, stripe: u16) -> (usize, usize) {
         let both = Capabilities::UPLOAD.with(Capabilities::ORIGIN);
-        let salted =
-            SegmentId { sequence: mix(segment.sequence ^ u64::from(stripe) << 48), ..segment };
+        let salted = salted(segment, stripe);
         let own = score(&self.own.peer_id, salted);
         let (mut rank, mut all) = (0, 1);
         for peer in self.peers.values() {
@@ -105,17 +104,28 @@ impl Swarm {
         let rank = self.rank(segment, playhead, lag).min(50) as f64;
         let mut wait = rank * STEP;
         if live && self.size > self.ready_peers() + 1 {
-            let share = score(&self.own.peer_id, segment) as f64 / u64::MAX as f64;
-            let number = share * self.size as f64;
-            // The far ones come in twice the number at each step.
-            let drawn = number.min(2.0) * SPACING + doublings(number / 2.0) * DOUBLING;
-            wait = drawn.max(wait.min(STEP));
+            wait = self.drawn(segment, self.size as f64, DOUBLING).max(wait.min(STEP));
         }
         if !self.own.capabilities.contains(Capabilities::UPLOAD) {
             // Nobody else has anything of what it fetches: it waits for those who give.
             wait += 4.0 * STEP;
         }
         Duration::from_secs_f64(wait)
+    }
+
+    /// Seconds by this one's number in a lottery of so many members: 1 on average for the lowest, 2 for the next.
+    fn drawn(&self, segment: SegmentId, members: f64, doubling: f64) -> f64 {
+        let number = score(&self.own.peer_id, segment) as f64 / u64::MAX as f64 * members;
+        // The far ones come in twice the number at each step.
+        number.min(2.0) * SPACING + doublings(number / 2.0) * doubling
+    }
+
+    /// How long this one waits for a block that nobody is known to hold: each block has a lottery of its own, of those who
+    /// watch the rendition.
+    pub(crate) fn lot(&self, segment: SegmentId, block: u16) -> Duration {
+        let watching = (self.watchers(segment.rendition) + 1) as f64 / (self.ready + 1) as f64;
+        let drawn = self.drawn(salted(segment, block), self.size as f64 * watching, STEP);
+        Duration::from_secs_f64(drawn)
     }
 
     /// Until when another peer's claim on this segment holds; `None` when there is none.
@@ -145,6 +155,11 @@ fn doublings(mut number: f64) -> f64 {
         }
     }
     whole
+}
+
+/// A part of a segment as if it were a segment, for an order of its own.
+const fn salted(segment: SegmentId, part: u16) -> SegmentId {
+    SegmentId { sequence: mix(segment.sequence ^ (part as u64) << 48), ..segment }
 }
 
 /// Rendezvous score: lower comes first.

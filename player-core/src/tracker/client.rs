@@ -71,6 +71,8 @@ pub struct TrackerStatus {
     pub failure: Option<String>,
     /// Members of the swarm, ourselves included; the highest that a tracker tells, 0 when none does.
     pub swarm_size: u32,
+    /// Many of them have said that the origin is overrun: see [`Signaling::set_overrun`].
+    pub overrun: bool,
     /// The swarm is too small to make connections: see [`Signaling::with_min_viewers`].
     pub gated: bool,
 }
@@ -101,6 +103,7 @@ pub struct Signaling {
     downloaded: u64,
     uploaded: u64,
     running: bool,
+    overrun: bool,
     /// No offer is gathered before: the browser has just failed to.
     gather_at: Instant,
     gather_failures: u32,
@@ -148,6 +151,7 @@ impl Signaling {
             downloaded: 0,
             uploaded: 0,
             running: false,
+            overrun: false,
             gather_at: Instant::default(),
             gather_failures: 0,
             now: Instant::default(),
@@ -376,6 +380,19 @@ impl Signaling {
         self.uploaded = uploaded;
     }
 
+    /// Whether the origin brings less than this viewer needs. Trackers are told at once when it does, and with the next
+    /// announce when it no longer does, by what they pass on to whoever comes: members like this one count as complete.
+    pub fn set_overrun(&mut self, now: Instant, overrun: bool) {
+        if overrun == self.overrun {
+            return;
+        }
+        self.overrun = overrun;
+        for link in self.links.values_mut().filter(|link| overrun && link.announced) {
+            link.next_announce = now;
+        }
+        self.advance(now);
+    }
+
     /// Does what is due.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.advance(now);
@@ -400,6 +417,7 @@ impl Signaling {
             status.reachable |= link.is_open();
             status.answered |= link.answered;
             status.swarm_size = status.swarm_size.max(link.swarm_size.unwrap_or(0));
+            status.overrun |= link.is_overrun();
             if status.failure.is_none() {
                 status.failure.clone_from(&link.failure);
             }

@@ -13,6 +13,8 @@ use world::*;
 
 #[path = "gate_tests.rs"]
 mod gate;
+#[path = "overrun_tests.rs"]
+mod overrun;
 #[path = "client_world.rs"]
 mod world;
 

@@ -19,6 +19,9 @@ const MAX_INTERVAL: u32 = 600;
 const MAX_RETRY_MINUTES: u32 = 60;
 /// Most announces whose response is waited for; older ones are forgotten.
 const MAX_IN_FLIGHT: usize = 8;
+/// So many members have to say that the origin is overrun, and one in so many.
+const MIN_OVERRUN: u32 = 5;
+const OVERRUN_SHARE: u32 = 4;
 /// Most characters kept of a tracker's words.
 const MAX_FAILURE_CHARS: usize = 200;
 
@@ -74,6 +77,8 @@ pub(super) struct Link {
     retry_in: Duration,
     /// Members of the swarm, ourselves included, by the last response and by who came since.
     pub(super) swarm_size: Option<u32>,
+    /// Those of them who have said that the origin is overrun.
+    overrun: u32,
     /// Why the last announce was refused.
     pub(super) failure: Option<String>,
 }
@@ -96,6 +101,7 @@ impl Link {
             min_interval: Duration::ZERO,
             retry_in: Duration::ZERO,
             swarm_size: None,
+            overrun: 0,
             failure: None,
         }
     }
@@ -107,6 +113,12 @@ impl Link {
     /// Members besides ourselves, when known.
     pub(super) fn others(&self) -> Option<u32> {
         self.swarm_size.map(|size| size.saturating_sub(1))
+    }
+
+    /// Whether so many members have said that the origin is overrun that it is no fault of their own lines.
+    pub(super) fn is_overrun(&self) -> bool {
+        let size = self.swarm_size.unwrap_or(0);
+        self.overrun >= MIN_OVERRUN && self.overrun.saturating_mul(OVERRUN_SHARE) >= size
     }
 
     /// So many others have been met: the swarm has grown since the last response.
@@ -166,6 +178,7 @@ impl Link {
         self.failure = None;
         self.retry_in = Duration::ZERO;
         self.swarm_size = response.swarm_size();
+        self.overrun = response.complete.unwrap_or(0);
         if let Some(interval) = response.interval {
             self.interval = seconds(interval.clamp(MIN_INTERVAL, MAX_INTERVAL));
         }

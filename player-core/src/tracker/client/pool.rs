@@ -193,8 +193,9 @@ impl Signaling {
             peer_id: self.peer_id,
             uploaded: self.uploaded,
             downloaded: self.downloaded,
-            // A stream is never complete, and a tracker may keep complete members from each other.
-            left: Some(1),
+            // A stream is never complete, and a tracker may keep complete members from each other: so those who are count for
+            // something else.
+            left: Some(u64::from(!self.overrun)),
             event,
             numwant: Some(offers.len() as u32),
             key: Some(self.key.clone()),

@@ -1,0 +1,157 @@
+//! Many come to a live stream at once: an origin that all of them ask for the same bytes brings nobody any. So each asks
+//! for few blocks that others do not ask for, and whoever has one passes it on before its own first picture.
+
+use std::time::Duration;
+
+use super::Player;
+use super::schedule::Want;
+use super::transfer::blocks_to_come;
+use crate::io::{MediaCommand, Output};
+use crate::time::Instant;
+use crate::wire::{BLOCK_BYTES, SegmentId};
+
+/// With fewer members an origin that is slow is slow for other reasons.
+const FEW: u32 = 10;
+/// The origin is overrun if it brings a newcomer for so long less than plays meanwhile, and less than [`ENOUGH_BPS`].
+const JUDGED: Duration = Duration::from_millis(300);
+const ENOUGH_BPS: f64 = 2e6;
+/// It counts as overrun for so long, and whoever came no longer ago believes others that it is.
+const OVERRUN: Duration = Duration::from_secs(10);
+/// Whoever has measured so much (bit/s) believes nobody.
+const AMPLE_BPS: f64 = 8e6;
+/// Seconds buffered from which on a viewer is no newcomer any more.
+const SETTLED: f64 = 12.0;
+/// Without any peer for so long the origin is asked as ever.
+const LONELY: Duration = Duration::from_millis(1500);
+/// What is due within this time is brought in by so many times the lottery's times, what is due later by [`LATER`] times
+/// them: it has the time to spread, and the origin has none to spare.
+const SOON: Duration = Duration::from_secs(9);
+const NEXT: u32 = 2;
+const LATER: u32 = 6;
+/// How much longer a block that peers hold is left to them, once it is due.
+const HELD: Duration = Duration::from_secs(4);
+/// What is due later is not asked for yet.
+const HORIZON: Duration = Duration::from_secs(14);
+/// A newcomer does not begin to play with fewer seconds, since it would soon stand still, until so much time has passed.
+const RESERVE: f64 = 5.0;
+const PATIENCE: Duration = Duration::from_millis(5800);
+
+impl Player {
+    /// Whether this viewer is one of many who have come to a live stream at once, whose origin is overrun.
+    #[inline(never)]
+    pub(super) fn is_crowd(&self, now: Instant) -> bool {
+        let (Some(swarm), Some(signaling)) = (&self.swarm, &self.signaling) else { return false };
+        let joined = now.since(self.sharing_since);
+        let ample = self.bandwidth.is_measured() && self.bandwidth.bps() > AMPLE_BPS;
+        let told = joined < OVERRUN && !ample && signaling.status().overrun;
+        let list = self.tracks.first().map(|track| &self.title.lists[track.list]);
+        (told || now < self.overrun_until)
+            && list.is_some_and(|list| list.is_live() && list.parts.is_empty())
+            && (swarm.ready_peers() > 0 || joined <= LONELY)
+            && self.buffer_ahead(now) < SETTLED
+    }
+
+    /// Begins at a segment's start, where one block makes a picture.
+    #[inline(never)]
+    pub(super) fn start_at_segment(&mut self) {
+        let list = &self.title.lists[self.tracks[0].list];
+        let Some(segment) = list.segment_for(self.start_at) else { return };
+        self.start_at = segment.start;
+        if self.tracks[0].opening {
+            self.outputs.push_back(Output::Media(MediaCommand::Seek(segment.start)));
+        } else {
+            self.playhead.position = segment.start;
+        }
+    }
+
+    /// Looks whether the origin is overrun, and leaves it to others then. Whether this is a crowd.
+    #[inline(never)]
+    pub(super) fn run_crowd(&mut self, now: Instant) -> bool {
+        let members = self.signaling.as_ref().map_or(0, |it| it.status().swarm_size);
+        let (mut slow, mut over) = (false, None);
+        for (id, transfer) in &self.transfers {
+            let Some(head_at) = transfer.head_at else { continue };
+            let list = self.title.find(transfer.segment).map_or(0, |(list, _)| list);
+            let plays = (self.estimate(list, 8.0) as f64).min(ENOUGH_BPS);
+            let age = now.since(head_at);
+            if age >= JUDGED && (transfer.came() as f64 * 8.0) < plays * age.as_secs_f64() {
+                slow = true;
+                // What has come of a block is not thrown away.
+                if blocks_to_come(transfer).len() > 1 && !transfer.is_in_block() {
+                    over = Some(*id);
+                }
+            }
+        }
+        if slow && members >= FEW && self.buffer_ahead(now) < SETTLED {
+            if now >= self.overrun_until && !self.started {
+                self.start_at_segment();
+            }
+            self.overrun_until = now + OVERRUN;
+        }
+        let overrun = now < self.overrun_until;
+        self.signal(now, |signaling| signaling.set_overrun(now, overrun));
+        let crowd = self.is_crowd(now);
+        if let Some(id) = over.filter(|_| crowd) {
+            self.cancel_transfer(now, id);
+        }
+        crowd
+    }
+
+    /// Asks the origin for a block that nobody around holds and whose lot falls on this viewer: few do at first, and twice
+    /// as many with each step.
+    #[inline(never)]
+    pub(super) fn fetch_in_crowd(&mut self, now: Instant, want: &Want) {
+        let near = want.deadline < now + HORIZON;
+        let Some(swarm) = self.swarm.as_ref().filter(|_| near) else { return };
+        let since = *self.wanted_since.get_or_insert_with(want.id, || now);
+        let overdue = if want.deadline > now {
+            want.deadline
+        } else {
+            *self.overdue_since.get_or_insert_with(want.id, || now)
+        };
+        let times = if want.deadline > now + SOON { LATER } else { NEXT };
+        let held = self.store.segment(want.id);
+        let count = held.map_or_else(
+            || (want.estimate / u64::from(BLOCK_BYTES)).max(1) as u16,
+            |held| held.held.len(),
+        );
+        let mut next: Option<(Instant, u16)> = None;
+        for block in 0..count {
+            if held.is_some_and(|held| held.held.has(block)) || swarm.is_requested(want.id, block) {
+                continue;
+            }
+            let from = if swarm.is_held(want.id, block) { overdue + HELD } else { since };
+            let at = from + swarm.lot(want.id, block) * times;
+            if next.is_none_or(|(next, _)| at < next && next > now) {
+                next = Some((at, block));
+            }
+        }
+        let Some((at, block)) = next else { return };
+        if at > now {
+            return self.wake_at(at);
+        }
+        let from = u32::from(block) * BLOCK_BYTES;
+        self.start_transfer(now, want.list, want.sequence, from, Some(from + BLOCK_BYTES), false);
+    }
+
+    /// Seconds until a viewer who waits for the others of a crowd plays: nothing is due before.
+    #[inline(never)]
+    pub(super) fn crowd_delay(&self, now: Instant) -> f64 {
+        let wait = (self.sharing_since + PATIENCE).since(now);
+        if self.is_crowd(now) { wait.as_secs_f64() } else { 0.0 }
+    }
+
+    /// Whether to wait with the first picture, which is of this segment: playback would soon stand still.
+    #[inline(never)]
+    pub(super) fn holds_back(&self, now: Instant, list: usize, id: SegmentId) -> bool {
+        let (mut next, mut left) = (id, self.estimate(list, RESERVE));
+        while let Some(stored) = self.store.segment(next) {
+            left = left.saturating_sub(stored.held_to().into());
+            if !stored.is_complete() {
+                break;
+            }
+            next.sequence = next.sequence.wrapping_add(1);
+        }
+        left > 0 && self.crowd_delay(now) > 0.0 && self.buffer_ahead(now) < 0.1
+    }
+}
