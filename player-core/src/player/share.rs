@@ -282,8 +282,10 @@ impl Player {
         }
         self.run_introductions(now);
         let size = self.signaling.as_ref().map_or(0, |signaling| signaling.status().swarm_size);
+        let short = self.rebuffering_since.is_some();
         let Some(swarm) = &mut self.swarm else { return };
         swarm.set_size(size as usize);
+        swarm.set_short(short);
         let sent = swarm.upload(now, &self.store, &self.config);
         if let Some(left) = &mut self.config.upload_budget_bytes {
             *left = left.saturating_sub(sent);

@@ -538,6 +538,11 @@ impl Swarm {
         [self.news_at, interest, uploads].into_iter().flatten().min()
     }
 
+    /// Whether this viewer has nothing to play itself.
+    pub(crate) const fn set_short(&mut self, short: bool) {
+        self.uploads.short = short;
+    }
+
     /// Sends pieces as far as send buffers and the limits allow; the bytes of media sent.
     pub(crate) fn upload(&mut self, now: Instant, store: &Store, config: &Config) -> u64 {
         let sent = self.uploads.run(now, &mut self.peers, store, config, &mut self.outbox);

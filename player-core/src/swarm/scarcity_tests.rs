@@ -90,6 +90,24 @@ fn what_has_not_begun_by_its_time_is_sent_no_more() {
 }
 
 #[test]
+fn a_viewer_who_is_short_itself_begins_only_what_is_urgent() {
+    let store = store(BLOCKS);
+    let mut swarm = swarm(3, &store);
+    swarm.set_short(true);
+    request(&mut swarm, &store, 1.0, 0, 5_000);
+    request(&mut swarm, &store, 1.0, 1, 1_000);
+    assert_eq!(pieces(&mut swarm), [1, 1]);
+    swarm.writable(ConnectionId(1));
+    swarm.upload(at(1.2), &store, &line());
+    swarm.writable(ConnectionId(1));
+    swarm.upload(at(1.4), &store, &line());
+    assert_eq!(pieces(&mut swarm), [1, 1], "the other can wait");
+    swarm.set_short(false);
+    swarm.upload(at(1.6), &store, &line());
+    assert_eq!(pieces(&mut swarm), [0, 0]);
+}
+
+#[test]
 fn a_budget_ends_what_is_given_and_peers_are_told() {
     let store = store(BLOCKS);
     let mut swarm = swarm(2, &store);

@@ -82,6 +82,8 @@ pub(super) struct Uploads {
     rotated_at: Instant,
     seen_at: Instant,
     next_refill: Option<Instant>,
+    /// This viewer has nothing to play itself: only what others need as soon is begun.
+    pub(super) short: bool,
 }
 
 impl Uploads {
@@ -245,7 +247,10 @@ impl Uploads {
             }
             let next = (0..self.waiting.len())
                 .filter(|at| {
-                    peers.get(&self.waiting[*at].connection).is_some_and(|peer| peer.queued < high)
+                    let upload = &self.waiting[*at];
+                    let soon = |due: Instant| due < now + URGENT;
+                    (!self.short || upload.offset > 0 || upload.due.is_none_or(soon))
+                        && peers.get(&upload.connection).is_some_and(|peer| peer.queued < high)
                 })
                 .min_by_key(|at| {
                     let upload = &self.waiting[*at];
