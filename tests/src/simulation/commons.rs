@@ -1,10 +1,11 @@
-//! Blocks that many viewers hold, kept once: thousands of stores in one process would not fit otherwise.
+//! Blocks that many viewers hold, kept once: thousands of stores in one process would not fit otherwise. Most are a piece of
+//! the title's filler; the others, which hold a head, are kept here.
 
 use bytes::Bytes;
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasherDefault, Hasher};
 
-use super::title::mix;
+use super::title::{Title, mix};
 
 /// Sweeps between two clearings of what nobody holds any more.
 const CLEAR_EVERY: u32 = 1_000;
@@ -46,8 +47,12 @@ pub(super) struct Commons {
 
 impl Commons {
     /// Puts the kept copy in the place of an equal one, or keeps this one.
-    pub(super) fn share(&mut self, data: &mut Bytes) {
-        if self.places.contains(&place(data)) {
+    pub(super) fn share(&mut self, title: &Title, data: &mut Bytes) {
+        if title.is_filler(data) || self.places.contains(&place(data)) {
+            return;
+        }
+        if let Some(filler) = title.filler_like(data) {
+            *data = filler;
             return;
         }
         let kept = self.blocks.entry(key(data)).or_default();
@@ -108,10 +113,14 @@ mod tests {
         let mut odd = vec![1; 70_000];
         odd[30_000] = 9;
         blocks.push(odd.clone().into());
-        blocks.iter_mut().for_each(|block| commons.share(block));
+        let title = Title::new(vec![1_000_000], 4.0, None);
+        blocks.iter_mut().for_each(|block| commons.share(&title, block));
         assert_eq!(blocks[0].as_ptr(), blocks[1].as_ptr());
         assert_eq!(blocks[3], odd);
         assert_eq!(commons.blocks.values().map(Vec::len).sum::<usize>(), 3);
+        let mut filler = Bytes::from(title.filling(7, 60_000).to_vec());
+        commons.share(&title, &mut filler);
+        assert_eq!(filler.as_ptr(), title.filling(7, 60_000).as_ptr());
         blocks.truncate(1);
         (0..CLEAR_EVERY).for_each(|_| commons.swept());
         assert_eq!(commons.blocks.values().map(Vec::len).sum::<usize>(), 1);

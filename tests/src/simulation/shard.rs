@@ -366,7 +366,7 @@ impl<'w, E: Engine> Shard<'w, E> {
         if let Some(state) = self.viewers[place(viewer).1].as_deref_mut()
             && state.playheads % 4 == 0
         {
-            state.engine.share_bytes(|data| self.commons.share(data));
+            state.engine.share_bytes(|data| self.commons.share(&world.title, data));
             self.commons.swept();
         }
         if ended && world.leave_at_end {

@@ -2,7 +2,9 @@
 
 use bytes::Bytes;
 use player_core::proof;
+use std::collections::HashMap;
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use super::fmp4::{self, FRAME_RATE, HEAD_BYTES, SegmentHead, TIMESCALE};
 
@@ -10,6 +12,8 @@ use super::fmp4::{self, FRAME_RATE, HEAD_BYTES, SegmentHead, TIMESCALE};
 const BLOCK: usize = 64 << 10;
 /// How far apart two patterns begin in the filler.
 const SHIFT: usize = 64;
+/// Bytes that tell patterns apart.
+const WORD: usize = 8;
 /// Number of patterns.
 const PATTERNS: u64 = 1_024;
 /// Wall clock of stream time 0, in ms since the Unix epoch (2026-01-01T00:00:00Z).
@@ -44,6 +48,8 @@ pub struct Title {
     /// How the playlists vouch for segments.
     pub hashes: Hashes,
     filler: Bytes,
+    /// Where each pattern begins in it, by the pattern's first bytes.
+    patterns: Arc<HashMap<[u8; WORD], usize>>,
 }
 
 /// How playlists vouch for segments.
@@ -81,6 +87,8 @@ impl Title {
     pub fn new(bitrates: Vec<u64>, segment_seconds: f64, seconds: Option<f64>) -> Self {
         let mut rng = fastrand::Rng::with_seed(0x0070_6f74_6c75_636b);
         let filler: Vec<u8> = (0..BLOCK + SHIFT * PATTERNS as usize).map(|_| rng.u8(..)).collect();
+        let starts = (0..PATTERNS as usize).map(|pattern| pattern * SHIFT);
+        let patterns = starts.filter_map(|at| Some((*filler[at..].first_chunk()?, at))).collect();
         Self {
             bitrates,
             segment_seconds,
@@ -95,6 +103,7 @@ impl Title {
             muxed: false,
             hashes: Hashes::None,
             filler: filler.into(),
+            patterns: Arc::new(patterns),
         }
     }
 
@@ -281,6 +290,20 @@ impl Title {
     pub fn filling(&self, number: u64, len: usize) -> Bytes {
         let shift = (mix(number) % PATTERNS) as usize * SHIFT;
         self.filler.slice(shift..shift + len.min(BLOCK))
+    }
+
+    /// Whether bytes are a piece of the filler, and not of a copy.
+    #[must_use]
+    pub fn is_filler(&self, data: &[u8]) -> bool {
+        self.filler.as_ptr_range().contains(&data.as_ptr())
+    }
+
+    /// The piece of the filler that is equal to a block, if there is one.
+    #[must_use]
+    pub fn filler_like(&self, data: &[u8]) -> Option<Bytes> {
+        let at = *self.patterns.get(data.first_chunk::<WORD>()?)?;
+        let end = at + data.len();
+        (self.filler.get(at..end)? == data).then(|| self.filler.slice(at..end))
     }
 
     /// A segment's bytes, in pieces of a block of the peer protocol each.
