@@ -51,13 +51,16 @@ impl Swarm {
         tag: u32,
         held: Option<&StoredSegment>,
     ) -> Option<Offer> {
-        // Where sizes differ, what most say counts.
-        let sizes: Vec<u32> = self.holders(segment, tag, held).map(|of| of.size).collect();
-        let votes = |size: &u32| sizes.iter().filter(|other| *other == size).count();
-        let size = sizes.iter().copied().max_by_key(votes)?;
+        let holders: Vec<&PeerSegment> = self.holders(segment, tag, held).collect();
+        let mut size = holders.first()?.size;
+        if holders.iter().any(|of| of.size != size) {
+            // Where sizes differ, what most say counts.
+            let votes = |of: &&&PeerSegment| holders.iter().filter(|it| it.size == of.size).count();
+            size = holders.iter().max_by_key(votes)?.size;
+        }
         let mut all =
             held.map_or_else(|| Bitfield::empty(block_count(size)), |held| held.held.clone());
-        for of in self.holders(segment, tag, held).filter(|of| of.size == size) {
+        for of in holders.iter().filter(|of| of.size == size) {
             all.merge(&of.blocks);
         }
         Some(Offer { size, covered: all.is_full(), known: all.count() })
@@ -82,24 +85,21 @@ impl Swarm {
             return 0;
         }
         let few = self.has_few();
-        let held_by = |peer: &super::Peer| {
-            peer.segment(segment, tag).filter(|of| of.size == size).map(|of| of.blocks.clone())
-        };
-        let useful = |peer: &super::Peer| {
-            peer.can_be_asked(now, few)
-                && held_by(peer).is_some_and(|blocks| open.iter().any(|block| blocks.has(*block)))
-        };
-        if !self.peers.values().any(useful) {
-            return 0;
-        }
         // Who holds what, and whether it can be asked.
         let mut holders: Vec<(ConnectionId, Bitfield, bool)> = self
             .peers
             .iter()
             .filter_map(|(connection, peer)| {
-                Some((*connection, held_by(peer)?, peer.can_be_asked(now, few)))
+                let of = peer.segment(segment, tag).filter(|of| of.size == size)?;
+                Some((*connection, of.blocks.clone(), peer.can_be_asked(now, few)))
             })
             .collect();
+        let useful = |(_, blocks, able): &(ConnectionId, Bitfield, bool)| {
+            *able && open.iter().any(|block| blocks.has(*block))
+        };
+        if !holders.iter().any(useful) {
+            return 0;
+        }
         let mut order: Vec<(usize, u32, u16)> = Vec::new();
         for block in open {
             let copies = holders.iter().filter(|(_, blocks, _)| blocks.has(block)).count();

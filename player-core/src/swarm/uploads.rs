@@ -224,7 +224,10 @@ impl Uploads {
         self.seen_at = now;
         self.rotate(now, peers);
         self.waiting.retain(|upload| upload.offset > 0 || upload.due.is_none_or(|due| now < due));
-        let mut sent = 0;
+        self.next_refill = None;
+        if self.waiting.is_empty() && self.refused.is_empty() {
+            return 0;
+        }
         // Whoever does not read is no reason to give the others nothing.
         let mut queued = 0;
         for (connection, peer) in &*peers {
@@ -234,10 +237,10 @@ impl Uploads {
                 self.forget(*connection);
             }
         }
-        self.next_refill = None;
         if self.waiting.is_empty() {
-            return sent;
+            return 0;
         }
+        let mut sent = 0;
         let (high, low) = (config.send_buffer_high, config.send_buffer_low);
         while queued < MAX_QUEUED && config.upload_budget_bytes.is_none_or(|left| sent < left) {
             if self.limit_bps.is_some() && self.budget <= 0.0 {

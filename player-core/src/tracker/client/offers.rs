@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::pool::FEW_PEERS;
 use super::stage::{CONNECT_TIMEOUT, READY_LIFETIME, Stage, Via};
 use super::{Signaling, SignalingOutput};
 use crate::io::ConnectionId;
@@ -24,6 +25,10 @@ impl Signaling {
     /// Whether an offer is there that a neighbour could pass on, to a peer that is wanted.
     #[must_use]
     pub fn may_introduce(&self, now: Instant) -> bool {
+        // Nobody looks for more, and this is asked with each message.
+        if self.peers.len() >= FEW_PEERS {
+            return false;
+        }
         let census = self.census(now);
         let underway = census.open + census.connecting + census.introducing;
         self.running
