@@ -573,4 +573,31 @@ impl Player {
             }
         }
     }
+
+    /// Keeps the store within its budget: what is furthest behind the playhead goes first, then what is furthest ahead.
+    pub(super) fn make_room(&mut self, now: Instant) {
+        if self.store.bytes() <= self.config.store_bytes {
+            return;
+        }
+        let position = self.position(now);
+        let title = &self.title;
+        let tracks = &self.tracks;
+        let dropped = self.store.evict(self.config.store_bytes, |id| {
+            let Some((index, segment)) = title.find(id) else { return Some(u64::MAX) };
+            let behind = position - (segment.start + segment.duration);
+            let used = tracks.iter().any(|track| {
+                track.list == index || track.switch.is_some_and(|switch| switch.list == index)
+            });
+            if behind > 0.0 || !used {
+                return Some(1_000_000 + behind.abs() as u64);
+            }
+            // Of what is to come, the next half minute is never dropped.
+            (segment.start > position + 30.0).then_some((segment.start - position) as u64)
+        });
+        if let Some(swarm) = &mut self.swarm {
+            for id in dropped {
+                swarm.blocks_changed(now, id, &self.store);
+            }
+        }
+    }
 }

@@ -9,7 +9,7 @@ use super::transfer::{blocks_to_come, transfer_end};
 use crate::hls::parts::part_number;
 use crate::media::fragment_end;
 use crate::proof::Proof;
-use crate::swarm::{ABREAST, Blocks, LAG, STEP_SECONDS, fallback_time};
+use crate::swarm::{ABREAST, Blocks, LAG, STEP_SECONDS, STRAINED_LINE, fallback_time};
 use crate::time::Instant;
 use crate::wire::{BLOCK_BYTES, Interest, SegmentId, block_count};
 
@@ -57,6 +57,10 @@ const MIN_DEFICIT: f64 = 0.06;
 const MAX_DEFICIT: f64 = 0.9;
 /// A segment is taken from the origin in so many parts by as many viewers.
 const STRIPES: u16 = 8;
+/// Whoever begins a segment of a large swarm takes one of so many parts, and the rest after this pause, longer than it takes
+/// until all who have begun it too know of each other.
+const BEGINNING: u32 = 4;
+const PAUSE: Duration = Duration::from_millis(600);
 /// It is taken when the segment is due within this time.
 const SHARE_HORIZON: Duration = Duration::from_secs(15);
 /// How long the playlist of a variant that is to be fetched next is waited for.
@@ -580,17 +584,19 @@ impl Player {
         let (Some(swarm), Some(stored)) = (&self.swarm, self.store.segment(want.id)) else {
             return false;
         };
+        // In a large swarm, what did not come though lines have something to spare was an accident.
+        let accident = !swarm.is_full_mesh() && !swarm.lines_below(STRAINED_LINE);
         // Uplinks with nothing to spare would take from the others what they give to one who comes.
         let lack = match self.deficit {
             _ if !self.is_ample(want) => 0.0,
             _ if want.live && swarm.is_older(want.id) && swarm.is_thin(now) => 1.0,
-            deficit if deficit >= MIN_DEFICIT => deficit,
+            deficit if deficit >= MIN_DEFICIT && !accident => deficit,
             _ => 0.0,
         };
         let open = want.live
             && stored.proof == Proof::None
             && swarm.is_full_mesh()
-            && swarm.claimed_until(now, want.id).is_none()
+            && swarm.claimed(now, want.id).is_none()
             && !swarm.offer(want.id, want.tag, Some(stored)).is_some_and(|offer| offer.covered);
         if lack == 0.0 && !open {
             return false;
@@ -655,12 +661,22 @@ impl Player {
         if new && others > 1 && self.is_ample(want) {
             return;
         }
-        if let Some(until) = swarm.claimed_until(now, want.id) {
+        let held = self.store.segment(want.id);
+        let early = want.deadline > now + COVERED_LEAD;
+        if early && held.is_some() && !swarm.is_full_mesh() && swarm.leads(now, want.id) {
+            // It has begun here, and by now everybody else who has knows of it.
+            let begun = self.spreading.get_or_insert_with(want.id, || (0, now)).1;
+            if begun + PAUSE > now {
+                return self.wake_at(begun + PAUSE);
+            }
+            self.fetch_missing(now, want, false, &|_| true);
+            return;
+        }
+        if let Some((_, until)) = swarm.claimed(now, want.id) {
             self.wake_at(until);
             self.wanted_since.insert(want.id, until);
             return;
         }
-        let held = self.store.segment(want.id);
         let offer = swarm.offer(want.id, want.tag, held);
         let here = held.map_or(0, |held| held.held.count());
         if offer.is_some() || here > 0 {
@@ -688,16 +704,17 @@ impl Player {
             // Numbers of parts leap at each segment.
             (true, true) => PART_LAG,
         };
-        let gap = held.and_then(|held| {
+        let meshed = want.live && !want.part && swarm.is_full_mesh();
+        let gap = held.filter(|_| meshed).and_then(|held| {
             let missing = |block: &u16| !held.held.has(*block) && !swarm.is_held(want.id, *block);
             (0..held.held.len()).find(missing).map(|block| stripe_of(block, held.held.len()))
         });
         let wait = match gap {
             // All hold some of it: the order of what is missing counts.
-            Some(stripe) if want.live && !want.part && swarm.is_full_mesh() => {
+            Some(stripe) => {
                 Duration::from_secs_f64(STEP_SECONDS * swarm.stripe_rank(want.id, stripe).0 as f64)
             }
-            _ => swarm.turn(want.id, want.playhead, lag),
+            None => swarm.turn(want.id, want.playhead, lag),
         };
         let since = *self.wanted_since.get_or_insert_with(want.id, || now);
         let turn = since + wait;
@@ -706,15 +723,17 @@ impl Player {
             return;
         }
         // Where uplinks are scarce it would take one viewer too long to give all of it to the others. So it takes the
-        // first of it, which tells them how large it is, and they take their stripes. What is verified as a whole only,
+        // first of it, which tells them how large it is, and they take their stripes. Where not everybody hears everybody,
+        // another may be about to begin: each takes a quarter, and one of them the rest. What is verified as a whole only,
         // one has to have first.
         let early = want.deadline > now + STRANGER_HORIZON;
-        if want.live && !want.part && early && held.is_none() && swarm.is_full_mesh() {
+        if want.live && !want.part && early && held.is_none() {
             let plain = self.proof_of(now, want.id).0 == Proof::None;
             let count = want.estimate.div_ceil(BLOCK_BYTES.into()) as u32;
-            if plain && self.is_scarce(now) && count > 1 {
-                let to = count.div_ceil(STRIPES.into()) * BLOCK_BYTES;
-                return self.start_transfer(now, want.list, want.sequence, 0, Some(to), false);
+            if plain && count > 1 && (!meshed || self.is_scarce(now)) {
+                let parts = if meshed { STRIPES.into() } else { BEGINNING };
+                let to = Some(count.div_ceil(parts) * BLOCK_BYTES);
+                return self.start_transfer(now, want.list, want.sequence, 0, to, !meshed);
             }
         }
         self.fetch_missing(now, want, true, &|_| true);
@@ -756,33 +775,6 @@ impl Player {
     fn is_scarce(&self, now: Instant) -> bool {
         self.deficit >= SCARCE_DEFICIT
             || self.swarm.as_ref().is_some_and(|swarm| swarm.is_scarce(now))
-    }
-
-    /// Keeps the store within its budget: what is furthest behind the playhead goes first, then what is furthest ahead.
-    fn make_room(&mut self, now: Instant) {
-        if self.store.bytes() <= self.config.store_bytes {
-            return;
-        }
-        let position = self.position(now);
-        let title = &self.title;
-        let tracks = &self.tracks;
-        let dropped = self.store.evict(self.config.store_bytes, |id| {
-            let Some((index, segment)) = title.find(id) else { return Some(u64::MAX) };
-            let behind = position - (segment.start + segment.duration);
-            let used = tracks.iter().any(|track| {
-                track.list == index || track.switch.is_some_and(|switch| switch.list == index)
-            });
-            if behind > 0.0 || !used {
-                return Some(1_000_000 + behind.abs() as u64);
-            }
-            // Of what is to come, the next half minute is never dropped.
-            (segment.start > position + 30.0).then_some((segment.start - position) as u64)
-        });
-        if let Some(swarm) = &mut self.swarm {
-            for id in dropped {
-                swarm.blocks_changed(now, id, &self.store);
-            }
-        }
     }
 }
 

@@ -369,9 +369,6 @@ impl Player {
         if self.store.is_complete(transfer.segment) {
             self.answered_at_origin = now;
             self.segment_came(transfer.segment);
-            if let Some(swarm) = &mut self.swarm {
-                swarm.claim_kept(transfer.segment);
-            }
         }
     }
 

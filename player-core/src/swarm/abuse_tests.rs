@@ -209,9 +209,8 @@ fn claims_that_come_to_nothing_are_not_believed_for_long() {
         let claim = |number| Message::Claim { segment: segment(number), ttl_ms: 5000 };
         world.say(now, ATTACKER, claim(number));
         world.say(now, honest, claim(number + 100));
-        believed.0 += u32::from(world.swarm.claimed_until(at(now), segment(number)).is_some());
-        believed.1 +=
-            u32::from(world.swarm.claimed_until(at(now), segment(number + 100)).is_some());
+        believed.0 += u32::from(world.swarm.claimed(at(now), segment(number)).is_some());
+        believed.1 += u32::from(world.swarm.claimed(at(now), segment(number + 100)).is_some());
         // The one comes too late now and then, the other never.
         world.swarm.claim_missing(segment(number), TAG, None, 5000);
         if number % 2 == 0 {

@@ -89,6 +89,11 @@ impl Swarm {
         (rank, all)
     }
 
+    /// The number that this one has drawn out of so many members: the lowest is 1 on average, the next 2.
+    pub(super) fn number(&self, segment: SegmentId, members: f64) -> f64 {
+        score(&self.own.peer_id, segment) as f64 / u64::MAX as f64 * members
+    }
+
     /// Whether all members are connected to this one.
     pub(crate) fn is_full_mesh(&self) -> bool {
         self.size <= self.ready_peers() + 1
@@ -115,7 +120,7 @@ impl Swarm {
 
     /// Seconds by this one's number in a lottery of so many members: 1 on average for the lowest, 2 for the next.
     fn drawn(&self, segment: SegmentId, members: f64, doubling: f64) -> f64 {
-        let number = score(&self.own.peer_id, segment) as f64 / u64::MAX as f64 * members;
+        let number = self.number(segment, members);
         // The far ones come in twice the number at each step.
         number.min(2.0) * SPACING + doublings(number / 2.0) * doubling
     }
@@ -128,13 +133,9 @@ impl Swarm {
         Duration::from_secs_f64(drawn)
     }
 
-    /// Until when another peer's claim on this segment holds; `None` when there is none.
-    pub(crate) fn claimed_until(&self, now: Instant, segment: SegmentId) -> Option<Instant> {
-        self.peers
-            .values()
-            .filter_map(|peer| peer.claimed_until(segment))
-            .filter(|until| *until > now)
-            .max()
+    /// The strongest of other peers' claims on this segment: for how many ms it was made, and until when it holds.
+    pub(crate) fn claimed(&self, now: Instant, segment: SegmentId) -> Option<(u32, Instant)> {
+        self.peers.values().filter_map(|peer| peer.claimed(now, segment)).max()
     }
 }
 

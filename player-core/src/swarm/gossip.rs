@@ -9,6 +9,9 @@ use crate::wire::{Capabilities, Message, SegmentId};
 
 /// To how many peers a claim or an edge is passed on: one in e^8 is told by none of its peers, and sees it by their news.
 const RELAYS: usize = 8;
+/// By how much a claim is longer at most, in ms, the lower the number that its viewer drew: where two who are far from each
+/// other claim a segment, the longer claim is the stronger one.
+const STRENGTH: f64 = 1000.0;
 /// What a claim counts that is to be passed on, in bytes of what a peer may say: it goes out to everybody.
 const RELAY_BYTES: usize = 32 << 10;
 
@@ -21,15 +24,16 @@ impl Swarm {
         segment: SegmentId,
         ttl_ms: u32,
     ) -> Vec<SwarmEvent> {
-        let news = ttl_ms > 0 && self.claimed_until(now, segment).is_none();
-        let afar = !self.is_full_mesh() && !self.claims.contains_key(&segment);
+        let news = ttl_ms > self.strongest_claim(now, segment);
+        let own = self.claims.get(&segment).copied().unwrap_or(0);
+        let afar = !self.is_full_mesh() && ttl_ms > own;
         let Some(peer) = self.peers.get_mut(&connection) else { return Vec::new() };
         let news = peer.claim(now, segment, ttl_ms) && news;
         if news && afar {
             if !peer.may_say(now, RELAY_BYTES) {
                 return self.offended(now, connection);
             }
-            self.relay(segment, &Message::Claim { segment, ttl_ms });
+            self.relay(now, segment, ttl_ms);
         }
         let mut events = vec![SwarmEvent::Edge { segment, holder: true }];
         // Most claims come again and again, from all who pass them on.
@@ -37,6 +41,16 @@ impl Swarm {
             events.push(SwarmEvent::Changed);
         }
         events
+    }
+
+    /// How long the strongest of others' claims on a segment holds, in ms; 0 when there is none.
+    fn strongest_claim(&self, now: Instant, segment: SegmentId) -> u32 {
+        self.claimed(now, segment).map_or(0, |(ttl_ms, _)| ttl_ms)
+    }
+
+    /// Whether this one has claimed a segment, and has heard of no stronger claim.
+    pub(crate) fn leads(&self, now: Instant, segment: SegmentId) -> bool {
+        self.claims.get(&segment).is_some_and(|own| *own >= self.strongest_claim(now, segment))
     }
 
     /// Tells peers that this segment is fetched from the origin now (`ttl_ms` 0: not any more).
@@ -65,14 +79,15 @@ impl Swarm {
         ttl_ms: u32,
     ) {
         self.peers.values_mut().for_each(|peer| peer.doubt_claim(segment));
+        let longer = if self.is_full_mesh() {
+            0.0
+        } else {
+            STRENGTH / (1.0 + self.number(segment, self.size as f64))
+        };
+        let ttl_ms = ttl_ms + longer as u32;
         if !self.offer(segment, tag, held).is_some_and(|offer| offer.covered) {
             self.claim(segment, ttl_ms);
         }
-    }
-
-    /// The claim was kept: the news of its blocks says so.
-    pub(crate) fn claim_kept(&mut self, segment: SegmentId) {
-        self.claims.remove(&segment);
     }
 
     /// Tells peers how far a live playlist has grown.
@@ -83,7 +98,7 @@ impl Swarm {
             *known = segment.sequence;
             // All have heard it from whoever said it first, or it was passed on then. Another number may be a lie.
             if self.relayed.get(&segment.rendition) != Some(&segment.sequence) {
-                self.relay(segment, &Message::Edge { segment });
+                self.relay(Instant::default(), segment, 0);
             }
         }
     }
@@ -94,22 +109,26 @@ impl Swarm {
         if segment.sequence > std::mem::replace(relayed, segment.sequence.max(*relayed))
             && !self.is_full_mesh()
         {
-            self.relay(segment, &Message::Edge { segment });
+            self.relay(Instant::default(), segment, 0);
         }
     }
 
-    /// Tells a few peers of a segment, whom chance chooses for each anew, and who do the same where not everybody hears
-    /// everybody: so all hear it a few steps later, and not once from each of their peers.
-    fn relay(&mut self, segment: SegmentId, message: &Message) {
+    /// Tells a few peers of a claim, or without one of an edge, whom chance chooses for each segment anew, and who do the same
+    /// where not everybody hears everybody: so all hear it a few steps later, and not once from each of their peers.
+    fn relay(&mut self, now: Instant, segment: SegmentId, ttl_ms: u32) {
+        let message =
+            if ttl_ms > 0 { Message::Claim { segment, ttl_ms } } else { Message::Edge { segment } };
         if self.is_full_mesh() {
-            return self.broadcast(message);
+            return self.broadcast(&message);
         }
         let own = election::score(&self.own.peer_id, segment);
         let mut to: Vec<(u64, ConnectionId)> = self
             .peers
             .iter()
             .filter(|(_, peer)| {
-                peer.ready && peer.claimed_until(segment).is_none() && !peer.holds_any(segment)
+                let claim = peer.claimed(now, segment);
+                let knows = claim.map_or_else(|| peer.holds_any(segment), |of| of.0 >= ttl_ms);
+                peer.ready && !knows
             })
             .map(|(connection, _)| (election::mix(own ^ u64::from(connection.0)), *connection))
             .collect();
@@ -175,6 +194,38 @@ mod tests {
         let mut small = swarm(98, 21);
         hear(&mut small, 3);
         assert!(told(&mut small).is_empty());
+    }
+
+    #[test]
+    fn of_two_who_begin_a_segment_the_one_whose_number_is_lower_goes_on() {
+        let now = Instant::default();
+        let mut swarms = [swarm(98, 1000), swarm(99, 1000)];
+        let claims = swarms.each_mut().map(|swarm| {
+            swarm.claim_missing(SEGMENT, 0, None, 5000);
+            assert!(swarm.leads(now, SEGMENT), "nobody else is heard of");
+            let (_, Message::Claim { ttl_ms, .. }) = swarm.poll_message().unwrap() else {
+                panic!()
+            };
+            told(swarm);
+            ttl_ms
+        });
+        let lower = usize::from(swarms[1].number(SEGMENT, 1.0) < swarms[0].number(SEGMENT, 1.0));
+        assert!(claims[lower] > claims[1 - lower]);
+        for (swarm, ttl_ms) in swarms.iter_mut().zip([claims[1], claims[0]]) {
+            let claim = Message::Claim { segment: SEGMENT, ttl_ms };
+            swarm.message(now, ConnectionId(3), claim, &Store::default());
+        }
+        assert!(swarms[lower].leads(now, SEGMENT) && !swarms[1 - lower].leads(now, SEGMENT));
+        // The stronger one is passed on, also by those who know of the weaker; not the other way round.
+        assert_eq!([lower, 1 - lower].map(|at| told(&mut swarms[at]).len()), [0, RELAYS]);
+        let mut third = swarm(97, 1000);
+        for (by, ttl_ms, relays) in [(3, 5100, RELAYS), (4, 5600, RELAYS), (5, 5300, 0)] {
+            let claim = Message::Claim { segment: SEGMENT, ttl_ms };
+            third.message(now, ConnectionId(by), claim, &Store::default());
+            let to = told(&mut third);
+            assert_eq!(to.len(), relays);
+            assert!(!to.contains(&by));
+        }
     }
 
     #[test]

@@ -63,7 +63,7 @@ const SCARCE: f64 = 0.92;
 /// Of a film the foremost viewer's uplink that is busy for this part of the time is strained, and so is the fastest line if
 /// it carries fewer streams than this.
 const STRAINED: f64 = 0.6;
-const STRAINED_LINE: f64 = 1.5;
+pub(crate) const STRAINED_LINE: f64 = 1.5;
 /// The same of live, where it has nothing to spare for those who come.
 const THIN_LINE: f64 = 1.25;
 /// So few peers are asked for two blocks at once.
@@ -220,7 +220,7 @@ impl Swarm {
     }
 
     /// Whether the fastest line that was measured carries fewer streams than that.
-    fn lines_below(&self, streams: f64) -> bool {
+    pub(crate) fn lines_below(&self, streams: f64) -> bool {
         let lines = self.peers.values().filter(|peer| peer.line_known).map(|peer| peer.line);
         lines.reduce(f64::max).is_some_and(|line| line < streams * self.byte_rate)
     }
@@ -429,6 +429,10 @@ impl Swarm {
     /// Tells that blocks of this segment came or went.
     #[inline(never)]
     pub(crate) fn blocks_changed(&mut self, now: Instant, segment: SegmentId, store: &Store) {
+        if store.is_complete(segment) {
+            // The news of its blocks says that the claim was kept.
+            self.claims.remove(&segment);
+        }
         if self.ready_peers() == 0 {
             return;
         }

@@ -29,7 +29,7 @@ const MAX_INTERESTS: usize = 8;
 /// Most claims remembered of one peer.
 const MAX_CLAIMS: usize = 64;
 /// A claim holds no longer than this, whatever it says.
-const MAX_CLAIM: Duration = Duration::from_secs(15);
+const MAX_CLAIM_MS: u32 = 15_000;
 /// A peer whose send buffer has not run empty for this long is given nothing, and what waits in it is not counted.
 const UNREAD: Duration = Duration::from_secs(2);
 /// So many claims in a row that were not kept, and the next are not believed.
@@ -127,8 +127,10 @@ pub(crate) struct Peer {
     /// Offers of it that were heeded since then.
     pub(super) offers: (u32, Instant),
     segments: OrderedMap<SegmentId, PeerSegment>,
+    /// Blocks of all of them, held or not.
+    blocks: usize,
     interests: OrderedMap<RenditionId, Interest>,
-    claims: OrderedMap<SegmentId, (Instant, Duration)>,
+    claims: OrderedMap<SegmentId, (u32, Instant)>,
     asked: OrderedMap<u32, Asked>,
     next_request: u32,
     last_progress: Instant,
@@ -169,6 +171,7 @@ impl Peer {
             members: OrderedSet::new(),
             offers: (0, now),
             segments: OrderedMap::new(),
+            blocks: 0,
             interests: OrderedMap::new(),
             claims: OrderedMap::new(),
             asked: OrderedMap::new(),
@@ -214,31 +217,41 @@ impl Peer {
         self.interests.get(&rendition)
     }
 
-    pub(super) fn claimed_until(&self, id: SegmentId) -> Option<Instant> {
-        self.claims.get(&id).map(|(until, _)| *until)
+    /// Its claim on a segment: for how many ms it made it, and until when it holds.
+    pub(super) fn claimed(&self, now: Instant, id: SegmentId) -> Option<(u32, Instant)> {
+        self.claims.get(&id).copied().filter(|(_, until)| *until > now)
     }
 
     pub(super) fn learn(&mut self, now: Instant, rendition: RenditionId, entries: Vec<HaveEntry>) {
         for HaveEntry { sequence, tag, size, blocks } in entries {
             let id = SegmentId { rendition, sequence };
             if blocks.is_empty() {
-                self.segments.remove(&id);
+                self.forget(id);
                 continue;
             }
             // A claim that shows blocks is being kept: it holds on. A whole segment needs no claim.
-            if let Some((until, ttl)) = self.claims.get_mut(&id) {
-                *until = now + *ttl;
+            if let Some((ttl_ms, until)) = self.claims.get_mut(&id) {
+                *until = now + Duration::from_millis((*ttl_ms).into());
                 self.broken_claims = 0;
                 if blocks.is_full() {
                     self.claims.remove(&id);
                 }
             }
-            self.segments.insert(id, PeerSegment { tag, size, blocks });
+            self.blocks += usize::from(blocks.len());
+            if let Some(of) = self.segments.insert(id, PeerSegment { tag, size, blocks }) {
+                self.blocks -= usize::from(of.blocks.len());
+            }
         }
-        let mut blocks: usize = self.segments.values().map(|of| usize::from(of.blocks.len())).sum();
-        while self.segments.len() > MAX_SEGMENTS || blocks > MAX_BLOCKS {
-            let Some((_, of)) = self.segments.pop_first() else { break };
-            blocks -= usize::from(of.blocks.len());
+        while self.segments.len() > MAX_SEGMENTS || self.blocks > MAX_BLOCKS {
+            let Some((id, _)) = self.segments.first_key_value() else { break };
+            self.forget(*id);
+        }
+    }
+
+    /// It holds nothing of a segment.
+    fn forget(&mut self, id: SegmentId) {
+        if let Some(of) = self.segments.remove(&id) {
+            self.blocks -= usize::from(of.blocks.len());
         }
     }
 
@@ -272,15 +285,15 @@ impl Peer {
 
     /// Whether the claim is believed.
     pub(super) fn claim(&mut self, now: Instant, segment: SegmentId, ttl_ms: u32) -> bool {
-        self.claims.retain(|_, (until, _)| *until > now);
+        self.claims.retain(|_, (_, until)| *until > now);
         if ttl_ms == 0 {
             self.claims.remove(&segment);
         }
         let believed =
             ttl_ms > 0 && self.claims.len() < MAX_CLAIMS && self.broken_claims < MAX_BROKEN_CLAIMS;
         if believed {
-            let ttl = Duration::from_millis(u64::from(ttl_ms)).min(MAX_CLAIM);
-            self.claims.insert(segment, (now + ttl, ttl));
+            let ttl_ms = ttl_ms.min(MAX_CLAIM_MS);
+            self.claims.insert(segment, (ttl_ms, now + Duration::from_millis(ttl_ms.into())));
         }
         believed
     }
@@ -467,7 +480,7 @@ impl Peer {
         match reason {
             // It is asked for this segment again only after news of it.
             RejectReason::NotHeld => {
-                self.segments.remove(&asked.segment);
+                self.forget(asked.segment);
                 self.refusals += 1;
                 if self.refusals > FREE_REFUSALS {
                     self.fail(now, REJECT_PAUSE);
