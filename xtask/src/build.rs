@@ -279,10 +279,14 @@ fn bind(root: &Path, module: &Module) -> Result<(), String> {
 fn shrink(root: &Path, input: &Path, output: &Path) -> Result<(), String> {
     let small = input.with_extension("small.wasm");
     wasm_opt(root, &SHRINK, input, &small)?;
-    let unnamed = fs::read(&small).map_err(|error| cannot("read", &small, &error))?;
-    fs::write(&small, order::name_by_likeness(&unnamed)?)
-        .map_err(|error| cannot("write", &small, &error))?;
-    wasm_opt(root, &["--reorder-functions-by-name"], &small, output)?;
+    // Twice: the order changes the numbers of called functions, and so what looks alike.
+    let named = input.with_extension("named.wasm");
+    for to in [small.as_path(), output] {
+        let unnamed = fs::read(&small).map_err(|error| cannot("read", &small, &error))?;
+        fs::write(&named, order::name_by_likeness(&unnamed)?)
+            .map_err(|error| cannot("write", &named, &error))?;
+        wasm_opt(root, &["--reorder-functions-by-name"], &named, to)?;
+    }
     println!("    {} KB, after wasm-opt {} KB", kilobytes(input), kilobytes(output));
     Ok(())
 }
