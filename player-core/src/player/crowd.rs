@@ -7,17 +7,18 @@ use super::Player;
 use super::schedule::Want;
 use super::transfer::blocks_to_come;
 use crate::io::{MediaCommand, Output};
-use crate::swarm::Swarm;
 use crate::time::Instant;
 use crate::wire::{BLOCK_BYTES, SegmentId};
 
 /// With fewer members an origin that is slow is slow for other reasons.
-const FEW: usize = 10;
+const FEW: u32 = 10;
 /// The origin is overrun if it brings a newcomer for so long less than plays meanwhile, and less than [`ENOUGH_BPS`].
 const JUDGED: Duration = Duration::from_millis(300);
 const ENOUGH_BPS: f64 = 2e6;
 /// It counts as overrun for so long, and whoever came no longer ago believes others that it is.
 const OVERRUN: Duration = Duration::from_secs(10);
+/// Whoever has measured so much (bit/s) believes nobody.
+const AMPLE_BPS: f64 = 8e6;
 /// Seconds buffered from which on a viewer is no newcomer any more.
 const SETTLED: f64 = 12.0;
 /// Without any peer for so long the origin is asked as ever.
@@ -41,7 +42,8 @@ impl Player {
     pub(super) fn is_crowd(&self, now: Instant) -> bool {
         let (Some(swarm), Some(signaling)) = (&self.swarm, &self.signaling) else { return false };
         let joined = now.since(self.sharing_since);
-        let told = joined < OVERRUN && signaling.is_overrun();
+        let ample = self.bandwidth.is_measured() && self.bandwidth.bps() > AMPLE_BPS;
+        let told = joined < OVERRUN && !ample && signaling.status().overrun;
         let list = self.tracks.first().map(|track| &self.title.lists[track.list]);
         (told || now < self.overrun_until)
             && list.is_some_and(|list| list.is_live() && list.parts.is_empty())
@@ -65,7 +67,7 @@ impl Player {
     /// Looks whether the origin is overrun, and leaves it to others then. Whether this is a crowd.
     #[inline(never)]
     pub(super) fn run_crowd(&mut self, now: Instant) -> bool {
-        let members = self.swarm.as_ref().map_or(0, Swarm::size);
+        let members = self.signaling.as_ref().map_or(0, |it| it.status().swarm_size);
         let (mut slow, mut over) = (false, None);
         for (id, transfer) in &self.transfers {
             let Some(head_at) = transfer.head_at else { continue };

@@ -71,6 +71,8 @@ pub struct TrackerStatus {
     pub failure: Option<String>,
     /// Members of the swarm, ourselves included; the highest that a tracker tells, 0 when none does.
     pub swarm_size: u32,
+    /// Many of them have said that the origin is overrun: see [`Signaling::set_overrun`].
+    pub overrun: bool,
     /// The swarm is too small to make connections: see [`Signaling::with_min_viewers`].
     pub gated: bool,
 }
@@ -391,12 +393,6 @@ impl Signaling {
         self.advance(now);
     }
 
-    /// Whether many members have said to a tracker that the origin is overrun.
-    #[must_use]
-    pub fn is_overrun(&self) -> bool {
-        self.links.values().any(Link::is_overrun)
-    }
-
     /// Does what is due.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.advance(now);
@@ -421,6 +417,7 @@ impl Signaling {
             status.reachable |= link.is_open();
             status.answered |= link.answered;
             status.swarm_size = status.swarm_size.max(link.swarm_size.unwrap_or(0));
+            status.overrun |= link.is_overrun();
             if status.failure.is_none() {
                 status.failure.clone_from(&link.failure);
             }

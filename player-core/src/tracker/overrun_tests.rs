@@ -10,7 +10,7 @@ fn counted(world: &mut World, complete: u32, incomplete: u32) -> bool {
         ..AnnounceResponse::default()
     };
     world.text(0, &ServerMessage::Announce(response));
-    world.viewers[0].signaling.is_overrun()
+    world.viewers[0].signaling.status().overrun
 }
 
 #[test]
