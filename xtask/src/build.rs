@@ -43,6 +43,9 @@ const SHRINK: [&str; 8] = [
     "-Oz",
 ];
 
+/// How functions get the order of their names, and the module loses the names of the tools that made it.
+const ARRANGE: [&str; 2] = ["--reorder-functions-by-name", "--strip-producers"];
+
 /// How the engine is made small. These are options of nightly compilers, which [`BOOTSTRAP`] lets a stable
 /// one take: a panic is a trap without words, nothing prints source places or `Debug`, and SHA-256 is a loop.
 const SMALL: [&str; 6] = [
@@ -285,7 +288,7 @@ fn shrink(root: &Path, input: &Path, output: &Path) -> Result<(), String> {
         let unnamed = fs::read(&small).map_err(|error| cannot("read", &small, &error))?;
         fs::write(&named, order::name_by_likeness(&unnamed)?)
             .map_err(|error| cannot("write", &named, &error))?;
-        wasm_opt(root, &["--reorder-functions-by-name"], &named, to)?;
+        wasm_opt(root, &ARRANGE, &named, to)?;
     }
     println!("    {} KB, after wasm-opt {} KB", kilobytes(input), kilobytes(output));
     Ok(())
