@@ -101,10 +101,10 @@ fn mask_string(text: &mut [u8]) {
         if text[at] != b'\\' {
             text[at] = MASK;
             at += 1;
-        } else if text.get(at + 1) == Some(&b'u') {
-            for (byte, digit) in text.iter_mut().skip(at + 2).zip(*b"0078") {
-                *byte = digit;
-            }
+        } else if let Some([b'u', digits @ ..]) = text.get_mut(at + 1..at + 6)
+            && digits.iter().all(u8::is_ascii_hexdigit)
+        {
+            digits.copy_from_slice(b"0078");
             at += 6;
         } else {
             at += if text.get(at + 1).is_some_and(u8::is_ascii) { 2 } else { 1 };

@@ -200,6 +200,13 @@ proptest! {
     }
 }
 
+#[test]
+fn an_escape_without_its_digits_stays_in_its_place() {
+    // Were four digits put behind it, they would take away what makes the quotation mark part of the text.
+    let masked = super::mask::json(r#""name":"\u{u\"a","sdp":"\u00e9\u12""#);
+    assert_eq!(std::str::from_utf8(&masked), Ok(r#""name":"\uxx\"x","sdp":"\u0078\uxx""#));
+}
+
 const ADDRESS: &str = "a=candidate:1 1 udp 2122 192.0.2.7 5000 typ host";
 
 #[test]
