@@ -480,3 +480,13 @@ fn many_who_come_at_once_wait_for_nobody_where_the_origin_suffices() {
     assert!(report.first_frame.p95 <= 1.0, "{}", text(&report));
     assert_eq!(report.rebuffers, 0, "{}", text(&report));
 }
+
+#[test]
+fn viewers_far_from_an_ample_origin_do_not_take_the_distance_for_a_crowd() {
+    // Over 350 ms there and back the first third of a second of a fast line brings less than plays meanwhile.
+    let world =
+        World { seconds: 24.0, join_spacing: 0.5, origin_latency_ms: 175.0, ..World::live(20) };
+    let report = run(&world);
+    assert!(report.first_frame.p95 <= 4.0, "{}", text(&report));
+    assert_eq!(report.rebuffers, 0, "{}", text(&report));
+}
