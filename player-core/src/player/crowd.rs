@@ -12,11 +12,11 @@ use crate::wire::{BLOCK_BYTES, SegmentId};
 
 /// With fewer members an origin that is slow is slow for other reasons.
 const FEW: u32 = 10;
-/// The origin is overrun if it brings a newcomer for so long less than plays meanwhile, and less than [`ENOUGH_BPS`].
-const JUDGED: Duration = Duration::from_millis(300);
+/// The origin is overrun if it brings a newcomer for so long (s) less than plays meanwhile, and less than [`ENOUGH_BPS`].
+const JUDGED: f64 = 0.3;
 const ENOUGH_BPS: f64 = 2e6;
 /// For so many round trips what comes over a distance says nothing: a connection doubles its rate with each (RFC 5681 §3.1).
-const ROUND_TRIPS: u32 = 4;
+const ROUND_TRIPS: f64 = 4.0;
 /// It counts as overrun for so long, and whoever came no longer ago believes others that it is.
 const OVERRUN: Duration = Duration::from_secs(10);
 /// Whoever has measured so much (bit/s) believes nobody.
@@ -75,10 +75,11 @@ impl Player {
             let Some(head_at) = transfer.head_at else { continue };
             let list = self.title.find(transfer.segment).map_or(0, |(list, _)| list);
             let plays = (self.estimate(list, 8.0) as f64).min(ENOUGH_BPS);
-            let age = now.since(head_at);
-            let distance = head_at.since(transfer.started_at) * ROUND_TRIPS;
-            if age >= JUDGED.max(distance)
-                && (transfer.came() as f64 * 8.0) < plays * age.as_secs_f64()
+            let age = now.since(head_at).as_secs_f64();
+            let distance = head_at.since(transfer.started_at).as_secs_f64();
+            if age >= JUDGED
+                && age >= distance * ROUND_TRIPS
+                && (transfer.came() as f64 * 8.0) < plays * age
             {
                 slow = true;
                 // What has come of a block is not thrown away.
