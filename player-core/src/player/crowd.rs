@@ -69,10 +69,10 @@ impl Player {
     /// Looks whether the origin is overrun, and leaves it to others then. Whether this is a crowd.
     #[inline(never)]
     pub(super) fn run_crowd(&mut self, now: Instant) -> bool {
-        let members = self.signaling.as_ref().map_or(0, |it| it.status().swarm_size);
+        let many = self.signaling.as_ref().is_some_and(|it| it.status().swarm_size >= FEW);
         let (mut slow, mut over) = (false, None);
         for (id, transfer) in &self.transfers {
-            let Some(head_at) = transfer.head_at else { continue };
+            let Some(head_at) = transfer.head_at.filter(|_| many) else { continue };
             let list = self.title.find(transfer.segment).map_or(0, |(list, _)| list);
             let plays = (self.estimate(list, 8.0) as f64).min(ENOUGH_BPS);
             let age = now.since(head_at).as_secs_f64();
@@ -88,7 +88,7 @@ impl Player {
                 }
             }
         }
-        if slow && members >= FEW && self.buffer_ahead(now) < SETTLED {
+        if slow && self.buffer_ahead(now) < SETTLED {
             if now >= self.overrun_until && !self.started {
                 self.start_at_segment();
             }
