@@ -328,7 +328,7 @@ impl Player {
                     && self.may_begin(list.segment_id(sequence))
             },
         );
-        if !plain || mime.contains("codecs") && !mime.contains(',') {
+        if !plain || mime.contains(';') && !mime.contains(',') {
             return plain;
         }
         [sequence, sequence.wrapping_sub(1)].into_iter().any(|sequence| {
@@ -481,7 +481,7 @@ impl Player {
         if undecided {
             return;
         }
-        self.fetch_missing(now, want, true, &|_| true);
+        self.fetch_missing(now, want, true, None);
     }
 
     /// The origin is asked at the last moment that is safe.
@@ -553,12 +553,14 @@ impl Player {
                 return true;
             }
         }
-        let late_blocks: Vec<u16> = match held {
-            Some(held) => (0..held.held.len())
-                .filter(|block| *block < end && !held.held.has(*block) && late(*block))
-                .collect(),
-            None => Vec::new(),
-        };
+        let mut late_blocks = Vec::new();
+        if let Some(held) = held {
+            for block in 0..held.held.len().min(end) {
+                if !held.held.has(block) && late(block) {
+                    late_blocks.push(block);
+                }
+            }
+        }
         if held.is_some() && late_blocks.is_empty() {
             return false;
         }
@@ -568,7 +570,7 @@ impl Player {
                 / held.map_or(1.0, |held| f64::from(held.held.len().max(1)));
             self.deficit = (self.deficit + DEFICIT_GAIN * share).min(MAX_DEFICIT);
         }
-        self.fetch_missing(now, want, true, &|block| late_blocks.contains(&block))
+        self.fetch_missing(now, want, true, Some(&late_blocks))
     }
 
     /// What a viewer takes from the origin early because it is its part: of a segment that somebody has begun to fetch
@@ -628,7 +630,7 @@ impl Player {
         if blocks.is_empty() {
             return false;
         }
-        self.fetch_missing(now, want, false, &|block| blocks.contains(&block))
+        self.fetch_missing(now, want, false, Some(&blocks))
     }
 
     /// Whether the origin is so fast that there is always time to ask it later.
@@ -669,7 +671,7 @@ impl Player {
             if begun + PAUSE > now {
                 return self.wake_at(begun + PAUSE);
             }
-            self.fetch_missing(now, want, false, &|_| true);
+            self.fetch_missing(now, want, false, None);
             return;
         }
         if let Some((_, until)) = swarm.claimed(now, want.id) {
@@ -736,22 +738,24 @@ impl Player {
                 return self.start_transfer(now, want.list, want.sequence, 0, to, !meshed);
             }
         }
-        self.fetch_missing(now, want, true, &|_| true);
+        self.fetch_missing(now, want, true, None);
     }
 
-    /// Asks the origin for the missing blocks that `which` names: the first run of them. What peers were asked for of it is taken back, so that they do not send it for nothing.
+    /// Asks the origin for the missing blocks, all of them or of `which`: the first run of them. What peers were asked for of it
+    /// is taken back, so that they do not send it for nothing.
     fn fetch_missing(
         &mut self,
         now: Instant,
         want: &Want,
         claim: bool,
-        which: &dyn Fn(u16) -> bool,
+        which: Option<&[u16]>,
     ) -> bool {
         let (mut from, mut to) = (0, None);
         let mut run = 0..u16::MAX;
         if let Some(stored) = self.store.segment(want.id) {
-            let mut missing =
-                (0..stored.held.len()).filter(|block| !stored.held.has(*block) && which(*block));
+            let mut missing = (0..stored.held.len()).filter(|block| {
+                !stored.held.has(*block) && which.is_none_or(|which| which.contains(block))
+            });
             let Some(first) = missing.next() else { return false };
             run = first..first + 1;
             for block in missing {

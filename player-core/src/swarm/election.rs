@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::Swarm;
+use super::{Peer, Swarm};
 use crate::time::Instant;
 use crate::wire::{Capabilities, PeerId, SegmentId};
 
@@ -38,7 +38,11 @@ impl Swarm {
             (behind, score(peer, segment))
         };
         let own = key(&self.own.peer_id, playhead);
-        self.candidates(segment, lag).filter(|(peer, playhead)| key(peer, *playhead) < own).count()
+        let before = |peer: &&Peer| {
+            let playhead = peer.lacks(segment, lag);
+            playhead.is_some_and(|playhead| key(&peer.id.unwrap_or_default(), playhead) < own)
+        };
+        self.peers.values().filter(before).count()
     }
 
     /// How many segments behind the foremost takes turns with it: none while uplinks have much to spare, so that one gives all.
@@ -48,40 +52,18 @@ impl Swarm {
 
     /// The foremost playhead of those that can fetch a segment.
     pub(crate) fn foremost(&self, segment: SegmentId, playhead: u64) -> u64 {
-        self.candidates(segment, 0).map(|(_, playhead)| playhead).fold(playhead, u64::max)
-    }
-
-    fn candidates(&self, segment: SegmentId, lag: u64) -> impl Iterator<Item = (PeerId, u64)> {
-        let both = Capabilities::UPLOAD.with(Capabilities::ORIGIN);
-        self.peers
-            .values()
-            .filter(move |peer| {
-                let able = peer.ready && !peer.silent && peer.capabilities.contains(both);
-                able && !peer.holds_any(segment)
-            })
-            .filter_map(move |peer| {
-                let interest = peer.interest(segment.rendition)?;
-                let wants = interest.playhead <= segment.sequence
-                    && segment.sequence <= interest.last.saturating_add(lag);
-                wants.then(|| (peer.id.unwrap_or_default(), interest.playhead))
-            })
+        let playheads = self.peers.values().filter_map(|peer| peer.lacks(segment, 0));
+        playheads.fold(playhead, u64::max)
     }
 
     /// How many peers come before this one in the order of one of a segment's stripes, and how many there are, this one
     /// included. All who give and want the segment count, whatever they hold of it by now.
     pub(crate) fn stripe_rank(&self, segment: SegmentId, stripe: u16) -> (usize, usize) {
-        let both = Capabilities::UPLOAD.with(Capabilities::ORIGIN);
         let salted = salted(segment, stripe);
         let own = score(&self.own.peer_id, salted);
         let (mut rank, mut all) = (0, 1);
         for peer in self.peers.values() {
-            let wants = |of: &crate::wire::Interest| {
-                of.playhead <= segment.sequence && segment.sequence <= of.last.saturating_add(LAG)
-            };
-            if peer.ready
-                && peer.capabilities.contains(both)
-                && peer.interest(segment.rendition).is_some_and(wants)
-            {
+            if peer.awaits(segment, LAG).is_some() {
                 all += 1;
                 rank += usize::from(score(&peer.id.unwrap_or_default(), salted) < own);
             }

@@ -33,7 +33,7 @@ impl Swarm {
             if !peer.may_say(now, RELAY_BYTES) {
                 return self.offended(now, connection);
             }
-            self.relay(now, segment, ttl_ms);
+            self.relay(segment, Some((now, ttl_ms)));
         }
         let mut events = vec![SwarmEvent::Edge { segment, holder: true }];
         // Most claims come again and again, from all who pass them on.
@@ -98,7 +98,7 @@ impl Swarm {
             *known = segment.sequence;
             // All have heard it from whoever said it first, or it was passed on then. Another number may be a lie.
             if self.relayed.get(&segment.rendition) != Some(&segment.sequence) {
-                self.relay(Instant::default(), segment, 0);
+                self.relay(segment, None);
             }
         }
     }
@@ -109,32 +109,30 @@ impl Swarm {
         if segment.sequence > std::mem::replace(relayed, segment.sequence.max(*relayed))
             && !self.is_full_mesh()
         {
-            self.relay(Instant::default(), segment, 0);
+            self.relay(segment, None);
         }
     }
 
-    /// Tells a few peers of a claim, or without one of an edge, whom chance chooses for each segment anew, and who do the same
-    /// where not everybody hears everybody: so all hear it a few steps later, and not once from each of their peers.
-    fn relay(&mut self, now: Instant, segment: SegmentId, ttl_ms: u32) {
-        let message =
-            if ttl_ms > 0 { Message::Claim { segment, ttl_ms } } else { Message::Edge { segment } };
+    /// Tells of a claim, made now for so many ms, or without one of an edge. Where everybody hears everybody, all are told;
+    /// elsewhere a few who do not know it: chance chooses them for each segment anew, and they do the same, so that all
+    /// hear it a few steps later, and not once from each of their peers.
+    fn relay(&mut self, segment: SegmentId, claim: Option<(Instant, u32)>) {
+        let message = claim
+            .map_or(Message::Edge { segment }, |(_, ttl_ms)| Message::Claim { segment, ttl_ms });
         if self.is_full_mesh() {
             return self.broadcast(&message);
         }
         let own = election::score(&self.own.peer_id, segment);
-        let mut to: Vec<(u64, ConnectionId)> = self
-            .peers
-            .iter()
-            .filter(|(_, peer)| {
-                let claim = peer.claimed(now, segment);
-                let knows = claim.map_or_else(|| peer.holds_any(segment), |of| of.0 >= ttl_ms);
-                peer.ready && !knows
-            })
-            .map(|(connection, _)| (election::mix(own ^ u64::from(connection.0)), *connection))
-            .collect();
+        let mut to = Vec::new();
+        for (connection, peer) in &self.peers {
+            if peer.ready && !peer.knows(segment, claim) {
+                to.push((election::mix(own ^ u64::from(connection.0)), connection.0));
+            }
+        }
         to.sort_unstable();
-        for (_, connection) in to.into_iter().take(RELAYS) {
-            self.outbox.push_back((connection, message.clone()));
+        to.truncate(RELAYS);
+        for (_, connection) in to {
+            self.outbox.push_back((ConnectionId(connection), message.clone()));
         }
     }
 }

@@ -60,16 +60,21 @@ impl Swarm {
     /// Tells of new neighbours when it is time, and counts those whom neighbours have told of.
     pub(super) fn tell_members(&mut self, now: Instant) {
         if now.since(self.introductions.counted_at) >= COUNT_INTERVAL {
-            // The end of an id tells members apart.
-            let end =
-                |id: &PeerId| id.0[12..].iter().fold(0, |all, byte| all << 8 | u64::from(*byte));
-            let mut known = vec![end(&self.own.peer_id)];
+            let mut known = vec![self.own.peer_id.number()];
             for peer in self.peers.values().filter(|peer| peer.ready) {
-                known.extend(peer.id.iter().chain(peer.members.iter()).map(end));
+                if let Some(id) = &peer.id {
+                    known.push(id.number());
+                }
+                for id in peer.members.iter() {
+                    known.push(id.number());
+                }
             }
             known.sort_unstable();
-            known.dedup();
-            self.introductions.named = known.len();
+            let mut last = None;
+            self.introductions.named = 0;
+            for id in known {
+                self.introductions.named += usize::from(last.replace(id) != Some(id));
+            }
             self.introductions.counted_at = now;
         }
         let of = &mut self.introductions;

@@ -213,6 +213,25 @@ impl Peer {
         self.segments.contains_key(&id)
     }
 
+    /// Whether it has shown that it knows of a claim on a segment, or of one as strong; without one, of the segment.
+    pub(super) fn knows(&self, id: SegmentId, claim: Option<(Instant, u32)>) -> bool {
+        let (now, least_ms) = claim.unwrap_or_default();
+        self.claimed(now, id).map_or_else(|| self.holds_any(id), |(ttl_ms, _)| ttl_ms >= least_ms)
+    }
+
+    /// The playhead of one that can fetch and give, and wants a segment, or will when its window is this much longer.
+    pub(super) fn awaits(&self, id: SegmentId, lag: u64) -> Option<u64> {
+        let both = Capabilities::UPLOAD.with(Capabilities::ORIGIN);
+        let of = self.interest(id.rendition)?;
+        let wants = of.playhead <= id.sequence && id.sequence <= of.last.saturating_add(lag);
+        (wants && self.ready && self.capabilities.contains(both)).then_some(of.playhead)
+    }
+
+    /// The same of one that has nothing of it, and is not silent.
+    pub(super) fn lacks(&self, id: SegmentId, lag: u64) -> Option<u64> {
+        self.awaits(id, lag).filter(|_| !self.silent && !self.holds_any(id))
+    }
+
     pub(super) fn interest(&self, rendition: RenditionId) -> Option<&Interest> {
         self.interests.get(&rendition)
     }

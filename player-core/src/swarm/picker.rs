@@ -100,17 +100,21 @@ impl Swarm {
         if !holders.iter().any(useful) {
             return 0;
         }
-        let mut order: Vec<(usize, u32, u16)> = Vec::new();
+        // The fewest copies first, then by chance.
+        let mut order: Vec<(u64, u32)> = Vec::new();
         for block in open {
             let copies = holders.iter().filter(|(_, blocks, _)| blocks.has(block)).count();
             if copies > 0 {
                 // What is due now is asked for in playing order.
-                order.push(if urgent { (0, 0, block) } else { (copies, rng.u32(..), block) });
+                let place = (copies as u64) << 32;
+                let place = if urgent { 0 } else { place | u64::from(rng.u32(..)) };
+                order.push((place, block.into()));
             }
         }
         order.sort_unstable();
         let mut asked = 0;
-        for (.., block) in order {
+        for (_, block) in order {
+            let block = block as u16;
             let deadline = due(block);
             let supplier = holders
                 .iter()

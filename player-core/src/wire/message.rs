@@ -29,6 +29,15 @@ impl PeerId {
     pub fn short_name(&self) -> String {
         self.0[12..].iter().map(|byte| char::from(byte & 0x7f)).collect()
     }
+
+    /// What tells it apart from others: chance made it.
+    pub(crate) fn number(&self) -> (u64, u32) {
+        let [.., a, b, c, d] = self.0;
+        (
+            self.0[8..].first_chunk().map_or(0, |it| u64::from_be_bytes(*it)),
+            u32::from_be_bytes([a, b, c, d]),
+        )
+    }
 }
 
 /// A swarm (`info_hash`, BEP 3).
