@@ -1,7 +1,15 @@
 //! The cases by which the swarm's policy is judged, each with what is possible and what is asked for.
 
+use super::origin::{Fault, FaultKind};
 use super::title::{Hashes, Title};
 use super::world::World;
+
+/// Bytes of peer messages beside their media, over media bytes: at most, on average over the seeds.
+pub const MOST_CONTROL: f64 = 0.02;
+/// Bytes that were held already, over media bytes: at most, on average over the seeds.
+pub const MOST_DUPLICATES: f64 = 0.01;
+/// Connections of each viewer at most, where there are more viewers than that.
+const NEIGHBOURS: usize = 30;
 
 /// What is judged.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -41,8 +49,16 @@ fn least_copies(viewers: f64, ratio: f64, giving: f64, blocked: f64) -> f64 {
     viewers * (1.0 - shared.min(uplinks))
 }
 
+/// Copies of a segment for `viewers` with nine tenths of the offload that `limit` copies would be.
+fn near(viewers: f64, limit: f64) -> Bar {
+    Bar::Copies(viewers * (1.0 - 0.9 * (1.0 - limit / viewers)))
+}
+
 fn live(viewers: u32) -> World {
     let mut world = World { seconds: 90.0, ..World::live(viewers) };
+    if viewers as usize > NEIGHBOURS {
+        world.config.max_peers = NEIGHBOURS;
+    }
     // Sixteen seconds behind the edge, with what a viewer takes to see a segment.
     world.title.hold_back = Some(14.0);
     world.join_spacing = (20.0 / f64::from(viewers)).min(1.0);
@@ -68,7 +84,7 @@ pub fn cases(most: u32, name: &str) -> Vec<Case> {
         let bar = Bar::Copies(if viewers <= 30 { 1.1 } else { 3.0 });
         add(format!("live, {viewers}"), Some(1.0), bar, live(viewers));
     }
-    for viewers in [30, 100, 1_000, 10_000] {
+    for viewers in [30, 100, 1_000, 10_000, 100_000] {
         for (name, blocked, riders, churn) in [
             ("20 % blocked", 0.2, 0.0, 0.0),
             ("30 % free riders", 0.0, 0.3, 0.0),
@@ -77,16 +93,25 @@ pub fn cases(most: u32, name: &str) -> Vec<Case> {
         ] {
             let n = f64::from(viewers);
             let limit = least_copies(n, 2.0, 1.0 - riders, blocked);
-            // Within a tenth of the offload that is possible.
-            let bar = Bar::Copies(n * (1.0 - 0.9 * (1.0 - limit / n)));
             let world = World {
                 blocked_share: blocked,
                 free_rider_share: riders,
                 churn_per_minute: churn,
                 ..live(viewers)
             };
-            add(format!("live, {viewers}, {name}"), Some(limit), bar, world);
+            add(format!("live, {viewers}, {name}"), Some(limit), near(n, limit), world);
         }
+    }
+    // Half of those behind a NAT reach the other half only: its uplinks carry both. Slow ones have a tenth of the uplink.
+    let outage = Fault { from: 40.0, until: 45.0, kind: FaultKind::Status(503) };
+    for (name, giving, world) in [
+        ("20 % slow", 0.82, World { slow_share: 0.2, ..live(20) }),
+        ("50 % behind NATs", 1.0, World { nat_share: 0.5, ..live(20) }),
+        ("1 % loss", 1.0, World { loss: 0.01, ..live(20) }),
+        ("origin out for 5 s", 1.0, World { faults: vec![outage], ..live(20) }),
+    ] {
+        let limit = least_copies(20.0, 2.0, giving, 0.0);
+        add(format!("live, 20, {name}"), Some(limit), near(20.0, limit), world);
     }
     for viewers in [20, 100] {
         for ratio in [1.0, 0.5] {
@@ -97,6 +122,8 @@ pub fn cases(most: u32, name: &str) -> Vec<Case> {
         }
     }
     add("film, 10, 5 s apart".to_owned(), None, Bar::Offload(0.88), film(10, 2.0));
+    let arrivals = World { poisson: true, ..film(10, 2.0) };
+    add("film, 10, Poisson, 5 s apart".to_owned(), None, Bar::Offload(0.88), arrivals);
     add("film, 2, 5 s apart, uplink 1".to_owned(), None, Bar::Offload(0.46), film(2, 1.0));
     for viewers in [30, 100] {
         let mut world = World { polluter_share: 0.1, ..live(viewers) };
@@ -133,5 +160,13 @@ mod tests {
     fn large_cases_are_left_out_when_they_are_not_asked_for() {
         assert!(cases(30, "").iter().all(|case| case.world.viewers <= 30));
         assert!(cases(100_000, "live, 1").iter().any(|case| case.world.viewers == 100_000));
+    }
+
+    #[test]
+    fn whoever_is_in_a_large_swarm_has_thirty_neighbours() {
+        for case in cases(100_000, "") {
+            let viewers = case.world.viewers as usize;
+            assert!(viewers <= 30 || case.world.config.max_peers == 30, "{}", case.name);
+        }
     }
 }

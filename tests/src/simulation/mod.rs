@@ -34,7 +34,7 @@ mod tracker;
 mod viewer;
 mod world;
 
-pub use cases::{Bar, Case, cases};
+pub use cases::{Bar, Case, MOST_CONTROL, MOST_DUPLICATES, cases};
 pub use engine::Engine;
 pub use media::Sample;
 pub use origin::{Fault, FaultKind};
