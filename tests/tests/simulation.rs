@@ -2,7 +2,10 @@
 
 use player_core::Player;
 use player_core::config::P2pMode;
-use tests::simulation::{Action, Fault, FaultKind, Report, Step, Title, ViewerReport, World};
+use tests::simulation::{
+    Action, Bar, Fault, FaultKind, MOST_CONTROL, MOST_DUPLICATES, Report, Step, Title,
+    ViewerReport, World, cases,
+};
 
 /// Runs a world, and checks what holds in each.
 fn run(world: &World) -> Report {
@@ -35,6 +38,26 @@ fn assert_smooth(report: &Report) {
 
 fn fault(from: f64, until: f64, kind: FaultKind) -> Fault {
     Fault { from, until, kind }
+}
+
+#[test]
+fn the_small_cases_of_the_table_hold_with_their_first_seed() {
+    let cases = cases(10, "");
+    assert!(cases.len() >= 6, "{}", cases.len());
+    for case in cases {
+        let report = run(&case.world);
+        assert_smooth(&report);
+        let copies = report.late_origin_copies.unwrap_or(report.origin_copies);
+        let within = match case.bar {
+            Bar::Copies(most) => copies <= most,
+            Bar::Offload(least) => report.offload >= least,
+            Bar::FirstFrame(most) => report.first_frame.p95 <= most,
+            Bar::Honest(most) => report.honest_origin_copies.is_some_and(|copies| copies <= most),
+        };
+        let (control, duplicates) = (report.control_share, report.duplicate_share);
+        let cheap = control <= MOST_CONTROL && duplicates <= MOST_DUPLICATES;
+        assert!(within && cheap, "{}, {:?}\n{}", case.name, case.bar, text(&report));
+    }
 }
 
 #[test]

@@ -353,6 +353,32 @@ mod tests {
     }
 
     #[test]
+    fn poisson_arrivals_are_spread_by_chance_about_their_mean_and_repeat_with_the_seed() {
+        let gaps = |seed, poisson| -> Vec<f64> {
+            let world =
+                World { seed, poisson, join_spacing: 0.1, seconds: 20.0, ..World::vod(100) };
+            let report = world.run::<Sequential>();
+            let joined: Vec<f64> = report.viewers.iter().map(|viewer| viewer.joined).collect();
+            assert_eq!(joined.len(), 100);
+            joined.windows(2).map(|two| two[1] - two[0]).collect()
+        };
+        let spread = |gaps: &[f64]| {
+            let mean = gaps.iter().sum::<f64>() / gaps.len() as f64;
+            let variance = gaps.iter().map(|gap| (gap - mean).powi(2)).sum::<f64>();
+            (mean, (variance / gaps.len() as f64).sqrt() / mean)
+        };
+        let first = gaps(1, true);
+        assert_eq!(first, gaps(1, true));
+        assert_ne!(first, gaps(2, true));
+        // Times between events of a Poisson process deviate by as much as their mean.
+        let (mean, deviation) = spread(&first);
+        assert!((0.08..0.12).contains(&mean), "{mean}");
+        assert!((0.75..1.25).contains(&deviation), "{deviation}");
+        let (mean, deviation) = spread(&gaps(1, false));
+        assert!((mean - 0.1).abs() < 1e-6 && deviation < 1e-3, "{mean} {deviation}");
+    }
+
+    #[test]
     fn nobody_connects_through_two_nats() {
         let mut world = World { seconds: 30.0, ..World::vod(4) };
         world.nat_share = 1.0;
