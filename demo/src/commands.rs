@@ -112,6 +112,9 @@ impl Hash {
         let mut hasher = Hasher::new(root, signer, &self.name);
         let mut failing = false;
         loop {
+            // Before it is hashed: what is added meanwhile must not be left out because it ends the stream.
+            let ended = std::fs::read_to_string(&playlist)
+                .is_ok_and(|text| text.contains("#EXT-X-ENDLIST"));
             match hasher.playlist(&playlist, &form) {
                 Ok(summary) => {
                     failing = false;
@@ -127,8 +130,6 @@ impl Hash {
                 }
                 Err(error) => return Err(error.into()),
             }
-            let ended = std::fs::read_to_string(&playlist)
-                .is_ok_and(|text| text.contains("#EXT-X-ENDLIST"));
             if ended && !failing {
                 writeln!(stdout(), "{} has ended", playlist.display())?;
                 return Ok(());

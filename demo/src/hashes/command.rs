@@ -120,9 +120,9 @@ impl Hasher {
     ///
     /// It is no media playlist, or files cannot be read or written.
     pub fn playlist(&mut self, playlist: &Path, form: &Form) -> Result<Option<Summary>, HashError> {
-        let text = fs::read_to_string(playlist)
-            .map_err(|error| HashError::Read(playlist.to_owned(), error))?;
-        let segments = listed(&text);
+        let read = || fs::read_to_string(playlist);
+        let found = read().map_err(|error| HashError::Read(playlist.to_owned(), error))?;
+        let segments = listed(&found);
         if segments.is_empty() {
             return Err(HashError::NoSegments(playlist.to_owned()));
         }
@@ -139,15 +139,18 @@ impl Hasher {
             entries.push(entry);
         }
         let (file, text) = match form {
-            Form::Tags => (playlist, tagged(&text, &entries)),
-            Form::Copy(copy) => (copy.as_path(), tagged(&text, &entries)),
+            Form::Tags => (playlist, tagged(&found, &entries)),
+            Form::Copy(copy) => (copy.as_path(), tagged(&found, &entries)),
             Form::File(file) => (file.as_path(), json(&segments, entries)),
         };
         file.clone_into(&mut summary.written);
-        let same = self.written.get(file) == Some(&text)
-            && (*form != Form::Tags || fs::read_to_string(file).is_ok_and(|now| now == text));
+        let same = self.written.get(file) == Some(&text) && (*form != Form::Tags || found == text);
         if same {
             return Ok(None);
+        }
+        // While segments were hashed the packager may have written it anew: that must not be undone.
+        if *form == Form::Tags && read().is_ok_and(|now| now != found) {
+            return self.playlist(playlist, form);
         }
         replace(file, &text).map_err(|error| HashError::Write(file.to_owned(), error))?;
         self.written.insert(file.to_owned(), text);
@@ -182,7 +185,10 @@ impl Hasher {
             Some((at, len, digest)) if *at == changed && *len == data.len() => *digest,
             _ => {
                 let mut opened = File::open(&file).map_err(read)?;
-                opened.seek(SeekFrom::Start(from)).map_err(read)?;
+                // Not in a pipe.
+                if from > 0 {
+                    opened.seek(SeekFrom::Start(from)).map_err(read)?;
+                }
                 let digest = Digest::of(opened.take(to - from)).map_err(read)?;
                 summary.hashed += 1;
                 summary.bytes += digest.size;

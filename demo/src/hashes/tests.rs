@@ -104,3 +104,27 @@ fn a_folder_is_hashed_signed_and_only_what_changes_is_hashed_again() {
 fn root_of(blocks: &[Hash]) -> Hash {
     root(blocks)
 }
+
+#[cfg(unix)]
+#[test]
+fn a_playlist_that_is_written_anew_while_its_segments_are_hashed_is_not_put_back() {
+    let folder = Temporary::new("hash-anew");
+    let playlist = folder.0.join("720p/index.m3u8");
+    let pipe = folder.0.join("720p/a.m4s");
+    fs::write(folder.0.join("720p/b.m4s"), [1; 10]).unwrap();
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let list = |name: &str| format!("#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXTINF:4,\n{name}\n");
+    fs::write(&playlist, list("a.m4s")).unwrap();
+    let mut hasher = Hasher::new(folder.0.clone(), None, "");
+    let summary = std::thread::scope(|scope| {
+        let hashing = scope.spawn(|| hasher.playlist(&playlist, &Form::Tags));
+        // A pipe opens when both ends are: the playlist has been read by then.
+        let writer = fs::OpenOptions::new().write(true).open(&pipe).unwrap();
+        fs::write(&playlist, list("b.m4s")).unwrap();
+        drop(writer);
+        hashing.join().unwrap().unwrap().unwrap()
+    });
+    assert_eq!(summary.segments, 1);
+    let text = fs::read_to_string(&playlist).unwrap();
+    assert!(text.contains("SIZE=10\nb.m4s\n") && !text.contains("a.m4s"), "{text}");
+}
