@@ -50,16 +50,21 @@ impl Entry {
         }
         for attribute in text.split(',') {
             let (name, value) = attribute.split_at_checked(attribute.find('=')?)?;
-            let value = value[1..].trim_ascii();
-            let digits = || value.strip_prefix("0x");
+            let mut value = value[1..].trim_ascii();
+            let digits = value.strip_prefix("0x");
             match name.trim_ascii() {
-                "ROOT" => entry.proof = Proof::Root(hexadecimal(digits()?)?),
+                "ROOT" => entry.proof = Proof::Root(hexadecimal(digits?)?),
                 "SIZE" => {
                     let size = u32::try_from(crate::hls::number::integer(value)?).ok()?;
                     entry.size = (1..=MAX_SEGMENT_BYTES).contains(&size).then_some(size);
                 }
-                "NAME" => value.trim_matches('"').clone_into(&mut entry.name),
-                "SIGNATURE" => entry.signature = Some(hexadecimal(digits()?)?),
+                "NAME" => {
+                    while let Some(bare) = value.strip_prefix('"').or(value.strip_suffix('"')) {
+                        value = bare;
+                    }
+                    value.clone_into(&mut entry.name);
+                }
+                "SIGNATURE" => entry.signature = Some(hexadecimal(digits?)?),
                 _ => {}
             }
         }
@@ -85,7 +90,7 @@ impl Entry {
         !self.name.is_empty()
             && path
                 .strip_suffix(self.name.as_str())
-                .is_some_and(|before| before.is_empty() || before.ends_with('/'))
+                .is_some_and(|before| matches!(before.as_bytes(), [] | [.., b'/']))
     }
 }
 
@@ -101,11 +106,14 @@ pub fn root(blocks: &[Hash]) -> Hash {
     let mut level = blocks.to_vec();
     while level.len() > 1 {
         // The last of an odd number goes up as it is: the same tree as that of the RFC's recursion.
-        let up = level.chunks(2).map(|pair| match pair {
-            [left, right] => digest(&[&[1], left, right]),
-            rest => rest[0],
-        });
-        level = up.collect();
+        let mut up = Vec::new();
+        for pair in level.chunks(2) {
+            up.push(match pair {
+                [left, right] => digest(&[&[1], left, right]),
+                rest => rest[0],
+            });
+        }
+        level = up;
     }
     level.first().copied().unwrap_or_default()
 }
@@ -123,14 +131,20 @@ pub fn digest(parts: &[&[u8]]) -> Hash {
 /// Exactly `2 N` hexadecimal digits.
 #[must_use]
 pub fn hexadecimal<const N: usize>(text: &str) -> Option<[u8; N]> {
-    if text.len() != 2 * N {
+    let mut out = [0; N];
+    hexadecimal_into(text, &mut out)?;
+    Some(out)
+}
+
+#[inline(never)]
+fn hexadecimal_into(text: &str, out: &mut [u8]) -> Option<()> {
+    if text.len() != 2 * out.len() {
         return None;
     }
-    let mut out = [0; N];
     for (place, digit) in text.bytes().enumerate() {
         out[place / 2] = out[place / 2] << 4 | (digit as char).to_digit(16)? as u8;
     }
-    Some(out)
+    Some(())
 }
 
 /// Appends two lower-case hexadecimal digits for each byte.

@@ -117,7 +117,10 @@ impl StoredSegment {
         let right = match self.proof {
             Proof::Root(hash) => root(&self.hashes) == hash,
             Proof::Whole(hash) => {
-                let parts: Vec<&[u8]> = self.blocks.iter().map(AsRef::as_ref).collect();
+                let mut parts: Vec<&[u8]> = Vec::new();
+                for block in &self.blocks {
+                    parts.push(block);
+                }
                 digest(&parts) == hash
             }
             Proof::None | Proof::Awaited => return Ok(()),
@@ -131,8 +134,10 @@ impl StoredSegment {
         let culprits = if self.sources.iter().all(|source| *source == first) {
             vec![first]
         } else {
-            let hashes = self.blocks.iter().map(|block| block_hash(block));
-            self.suspects = self.sources.iter().copied().zip(hashes).collect();
+            self.suspects.clear();
+            for (source, block) in self.sources.iter().zip(&self.blocks) {
+                self.suspects.push((*source, block_hash(block)));
+            }
             Vec::new()
         };
         self.clear();
@@ -143,13 +148,9 @@ impl StoredSegment {
     #[inline(never)]
     pub(crate) fn culprits(&mut self) -> Vec<Source> {
         let suspects = std::mem::take(&mut self.suspects);
-        let wrong = suspects
-            .iter()
-            .zip(&self.blocks)
-            .filter(|((_, hash), block)| *hash != block_hash(block));
-        let mut culprits: Vec<Source> = Vec::new();
-        for ((source, _), _) in wrong {
-            if !culprits.contains(source) {
+        let mut culprits = Vec::new();
+        for ((source, hash), block) in suspects.iter().zip(&self.blocks) {
+            if *hash != block_hash(block) && !culprits.contains(source) {
                 culprits.push(*source);
             }
         }
@@ -196,7 +197,7 @@ impl Store {
     }
 
     /// Everything, by rendition and sequence.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (&SegmentId, &StoredSegment)> {
+    pub(crate) fn iter(&self) -> std::slice::Iter<'_, (SegmentId, StoredSegment)> {
         self.segments.iter()
     }
 
@@ -341,9 +342,10 @@ impl Store {
         segment.listed = true;
         let before = segment.missing_bytes();
         let mut bad = Vec::new();
-        for block in
-            (0..segment.held.len()).filter(|block| segment.held.has(*block)).collect::<Vec<_>>()
-        {
+        for block in 0..segment.held.len() {
+            if !segment.held.has(block) {
+                continue;
+            }
             let index = usize::from(block);
             if own[index] == segment.hashes[index] {
                 segment.good.set(block);
@@ -365,7 +367,10 @@ impl Store {
         segment.proof = proof;
         match proof {
             Proof::Root(_) => {
-                segment.hashes = segment.blocks.iter().map(|block| block_hash(block)).collect()
+                segment.hashes.clear();
+                for block in &segment.blocks {
+                    segment.hashes.push(block_hash(block));
+                }
             }
             // Nothing but the origin was believed so far.
             Proof::None => segment.good = segment.held.clone(),

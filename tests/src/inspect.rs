@@ -93,7 +93,7 @@ fn attributes(list: &AttributeList) -> Value {
 
 fn variables(variables: &OrderedMap<String, String>) -> Option<Value> {
     (!variables.is_empty()).then(|| {
-        let text = |(name, value): (&String, &String)| (name.clone(), value.as_str().into());
+        let text = |(name, value): &(String, String)| (name.clone(), value.as_str().into());
         Value::Object(variables.iter().map(text).collect())
     })
 }

@@ -115,7 +115,9 @@ impl Player {
                     self.outputs.push_back(Output::SendPeer(connection, message));
                 }
             }
-            self.outputs.extend(connections.into_iter().map(Output::ClosePeer));
+            for connection in connections {
+                self.outputs.push_back(Output::ClosePeer(connection));
+            }
         }
         if let Some(mut signaling) = self.signaling.take() {
             signaling.stop(now);
@@ -354,7 +356,9 @@ impl Player {
                 "budget"
             };
             stats.verified = self.verification();
-            stats.banned_peers = swarm.reputation.banned().map(|peer| peer.short_name()).collect();
+            for peer in swarm.reputation.banned() {
+                stats.banned_peers.push(peer.short_name());
+            }
         }
         if let Some(status) = self.signaling.as_ref().map(Signaling::status) {
             stats.tracker_failure = status.failure;
@@ -502,15 +506,7 @@ impl Player {
             return;
         }
         self.segment_came(segment);
-        let done: Vec<_> = self
-            .transfers
-            .iter()
-            .filter(|(_, transfer)| transfer.segment == segment)
-            .map(|(id, _)| *id)
-            .collect();
-        for id in done {
-            self.cancel_transfer(now, id);
-        }
+        self.cancel_requests(now, segment);
     }
 
     /// A live playlist is said to reach further than it is known here.

@@ -347,19 +347,25 @@ impl Player {
     /// The segment of the origin is not what it should be.
     #[inline(never)]
     pub(super) fn origin_spoiled(&mut self, now: Instant, id: SegmentId) {
-        let transfers: Vec<_> = self
-            .transfers
-            .iter()
-            .filter(|(_, transfer)| transfer.segment == id)
-            .map(|(request, _)| *request)
-            .collect();
-        for request in transfers {
-            self.cancel_transfer(now, request);
-        }
+        self.cancel_requests(now, id);
         self.note_segment_failure(now, id, 0);
         let first = self.segment_failures.get(&id).is_some_and(|failure| failure.count == 1);
         if let (Some(url), true) = (self.url_of(id), first) {
             self.warn(PlayerError::SegmentSpoiled { url });
+        }
+    }
+
+    /// Gives up what is asked of the origin of a segment.
+    #[inline(never)]
+    pub(super) fn cancel_requests(&mut self, now: Instant, id: SegmentId) {
+        let mut requests = Vec::new();
+        for (request, transfer) in &self.transfers {
+            if transfer.segment == id {
+                requests.push(*request);
+            }
+        }
+        for request in requests {
+            self.cancel_transfer(now, request);
         }
     }
 
@@ -446,12 +452,12 @@ impl Player {
 
     /// Something is known that was awaited.
     pub(super) fn renew_proofs(&mut self, now: Instant) {
-        let awaited: Vec<SegmentId> = self
-            .store
-            .iter()
-            .filter(|(_, segment)| segment.proof == Proof::Awaited)
-            .map(|(id, _)| *id)
-            .collect();
+        let mut awaited = Vec::new();
+        for (id, segment) in self.store.iter() {
+            if segment.proof == Proof::Awaited {
+                awaited.push(*id);
+            }
+        }
         for id in awaited {
             let (proof, size) = self.proof_of(now, id);
             if size.is_some_and(|size| self.store.segment(id).is_some_and(|held| held.size != size))

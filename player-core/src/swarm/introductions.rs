@@ -49,9 +49,17 @@ impl Swarm {
             return;
         };
         let fresh = &mut self.introductions.fresh;
-        fresh.extend(peer.id.filter(|_| fresh.len() < MAX_MEMBERS));
-        let others = self.peers.iter().filter(|(id, peer)| **id != connection && peer.introduces());
-        let peers: Vec<PeerId> = others.filter_map(|(_, peer)| peer.id).take(MAX_MEMBERS).collect();
+        if let Some(id) = peer.id
+            && fresh.len() < MAX_MEMBERS
+        {
+            fresh.push(id);
+        }
+        let mut peers = Vec::new();
+        for (other, peer) in &self.peers {
+            if *other != connection && peer.introduces() && peers.len() < MAX_MEMBERS {
+                peers.extend_from_slice(peer.id.as_slice());
+            }
+        }
         if !peers.is_empty() {
             self.outbox.push_back((connection, Message::Members { peers }));
         }
@@ -118,15 +126,23 @@ impl Swarm {
             self.peers.values().filter(|peer| able(peer) && peer.members.contains(id)).count()
         };
         // Whom few neighbours name is far away: that keeps the mesh from falling into circles of friends.
-        let found = self
-            .peers
-            .iter()
-            .filter(|(_, peer)| able(peer))
-            .flat_map(|(connection, peer)| peer.members.iter().map(|id| (*connection, *id)))
-            .filter(|(_, id)| *id != own && !known(id))
-            .filter(|(_, id)| tried.get(id).is_none_or(|at| now.since(*at) >= RETRY))
-            .min_by_key(|(_, id)| (namers(id), rng.u32(..)));
-        let (connection, id) = found?;
+        let mut best: Option<((usize, u32), _, _)> = None;
+        for (connection, peer) in &self.peers {
+            if !able(peer) {
+                continue;
+            }
+            for id in peer.members.iter() {
+                if *id == own || known(id) || tried.get(id).is_some_and(|at| now.since(*at) < RETRY)
+                {
+                    continue;
+                }
+                let place = (namers(id), rng.u32(..));
+                if best.is_none_or(|(least, ..)| place < least) {
+                    best = Some((place, *connection, *id));
+                }
+            }
+        }
+        let (_, connection, id) = best?;
         let tried = &mut self.introductions.tried;
         if tried.insert(id, now).is_some() {
             // It did not answer: whoever is still connected to it will say so anew.
@@ -157,22 +173,23 @@ impl Swarm {
         }
         let quarter = self.peers.len() / 4;
         let distance = |peer: &super::Peer| (peer.rtt_ms() as u32).wrapping_sub(1);
-        let known = |id: Option<PeerId>| {
-            let knows = |peer: &&super::Peer| id.is_some_and(|id| peer.members.contains(&id));
-            self.peers.values().filter(knows).count()
-        };
-        self.peers
-            .iter()
-            .filter(|(_, peer)| peer.ready && now.since(peer.opened_at) > NEW)
-            .min_by_key(|(_, peer)| {
-                let busy = peer.requests().next().is_some();
-                let more = |of: &&super::Peer| of.received_bytes >= peer.received_bytes;
-                let nearer = |of: &&super::Peer| distance(of) <= distance(peer);
-                let good = self.peers.values().filter(more).count() <= quarter
-                    || self.peers.values().filter(nearer).count() <= quarter;
-                (busy, good, usize::MAX - known(peer.id), rng.u32(..))
-            })
-            .map(|(connection, _)| *connection)
+        let mut best = None;
+        for (connection, peer) in &self.peers {
+            if !peer.ready || now.since(peer.opened_at) <= NEW {
+                continue;
+            }
+            let busy = peer.requests().next().is_some();
+            let (mut more, mut nearer, mut strangers) = (0, 0, usize::MAX);
+            for other in self.peers.values() {
+                more += usize::from(other.received_bytes >= peer.received_bytes);
+                nearer += usize::from(distance(other) <= distance(peer));
+                strangers -= usize::from(peer.id.is_some_and(|id| other.members.contains(&id)));
+            }
+            let good = more <= quarter || nearer <= quarter;
+            let place = (busy, good, strangers, rng.u32(..), *connection);
+            best = Some(best.map_or(place, |best| place.min(best)));
+        }
+        best.map(|(.., connection)| connection)
     }
 
     /// Sends an offer or an answer on its way.

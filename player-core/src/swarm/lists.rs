@@ -35,16 +35,18 @@ impl Swarm {
         let both = Capabilities::UPLOAD.with(Capabilities::HASH_LISTS);
         // One that lets others wait, or has sent wrong bytes, is not asked again while there are others.
         let before = self.asked_lists.get(&segment).map(|(connection, _)| *connection);
-        let holder = self
-            .peers
-            .iter()
-            .filter(|(_, peer)| peer.ready && peer.capabilities.contains(both))
-            .filter(|(_, peer)| peer.segment(segment, tag).is_some())
-            .min_by_key(|(connection, peer)| {
-                (peer.slow_until > now, Some(**connection) == before, rng.u32(..))
-            });
-        let Some((connection, _)) = holder else { return };
-        let connection = *connection;
+        let mut best = None;
+        for (connection, peer) in &self.peers {
+            if peer.ready
+                && peer.capabilities.contains(both)
+                && peer.segment(segment, tag).is_some()
+            {
+                let last = peer.slow_until > now;
+                let place = (last, Some(*connection) == before, rng.u32(..), *connection);
+                best = Some(best.map_or(place, |best| place.min(best)));
+            }
+        }
+        let Some((.., connection)) = best else { return };
         // Whoever shows blocks has the list.
         if let Some(before) = before.and_then(|before| self.peers.get_mut(&before)) {
             before.fail(now, PENALTY);

@@ -398,7 +398,7 @@ impl Swarm {
             Message::Piece { id, offset, data } => {
                 return self.piece(now, connection, id, offset, data);
             }
-            Message::Cancel { id } => self.uploads.cancel(connection, id),
+            Message::Cancel { id } => self.uploads.cancel(connection, Some(id)),
             Message::Reject { id, reason } => {
                 if let Some(asked) = peer.rejected(now, id, reason) {
                     self.requested.remove(&asked);
@@ -490,8 +490,11 @@ impl Swarm {
             self.check_at = now + CHECK_INTERVAL;
         }
         for banned in self.reputation.judge(now) {
-            let is = |peer: &Peer| peer.id == Some(banned);
-            close.extend(self.peers.iter().filter(|(_, peer)| is(peer)).map(|(id, _)| *id));
+            for (connection, peer) in &self.peers {
+                if peer.id == Some(banned) {
+                    close.push(*connection);
+                }
+            }
         }
         for (connection, peer) in self.peers.iter_mut().filter(|_| check) {
             if !peer.ready && now.since(peer.opened_at) > HELLO_TIMEOUT
@@ -503,7 +506,7 @@ impl Swarm {
                 peer.slow_until = now + SLOW_PENALTY;
                 self.outbox.push_back((*connection, peer.probe()));
             }
-            for asked in peer.expire(now) {
+            for (_, asked) in peer.expire(now) {
                 self.requested.remove(&asked);
             }
             if peer.stalled(now, REQUEST_TIMEOUT) {
@@ -518,15 +521,15 @@ impl Swarm {
         self.tell_members(now);
         if self.news_at.is_some_and(|at| at <= now) {
             self.news_at = None;
-            self.send_news(store);
+            let changed = std::mem::take(&mut self.changed);
+            self.send_news(store, changed, None);
         }
         let rested = self.interest_sent.is_none_or(|at| now.since(at) >= INTEREST_INTERVAL);
         if self.interest_due && rested {
             self.interest_due = false;
             self.interest_sent = Some(now);
             self.told = self.interests.clone();
-            let interests: Vec<Interest> = self.interests.values().copied().collect();
-            for interest in interests {
+            for interest in self.told.clone().into_values() {
                 self.broadcast(&Message::Interest(interest));
             }
         }
@@ -576,16 +579,19 @@ impl Swarm {
 
     /// Figures of each peer.
     pub(crate) fn peer_stats(&self) -> Vec<PeerStats> {
-        let ready = self.peers.iter().filter(|(_, peer)| peer.ready);
-        ready
-            .map(|(connection, peer)| PeerStats {
-                id: connection.0,
-                received_bytes: peer.received_bytes,
-                sent_bytes: peer.sent_bytes,
-                rtt_ms: peer.rtt_ms(),
-                bad_blocks: self.reputation.offences(*connection),
-            })
-            .collect()
+        let mut stats = Vec::new();
+        for (connection, peer) in &self.peers {
+            if peer.ready {
+                stats.push(PeerStats {
+                    id: connection.0,
+                    received_bytes: peer.received_bytes,
+                    sent_bytes: peer.sent_bytes,
+                    rtt_ms: peer.rtt_ms(),
+                    bad_blocks: self.reputation.offences(*connection),
+                });
+            }
+        }
+        stats
     }
 
     fn hello(
@@ -595,10 +601,10 @@ impl Swarm {
         hello: &Hello,
         store: &Store,
     ) -> Vec<SwarmEvent> {
-        let known = |id: &ConnectionId, peer: &Peer| {
-            *id != connection && peer.ready && peer.id == Some(hello.peer_id)
-        };
-        let twice = self.peers.iter().any(|(id, peer)| known(id, peer));
+        let twice = self
+            .peers
+            .iter()
+            .any(|(id, peer)| *id != connection && peer.ready && peer.id == Some(hello.peer_id));
         let Some(peer) = self.peers.get_mut(&connection) else { return Vec::new() };
         let stranger = hello.version == 0
             || hello.info_hash != self.own.info_hash
@@ -616,30 +622,24 @@ impl Swarm {
         self.reputation.met(connection, hello.peer_id);
         self.ready_since.get_or_insert(now);
         self.greet(connection);
-        let mut lists: OrderedMap<RenditionId, Vec<HaveEntry>> = OrderedMap::new();
-        for (id, segment) in store.iter().filter(|(_, segment)| !segment.good.is_empty()) {
-            lists
-                .get_or_insert_with(id.rendition, Default::default)
-                .push(have_entry(*id, Some(segment)));
-        }
-        for (rendition, entries) in lists {
-            for entries in entries.chunks(MAX_HAVE_ENTRIES) {
-                self.outbox.push_back((
-                    connection,
-                    Message::Have { rendition, entries: entries.to_vec() },
-                ));
+        let mut held = OrderedSet::new();
+        for (id, segment) in store.iter() {
+            if !segment.good.is_empty() {
+                held.insert(*id);
             }
         }
-        let interests = self.interests.values().map(|interest| Message::Interest(*interest));
-        let claims = self
-            .claims
-            .iter()
-            .map(|(segment, ttl)| Message::Claim { segment: *segment, ttl_ms: *ttl });
-        let edges = self.edges.iter().map(|(rendition, sequence)| Message::Edge {
-            segment: SegmentId { rendition: *rendition, sequence: *sequence },
-        });
-        self.outbox
-            .extend(interests.chain(claims).chain(edges).map(|message| (connection, message)));
+        self.send_news(store, held, Some(connection));
+        for interest in self.interests.values() {
+            self.outbox.push_back((connection, Message::Interest(*interest)));
+        }
+        for (segment, ttl_ms) in &self.claims {
+            let (segment, ttl_ms) = (*segment, *ttl_ms);
+            self.outbox.push_back((connection, Message::Claim { segment, ttl_ms }));
+        }
+        for (rendition, sequence) in &self.edges {
+            let segment = SegmentId { rendition: *rendition, sequence: *sequence };
+            self.outbox.push_back((connection, Message::Edge { segment }));
+        }
         vec![SwarmEvent::Changed]
     }
 
@@ -693,24 +693,27 @@ impl Swarm {
         })
     }
 
-    fn send_news(&mut self, store: &Store) {
-        let mut lists: OrderedMap<RenditionId, Vec<HaveEntry>> = OrderedMap::new();
-        for id in std::mem::take(&mut self.changed) {
-            lists
-                .get_or_insert_with(id.rendition, Default::default)
-                .push(have_entry(id, store.segment(id)));
-        }
-        for (rendition, entries) in lists {
-            for (connection, peer) in self.peers.iter().filter(|(_, peer)| peer.ready) {
-                // Who holds all of it itself has no use for the news.
-                let news = |entry: &&HaveEntry| {
-                    let id = SegmentId { rendition, sequence: entry.sequence };
-                    entry.blocks.is_empty() || !peer.holds_all(id, entry)
-                };
-                let news: Vec<HaveEntry> = entries.iter().filter(news).cloned().collect();
-                for entries in news.chunks(MAX_HAVE_ENTRIES) {
-                    let entries = entries.to_vec();
-                    self.outbox.push_back((*connection, Message::Have { rendition, entries }));
+    /// Tells all peers what is held of these segments, or only one.
+    fn send_news(&mut self, store: &Store, of: OrderedSet<SegmentId>, to: Option<ConnectionId>) {
+        let of: Vec<SegmentId> = of.into_iter().collect();
+        for ids in of.chunk_by(|one, next| one.rendition == next.rendition) {
+            for (connection, peer) in &self.peers {
+                if !peer.ready || to.is_some_and(|to| to != *connection) {
+                    continue;
+                }
+                let mut entries = Vec::new();
+                for (nth, id) in (1..).zip(ids) {
+                    let entry = have_entry(*id, store.segment(*id));
+                    // Who holds all of it itself has no use for the news.
+                    if entry.blocks.is_empty() || !peer.holds_all(*id, &entry) {
+                        entries.push(entry);
+                    }
+                    let last = nth == ids.len();
+                    if entries.len() == MAX_HAVE_ENTRIES || last && !entries.is_empty() {
+                        let entries = std::mem::take(&mut entries);
+                        let rendition = id.rendition;
+                        self.outbox.push_back((*connection, Message::Have { rendition, entries }));
+                    }
                 }
             }
         }

@@ -372,15 +372,8 @@ impl Peer {
     }
 
     /// Forgets the requests that its peer has dropped, since their time is over.
-    pub(super) fn expire(&mut self, now: Instant) -> Vec<(SegmentId, u16)> {
-        let over =
-            |asked: &Asked| asked.data.is_empty() && asked.begins_by.is_some_and(|by| by <= now);
-        let ids: Vec<u32> =
-            self.asked.iter().filter(|(_, asked)| over(asked)).map(|(id, _)| *id).collect();
-        ids.into_iter()
-            .filter_map(|id| self.asked.remove(&id))
-            .map(|asked| (asked.segment, asked.block))
-            .collect()
+    pub(super) fn expire(&mut self, now: Instant) -> Vec<(u32, (SegmentId, u16))> {
+        self.give_up(|asked| asked.data.is_empty() && asked.begins_by.is_some_and(|by| by <= now))
     }
 
     /// When a block that has begun to come will be here whole; `None` also when its next piece should have come.
@@ -535,9 +528,8 @@ impl Peer {
 
     /// Forgets all requests: their ids and what they were for.
     pub(super) fn cancel_all(&mut self) -> Vec<(u32, (SegmentId, u16))> {
-        let asked = std::mem::take(&mut self.asked);
         self.rate = (self.rate / 2.0).max(10_000.0);
-        asked.into_iter().map(|(id, asked)| (id, (asked.segment, asked.block))).collect()
+        self.give_up(|_| true)
     }
 
     /// Forgets the requests that `which` names: their ids and what they were for.
@@ -545,15 +537,20 @@ impl Peer {
         &mut self,
         which: &dyn Fn(SegmentId, u16) -> bool,
     ) -> Vec<(u32, (SegmentId, u16))> {
-        let ids: Vec<u32> = self
-            .asked
-            .iter()
-            .filter(|(_, asked)| which(asked.segment, asked.block))
-            .map(|(id, _)| *id)
-            .collect();
-        ids.into_iter()
-            .filter_map(|id| self.asked.remove(&id).map(|asked| (id, (asked.segment, asked.block))))
-            .collect()
+        self.give_up(|asked| which(asked.segment, asked.block))
+    }
+
+    fn give_up(&mut self, which: impl Fn(&Asked) -> bool) -> Vec<(u32, (SegmentId, u16))> {
+        let mut gone = Vec::new();
+        for (id, asked) in &self.asked {
+            if which(asked) {
+                gone.push((*id, (asked.segment, asked.block)));
+            }
+        }
+        for (id, _) in &gone {
+            self.asked.remove(id);
+        }
+        gone
     }
 
     /// What was asked of it.

@@ -78,22 +78,25 @@ impl Swarm {
         let Blocks { segment, tag, size, urgent, .. } = *what;
         let due =
             |block: u16| what.deadline + what.step * u32::from(block.saturating_sub(what.first));
-        let open: Vec<u16> = (0..block_count(size))
-            .filter(|block| wanted(*block) && !self.requested.contains(&(segment, *block)))
-            .collect();
+        let mut open = Vec::new();
+        for block in 0..block_count(size) {
+            if wanted(block) && !self.requested.contains(&(segment, block)) {
+                open.push(block);
+            }
+        }
         if open.is_empty() {
             return 0;
         }
         let few = self.has_few();
         // Who holds what, and whether it can be asked.
-        let mut holders: Vec<(ConnectionId, Bitfield, bool)> = self
-            .peers
-            .iter()
-            .filter_map(|(connection, peer)| {
-                let of = peer.segment(segment, tag).filter(|of| of.size == size)?;
-                Some((*connection, of.blocks.clone(), peer.can_be_asked(now, few)))
-            })
-            .collect();
+        let mut holders = Vec::new();
+        for (connection, peer) in &self.peers {
+            if let Some(of) = peer.segment(segment, tag)
+                && of.size == size
+            {
+                holders.push((*connection, of.blocks.clone(), peer.can_be_asked(now, few)));
+            }
+        }
         let useful = |(_, blocks, able): &(ConnectionId, Bitfield, bool)| {
             *able && open.iter().any(|block| blocks.has(*block))
         };
@@ -116,18 +119,21 @@ impl Swarm {
         for (_, block) in order {
             let block = block as u16;
             let deadline = due(block);
-            let supplier = holders
-                .iter()
-                .enumerate()
-                .filter(|(_, (_, blocks, able))| *able && blocks.has(block))
-                .filter_map(|(at, (connection, ..))| Some((at, self.peers.get(connection)?)))
-                .map(|(at, peer)| {
+            let mut best = None;
+            for (at, (connection, blocks, able)) in holders.iter().enumerate() {
+                if *able
+                    && blocks.has(block)
+                    && let Some(peer) = self.peers.get(connection)
+                {
                     // Whoever has sent one wrong block is to show soon whether it lies.
                     let tested = peer.suspect && !urgent;
-                    (!tested, peer.eta() * (1.0 + 0.5 * rng.f64()), at)
-                })
-                .min_by(|a, b| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)));
-            let Some((_, eta, at)) = supplier else { continue };
+                    let eta = peer.eta() * (1.0 + 0.5 * rng.f64());
+                    if best.is_none_or(|(least, _)| (!tested, eta) < least) {
+                        best = Some(((!tested, eta), at));
+                    }
+                }
+            }
+            let Some(((_, eta), at)) = best else { continue };
             let connection = holders[at].0;
             let Some(peer) = self.peers.get_mut(&connection) else { continue };
             // Until it is certain that nothing is on its way, there has to be time to ask the origin.

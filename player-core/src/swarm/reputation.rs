@@ -65,8 +65,12 @@ impl Reputation {
 
     /// Bans those who did not show in time that they are honest, and names them.
     pub(super) fn judge(&mut self, now: Instant) -> Vec<PeerId> {
-        let late: Vec<PeerId> =
-            self.trials.iter().filter(|(_, until)| **until <= now).map(|(peer, _)| *peer).collect();
+        let mut late = Vec::new();
+        for (peer, until) in &self.trials {
+            if *until <= now {
+                late.push(*peer);
+            }
+        }
         for peer in &late {
             self.trials.remove(peer);
             self.offences.insert(*peer, BANNED);
@@ -86,7 +90,7 @@ impl Reputation {
 
     /// Those who are.
     pub(crate) fn banned(&self) -> impl Iterator<Item = PeerId> {
-        self.offences.iter().filter(|(_, offences)| **offences >= BANNED).map(|(peer, _)| *peer)
+        self.offences.iter().filter(|(_, offences)| *offences >= BANNED).map(|(peer, _)| *peer)
     }
 }
 

@@ -134,14 +134,14 @@ impl Uploads {
             let mut refused = request;
             if let Some(at) = place {
                 refused = std::mem::replace(&mut self.waiting[at], request);
-                self.refused.retain(|other| *other != connection);
+                self.admit(connection);
             }
             if !self.refused.contains(&refused.connection) {
                 self.refused.push(refused.connection);
             }
             return Some((refused.connection, refused.id, RejectReason::TooMany));
         }
-        self.refused.retain(|other| *other != connection);
+        self.admit(connection);
         self.waiting.push(request);
         None
     }
@@ -173,8 +173,10 @@ impl Uploads {
         self.optimistic = behind.or_else(|| peers.keys().find(poor)).copied();
     }
 
-    pub(super) fn cancel(&mut self, connection: ConnectionId, id: u32) {
-        self.waiting.retain(|upload| upload.connection != connection || upload.id != id);
+    /// Takes back a request of a peer, or all of them.
+    pub(super) fn cancel(&mut self, connection: ConnectionId, id: Option<u32>) {
+        let meant = |upload: &Upload| id.is_none_or(|id| id == upload.id);
+        self.waiting.retain(|upload| upload.connection != connection || !meant(upload));
     }
 
     /// Refuses what waits: nothing is given any more.
@@ -186,7 +188,12 @@ impl Uploads {
     }
 
     pub(super) fn forget(&mut self, connection: ConnectionId) {
-        self.waiting.retain(|upload| upload.connection != connection);
+        self.cancel(connection, None);
+        self.admit(connection);
+    }
+
+    /// It need not be told that there is room.
+    fn admit(&mut self, connection: ConnectionId) {
         self.refused.retain(|other| *other != connection);
     }
 
@@ -248,25 +255,22 @@ impl Uploads {
                     (!self.waiting.is_empty()).then(|| now + Duration::from_millis(50));
                 break;
             }
-            let next = (0..self.waiting.len())
-                .filter(|at| {
-                    let upload = &self.waiting[*at];
-                    let soon = |due: Instant| due < now + URGENT;
-                    (!self.short || upload.offset > 0 || upload.due.is_none_or(soon))
-                        && peers.get(&upload.connection).is_some_and(|peer| peer.queued < high)
-                })
-                .min_by_key(|at| {
-                    let upload = &self.waiting[*at];
-                    let times =
-                        self.sent.get(&(upload.segment, upload.block)).copied().unwrap_or(0);
-                    let due = upload.due.unwrap_or_default();
-                    let urgent = due < now + URGENT;
-                    let due = if urgent { due } else { Instant::default() };
-                    let seed = self.is_seed(upload, peers);
-                    let rank = Reverse(self.rank(upload.connection, peers));
-                    (upload.offset == 0, rank, !seed, !urgent, due, times, *at)
-                });
-            let Some(at) = next else { break };
+            let mut best = None;
+            for (at, upload) in self.waiting.iter().enumerate() {
+                let urgent = upload.due.is_none_or(|due| due < now + URGENT);
+                if self.short && upload.offset == 0 && !urgent
+                    || peers.get(&upload.connection).is_none_or(|peer| peer.queued >= high)
+                {
+                    continue;
+                }
+                let times = self.sent.get(&(upload.segment, upload.block)).copied().unwrap_or(0);
+                let due = upload.due.filter(|_| urgent).unwrap_or_default();
+                let seed = self.is_seed(upload, peers);
+                let rank = Reverse(self.rank(upload.connection, peers));
+                let place = (upload.offset == 0, rank, !seed, !urgent, due, times, at);
+                best = Some(best.map_or(place, |best| place.min(best)));
+            }
+            let Some((.., at)) = best else { break };
             let upload = &mut self.waiting[at];
             let (connection, id) = (upload.connection, upload.id);
             let block = store.segment(upload.segment).and_then(|held| held.block(upload.block));

@@ -16,7 +16,11 @@ impl fmt::Debug for OfferId {
 /// The bytes as a string of as many characters.
 #[must_use]
 pub fn to_latin1(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| char::from(*byte)).collect()
+    let mut text = String::new();
+    for byte in bytes {
+        text.push(char::from(*byte));
+    }
+    text
 }
 
 /// The 20 bytes that 20 characters stand for; `None` for any other number, or characters beyond 255.

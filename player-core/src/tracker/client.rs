@@ -11,9 +11,7 @@ mod stage;
 
 use super::binary::OfferId;
 use super::link::{Link, Socket};
-use super::message::{
-    AnnounceEvent, AnnounceResponse, Answer, ClientMessage, Offer, ServerMessage,
-};
+use super::message::{AnnounceEvent, AnnounceResponse, Answer, Offer, ServerMessage};
 use crate::io::{ConnectionId, TrackerId};
 use crate::ordered::{OrderedMap, OrderedSet};
 use crate::proof::{digest, push_hexadecimal};
@@ -228,7 +226,11 @@ impl Signaling {
             }
             link.reset();
         }
-        self.close_where(|stage| !matches!(stage, Stage::Open { .. }));
+        for connection in self.connections() {
+            if !matches!(self.connections.get(&connection), Some(Stage::Open { .. })) {
+                self.close(connection);
+            }
+        }
         self.advance(now);
     }
 
@@ -246,7 +248,7 @@ impl Signaling {
     pub fn message(&mut self, now: Instant, tracker: TrackerId, text: &str) {
         let Some(link) = self.links.get_mut(&tracker).filter(|link| link.is_open()) else { return };
         link.heard(now);
-        match ServerMessage::from_json(text) {
+        match ServerMessage::of_announce(text) {
             Ok(ServerMessage::Announce(response)) => self.responded(now, tracker, &response),
             Ok(ServerMessage::Offer(offer)) => {
                 self.offered(now, Via::Tracker(tracker), offer);
@@ -261,9 +263,7 @@ impl Signaling {
                 if let Some(reason) = link.failure.clone().filter(|_| link.failure != before) {
                     self.outputs.push_back(SignalingOutput::Refused(reason));
                 }
-                for offer in sent.into_iter().flat_map(|sent| sent.offers) {
-                    self.take_back(now, offer);
-                }
+                self.take_back(now, &sent);
             }
             Ok(_) => {}
             Err(error) => {
@@ -279,9 +279,7 @@ impl Signaling {
             && !matches!(link.socket, Socket::Closed { .. })
         {
             let unanswered = link.closed(now, &mut self.rng);
-            for offer in unanswered.into_iter().flat_map(|sent| sent.offers) {
-                self.take_back(now, offer);
-            }
+            self.take_back(now, &unanswered);
         }
         self.advance(now);
     }
@@ -306,7 +304,7 @@ impl Signaling {
                 Via::Tracker(tracker) if self.links.get(&tracker).is_some_and(Link::is_open) => {
                     let (info_hash, peer_id) = (self.info_hash, self.peer_id);
                     let answer = Answer { info_hash, peer_id, to_peer_id: peer, offer_id, sdp };
-                    let text = ClientMessage::Answer(answer).to_json();
+                    let text = answer.to_json();
                     self.outputs.push_back(SignalingOutput::Send(tracker, text));
                 }
                 // Nobody can forward the answer any more.
@@ -439,9 +437,7 @@ impl Signaling {
         }
         // The first offers went to one member each; the rest nobody got.
         let handed_out = others.map_or(usize::MAX, |others| others as usize);
-        for offer in sent.into_iter().flat_map(|sent| sent.offers).skip(handed_out) {
-            self.take_back(now, offer);
-        }
+        self.take_back(now, sent.get(handed_out..).unwrap_or_default());
     }
 
     fn connect(&mut self, stage: Stage) -> ConnectionId {
@@ -451,13 +447,8 @@ impl Signaling {
         connection
     }
 
-    fn close_where(&mut self, mut which: impl FnMut(&Stage) -> bool) {
-        let closed: Vec<ConnectionId> = self
-            .connections
-            .iter()
-            .filter_map(|(connection, stage)| which(stage).then_some(*connection))
-            .collect();
-        closed.into_iter().for_each(|connection| self.close(connection));
+    fn connections(&self) -> Vec<ConnectionId> {
+        self.connections.keys().copied().collect()
     }
 
     fn close(&mut self, connection: ConnectionId) {

@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use super::offers::{MAX_INTRODUCING, MAX_RELAYED, MAX_SHUNNED};
 use super::pool::MAX_GATHERING;
 use super::*;
+use crate::tracker::message::ClientMessage;
 use crate::tracker::{Announce, AnswerRelay, Failure, OfferRelay};
 use crate::wire::MAX_SDP_BYTES;
 use world::*;

@@ -1,6 +1,7 @@
 //! Viewers with browsers that take their time, on trackers that forward as `bittorrent-tracker` does.
 
 use crate::ordered::{OrderedMap, OrderedSet};
+use crate::tracker::message::ClientMessage;
 
 use super::*;
 use crate::tracker::{Failure, Scrape};
@@ -195,7 +196,7 @@ impl World {
                     // The neighbour passes it on at once, if it is connected to whom it is for.
                     let between = viewer.open[&neighbour];
                     let to = usize::from(it.to.0[0]) - 1;
-                    let known = self.viewers[to].open.iter().find(|(_, peer)| **peer == between);
+                    let known = self.viewers[to].open.iter().find(|(_, peer)| *peer == between);
                     if let Some(connection) = known.map(|(connection, _)| *connection) {
                         self.post(2 * LATENCY, to, Note::Introduction(connection, it));
                     }

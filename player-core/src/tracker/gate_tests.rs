@@ -1,6 +1,7 @@
 //! Swarms that are too small to share in, and trackers that want to see a token.
 
 use super::*;
+use crate::tracker::message::ClientMessage;
 
 /// A viewer who wants so many in the swarm.
 fn join_gated(world: &mut World, min_viewers: u32) -> usize {

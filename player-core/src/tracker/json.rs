@@ -123,9 +123,10 @@ impl<'a> Fields<'a> {
 
 /// A number as JSON has it, as a count: no less than 0, without its fraction, and no more than fits.
 fn count(text: &str) -> u64 {
-    match text.split_once(['e', 'E']) {
+    match text.bytes().position(|byte| matches!(byte, b'e' | b'E')) {
         None => number::integer(text).unwrap_or(0),
-        Some((mantissa, exponent)) => {
+        Some(at) => {
+            let (mantissa, exponent) = (&text[..at], &text[at + 1..]);
             let mut value = number::float(mantissa).unwrap_or(0.0);
             let (smaller, exponent) = match exponent.as_bytes() {
                 [sign @ (b'-' | b'+'), ..] => (*sign == b'-', &exponent[1..]),
@@ -228,14 +229,18 @@ impl Object {
         self.json.push('"');
         for character in text.chars() {
             match character {
-                '"' | '\\' => self.json.extend(['\\', character]),
+                '"' | '\\' => {
+                    self.json.push('\\');
+                    self.json.push(character);
+                }
                 '\n' => self.json.push_str("\\n"),
                 '\r' => self.json.push_str("\\r"),
                 // RFC 8259 §7: no others have to be escaped.
                 '\0'..='\u{1f}' => {
                     let code = character as usize;
                     self.json.push_str("\\u00");
-                    self.json.extend([char::from(HEX[code >> 4]), char::from(HEX[code & 15])]);
+                    self.json.push(char::from(HEX[code >> 4]));
+                    self.json.push(char::from(HEX[code & 15]));
                 }
                 _ => self.json.push(character),
             }
@@ -245,7 +250,7 @@ impl Object {
 
     /// A comma, unless an object or a list has just begun.
     fn separate(&mut self) {
-        if !self.json.ends_with(['{', '[']) {
+        if !matches!(self.json.as_bytes().last(), Some(b'{' | b'[')) {
             self.json.push(',');
         }
     }

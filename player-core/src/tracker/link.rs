@@ -140,15 +140,19 @@ impl Link {
         self.hungry = 0;
     }
 
-    /// The socket is gone; returns the announces that had no response.
-    pub(super) fn closed(&mut self, now: Instant, rng: &mut fastrand::Rng) -> Queue<Sent> {
+    /// The socket is gone; returns the offers in announces that had no response.
+    pub(super) fn closed(&mut self, now: Instant, rng: &mut fastrand::Rng) -> Vec<ConnectionId> {
         // Those who were sent away together are not to come back together.
         let wait = backoff(self.attempts, rng) + self.retry_in;
         self.socket = Socket::Closed { retry_at: Some(now + wait) };
         self.retry_in = Duration::ZERO;
         self.attempts = self.attempts.saturating_add(1);
         self.offers_at = None;
-        std::mem::take(&mut self.in_flight)
+        let mut offers = Vec::new();
+        while !self.in_flight.is_empty() {
+            offers.append(&mut self.oldest());
+        }
+        offers
     }
 
     /// Back to the state before the start.
@@ -171,8 +175,13 @@ impl Link {
         self.in_flight.push_back(Sent { at: now, offers });
     }
 
-    /// A response has come; returns the announce that it answers.
-    pub(super) fn responded(&mut self, response: &AnnounceResponse) -> Option<Sent> {
+    /// The offers in the oldest announce that has had no response, which is forgotten.
+    fn oldest(&mut self) -> Vec<ConnectionId> {
+        self.in_flight.pop_front().map(|sent| sent.offers).unwrap_or_default()
+    }
+
+    /// A response has come; returns the offers in the announce that it answers.
+    pub(super) fn responded(&mut self, response: &AnnounceResponse) -> Vec<ConnectionId> {
         self.attempts = 0;
         self.answered = true;
         self.failure = None;
@@ -183,21 +192,20 @@ impl Link {
             self.interval = seconds(interval.clamp(MIN_INTERVAL, MAX_INTERVAL));
         }
         self.min_interval = seconds(response.min_interval.unwrap_or(0).min(MAX_INTERVAL));
-        let sent = self.in_flight.pop_front();
-        if let Some(sent) = &sent {
+        if let Some(sent) = self.in_flight.front() {
             self.next_announce = sent.at + self.interval.max(self.min_interval);
         }
-        sent
+        self.oldest()
     }
 
-    /// The announce was refused; returns it.
-    pub(super) fn refused(&mut self, now: Instant, failure: &Failure) -> Option<Sent> {
+    /// The announce was refused; returns the offers in it.
+    pub(super) fn refused(&mut self, now: Instant, failure: &Failure) -> Vec<ConnectionId> {
         self.failure = Some(failure.reason.chars().take(MAX_FAILURE_CHARS).collect());
         self.announced = false;
         self.offers_at = None;
         self.retry_in = seconds(failure.retry_in.unwrap_or(0).min(MAX_RETRY_MINUTES) * 60);
         self.next_announce = now + self.interval.max(self.retry_in);
-        self.in_flight.pop_front()
+        self.oldest()
     }
 
     /// Asks for the swarm's size ahead of the interval: it may have grown.

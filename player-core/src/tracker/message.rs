@@ -239,15 +239,7 @@ impl ClientMessage {
     pub fn to_json(&self) -> String {
         match self {
             Self::Announce(announce) => announce.to_json(),
-            Self::Answer(answer) => {
-                let mut object = Object::new("announce");
-                object.id("info_hash", &answer.info_hash.0);
-                object.id("peer_id", &answer.peer_id.0);
-                object.id("to_peer_id", &answer.to_peer_id.0);
-                object.id("offer_id", &answer.offer_id.0);
-                object.description("answer", &answer.sdp);
-                object.finish()
-            }
+            Self::Answer(answer) => answer.to_json(),
             Self::Scrape(scrape) => {
                 let mut object = Object::new("scrape");
                 if !scrape.info_hashes.is_empty() {
@@ -316,8 +308,20 @@ impl ClientMessage {
     }
 }
 
+impl Answer {
+    pub(super) fn to_json(&self) -> String {
+        let mut object = Object::new("announce");
+        object.id("info_hash", &self.info_hash.0);
+        object.id("peer_id", &self.peer_id.0);
+        object.id("to_peer_id", &self.to_peer_id.0);
+        object.id("offer_id", &self.offer_id.0);
+        object.description("answer", &self.sdp);
+        object.finish()
+    }
+}
+
 impl Announce {
-    fn to_json(&self) -> String {
+    pub(super) fn to_json(&self) -> String {
         let mut object = Object::new("announce");
         object.id("info_hash", &self.info_hash.0);
         object.id("peer_id", &self.peer_id.0);
@@ -414,6 +418,24 @@ impl ServerMessage {
     /// # Errors
     /// When it is none.
     pub fn from_json(text: &str) -> Result<Self, TrackerMessageError> {
+        let message = Self::of_announce(text);
+        if message != Err(TrackerMessageError::UnknownAction) {
+            return message;
+        }
+        let value = json::read(text)?;
+        let fields = Fields::of(&value).ok_or(TrackerMessageError::Json)?;
+        match fields.text("action")? {
+            Some("scrape") => {
+                let files = fields.object("files").ok_or(TrackerMessageError::Missing("files"))?;
+                let files = files.entries().map(scrape_file).collect::<Result<_, _>>()?;
+                Ok(Self::Scrape(ScrapeResponse { files }))
+            }
+            _ => message,
+        }
+    }
+
+    /// Reads what a tracker says to whoever scrapes nothing: any other action is unknown.
+    pub(super) fn of_announce(text: &str) -> Result<Self, TrackerMessageError> {
         let value = json::read(text)?;
         let fields = Fields::of(&value).ok_or(TrackerMessageError::Json)?;
         let info_hash = fields.id("info_hash")?.map(InfoHash);
@@ -423,11 +445,6 @@ impl ServerMessage {
             return Ok(Self::Failure(Failure { info_hash, reason: reason.to_owned(), retry_in }));
         }
         match fields.text("action")? {
-            Some("scrape") => {
-                let files = fields.object("files").ok_or(TrackerMessageError::Missing("files"))?;
-                let files = files.entries().map(scrape_file).collect::<Result<_, _>>()?;
-                return Ok(Self::Scrape(ScrapeResponse { files }));
-            }
             Some("announce") | None => {}
             Some(_) => return Err(TrackerMessageError::UnknownAction),
         }

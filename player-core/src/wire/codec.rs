@@ -126,10 +126,11 @@ impl Message {
         let mut out = Vec::with_capacity(self.encoded_len());
         match self {
             Self::Hello(hello) => {
-                out.extend([HELLO, hello.version]);
+                out.push(HELLO);
+                out.push(hello.version);
                 put_number(&mut out, hello.capabilities.0.into());
-                out.extend(hello.info_hash.0);
-                out.extend(hello.peer_id.0);
+                out.extend_from_slice(&hello.info_hash.0);
+                out.extend_from_slice(&hello.peer_id.0);
             }
             Self::Have { rendition, entries } => {
                 debug_assert!(entries.len() <= MAX_HAVE_ENTRIES, "a have with too many entries");
@@ -202,13 +203,13 @@ impl Message {
                 out.push(MEMBERS);
                 put_number(&mut out, peers.len() as u64);
                 for peer in peers {
-                    out.extend(peer.0);
+                    out.extend_from_slice(&peer.0);
                 }
             }
             Self::Introduction(it) => {
                 out.push(if it.answer { ANSWER } else { OFFER });
                 for id in [&it.from.0, &it.to.0, &it.offer] {
-                    out.extend(id);
+                    out.extend_from_slice(id);
                 }
                 out.extend_from_slice(&it.sdp);
             }
@@ -285,8 +286,11 @@ impl Message {
                     return Err(WireError::OutOfRange("the number of members"));
                 }
                 let ids = input.bytes(20 * count)?;
-                let (ids, _) = ids.as_chunks::<20>();
-                Self::Members { peers: ids.iter().map(|id| PeerId(*id)).collect() }
+                let mut peers = Vec::with_capacity(count);
+                for id in ids.as_chunks::<20>().0 {
+                    peers.push(PeerId(*id));
+                }
+                Self::Members { peers }
             }
             OFFER | ANSWER => {
                 let (from, to) = (PeerId(input.array()?), PeerId(input.array()?));
@@ -359,7 +363,7 @@ fn put_number(out: &mut Vec<u8>, mut number: u64) {
 }
 
 fn put_hash(out: &mut Vec<u8>, hash: u32) {
-    out.extend(hash.to_le_bytes());
+    out.extend_from_slice(&hash.to_le_bytes());
 }
 
 fn put_segment(out: &mut Vec<u8>, segment: SegmentId) {
@@ -376,7 +380,7 @@ fn put_entry(out: &mut Vec<u8>, entry: &HaveEntry) {
         out.push(BLOCKS_ALL);
     } else {
         out.push(BLOCKS_SOME);
-        out.extend(entry.blocks.to_bytes());
+        out.extend_from_slice(&entry.blocks.to_bytes());
     }
 }
 

@@ -27,7 +27,11 @@ impl PeerId {
     /// Its last eight characters: what tells peers apart on a page.
     #[must_use]
     pub fn short_name(&self) -> String {
-        self.0[12..].iter().map(|byte| char::from(byte & 0x7f)).collect()
+        let mut name = String::new();
+        for byte in &self.0[12..] {
+            name.push(char::from(byte & 0x7f));
+        }
+        name
     }
 
     /// What tells it apart from others: chance made it.

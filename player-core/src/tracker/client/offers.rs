@@ -53,14 +53,14 @@ impl Signaling {
 
     /// Makes a peer an offer, which this neighbour passes on.
     pub fn introduce(&mut self, now: Instant, neighbour: ConnectionId, to: PeerId) {
-        let ready = self.connections.iter_mut().find_map(|(_, stage)| match stage {
-            Stage::Ready { offer, since } => {
+        let mut ready = None;
+        for stage in self.connections.values_mut() {
+            if let (None, Stage::Ready { offer, since }) = (&ready, &*stage) {
                 let (offer, since) = (offer.clone(), *since);
                 *stage = Stage::Announced { offer: offer.clone(), since, at: now, to: Some(to) };
-                Some(offer)
+                ready = Some(offer);
             }
-            _ => None,
-        });
+        }
         if let Some(Offer { offer_id, sdp }) = ready {
             self.pass_on(neighbour, false, to, offer_id, sdp);
         }
@@ -167,7 +167,7 @@ impl Signaling {
             }
             _ => false,
         });
-        let Some((&connection, _)) = ours else { return };
+        let Some(&(connection, _)) = ours else { return };
         if self.shunned.contains(&peer) {
             return self.close(connection);
         }
@@ -194,16 +194,17 @@ impl Signaling {
         self.outputs.push_back(SignalingOutput::Introduced { connection, peer, offered: true });
     }
 
-    /// Puts an offer that no one got back into the pool.
-    pub(super) fn take_back(&mut self, now: Instant, connection: ConnectionId) {
-        if let Some(Stage::Announced { offer, since, to: None, .. }) =
-            self.connections.get_mut(&connection)
-            && *since + READY_LIFETIME > now
-        {
-            let offer_id = offer.offer_id;
-            let offer = Offer { offer_id, sdp: std::mem::take(&mut offer.sdp) };
-            let since = *since;
-            self.connections.insert(connection, Stage::Ready { offer, since });
+    /// Puts offers that no one got back into the pool.
+    pub(super) fn take_back(&mut self, now: Instant, offers: &[ConnectionId]) {
+        for connection in offers {
+            if let Some(stage) = self.connections.get_mut(connection)
+                && let Stage::Announced { offer, since, to: None, .. } = stage
+                && *since + READY_LIFETIME > now
+            {
+                let offer_id = offer.offer_id;
+                let offer = Offer { offer_id, sdp: std::mem::take(&mut offer.sdp) };
+                *stage = Stage::Ready { offer, since: *since };
+            }
         }
     }
 }

@@ -7,7 +7,7 @@ use super::{MAX_PENDING, Signaling, SignalingOutput};
 use crate::io::TrackerId;
 use crate::time::Instant;
 use crate::tracker::link::{Due, Link, backoff};
-use crate::tracker::message::{Announce, AnnounceEvent, ClientMessage, Offer};
+use crate::tracker::message::{Announce, AnnounceEvent, Offer};
 
 /// Offers whose candidates are gathered at the same time.
 pub(super) const MAX_GATHERING: usize = 4;
@@ -33,7 +33,10 @@ enum Hunger {
 impl Signaling {
     /// Members besides ourselves, as far as trackers tell.
     pub(super) fn others(&self) -> usize {
-        let most = self.links.values().filter_map(Link::others).max();
+        let mut most = None;
+        for link in self.links.values() {
+            most = most.max(link.others());
+        }
         most.map_or(FEW_PEERS, |others| others as usize)
     }
 
@@ -53,11 +56,14 @@ impl Signaling {
 
     fn expire(&mut self, now: Instant) {
         let mut gathering_failed = false;
-        self.close_where(|stage| {
-            let late = stage.deadline().is_some_and(|at| at <= now);
-            gathering_failed |= late && matches!(stage, Stage::Gathering { .. });
-            late
-        });
+        for connection in self.connections() {
+            if let Some(stage) = self.connections.get(&connection)
+                && stage.deadline().is_some_and(|at| at <= now)
+            {
+                gathering_failed |= matches!(stage, Stage::Gathering { .. });
+                self.close(connection);
+            }
+        }
         if gathering_failed {
             self.gathering_failed(now);
         }
@@ -71,21 +77,21 @@ impl Signaling {
                 }
                 Due::Close => {
                     self.outputs.push_back(SignalingOutput::Close(*id));
-                    let sent = link.closed(now, &mut self.rng);
-                    unanswered.extend(sent.into_iter().flat_map(|sent| sent.offers));
+                    unanswered.append(&mut link.closed(now, &mut self.rng));
                 }
             }
         }
-        for offer in unanswered {
-            self.take_back(now, offer);
-        }
+        self.take_back(now, &unanswered);
     }
 
     fn fill_pool(&mut self, now: Instant) {
         if self.wanted == 0 || self.is_gated() {
-            self.close_where(|stage| {
-                matches!(stage, Stage::Gathering { .. } | Stage::Ready { .. })
-            });
+            for connection in self.connections() {
+                let stage = self.connections.get(&connection);
+                if matches!(stage, Some(Stage::Gathering { .. } | Stage::Ready { .. })) {
+                    self.close(connection);
+                }
+            }
         }
         while now >= self.gather_at && self.pool_lacks(&self.census(now)) {
             let until = now + CONNECT_TIMEOUT;
@@ -154,11 +160,13 @@ impl Signaling {
     }
 
     fn oldest_ready(&self) -> Option<Instant> {
-        let ready = self.connections.values().filter_map(|stage| match stage {
-            Stage::Ready { since, .. } => Some(*since),
-            _ => None,
-        });
-        ready.min()
+        let mut oldest = None;
+        for stage in self.connections.values() {
+            if let Stage::Ready { since, .. } = stage {
+                oldest = Some(oldest.map_or(*since, |oldest: Instant| oldest.min(*since)));
+            }
+        }
+        oldest
     }
 
     /// Announces with as many of the ready offers as there is room for peers.
@@ -188,7 +196,7 @@ impl Signaling {
         event: Option<AnnounceEvent>,
         offers: Vec<Offer>,
     ) {
-        let announce = ClientMessage::Announce(Announce {
+        let announce = Announce {
             info_hash: self.info_hash,
             peer_id: self.peer_id,
             uploaded: self.uploaded,
@@ -201,14 +209,14 @@ impl Signaling {
             key: Some(self.key.clone()),
             token: self.token.clone(),
             offers,
-        });
+        };
         self.outputs.push_back(SignalingOutput::Send(id, announce.to_json()));
     }
 
     fn next_deadline(&self, now: Instant) -> Option<Instant> {
         let census = self.census(now);
-        let mut next = self.links.values().filter_map(Link::deadline).min();
-        let mut sooner = |at: Instant| next = Some(next.map_or(at, |next| next.min(at)));
+        let mut next = None;
+        let mut sooner = |at: Instant| next = Some(next.map_or(at, |next: Instant| next.min(at)));
         for stage in self.connections.values() {
             stage.deadline().into_iter().for_each(&mut sooner);
             if let Stage::Announced { at, .. } = stage
@@ -220,8 +228,9 @@ impl Signaling {
         if self.pool_lacks(&census) {
             sooner(self.gather_at);
         }
-        for link in self.links.values().filter(|link| link.is_open()) {
-            match link.offers_at {
+        for link in self.links.values() {
+            link.deadline().into_iter().for_each(&mut sooner);
+            match link.offers_at.filter(|_| link.is_open()) {
                 Some(at) if at > now => sooner(at),
                 // Due already, but the pool is not ready.
                 Some(_) if census.gathering > 0 && self.free(&census) > 0 => {
