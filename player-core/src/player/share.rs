@@ -1,7 +1,7 @@
 //! Sharing: trackers, connections, and what peers say.
 //!
 //! A page that does not share need not download how to: the build cuts the engine in two (`SHARING` in
-//! `xtask/src/build.rs`). So what is called from outside of sharing is not inlined there, and is called only while
+//! `xtask/src/parts.rs`). So what is called from outside of sharing is not inlined there, and is called only while
 //! there is a swarm.
 
 use std::time::Duration;

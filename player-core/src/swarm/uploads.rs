@@ -1,4 +1,5 @@
-//! What is given: requests in the order they came, a few peers at a time, within the limit.
+//! What is given, within the limit: of the requests that wait first those that were begun, then blocks that nobody else holds,
+//! then what is due soonest. Where uplinks are scarce, those who give come before those who do not.
 
 use crate::ordered::OrderedMap;
 use crate::queue::Queue;
