@@ -3,13 +3,14 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use demo::hashes::{Digest, Signer, generate};
 use player_core::proof::{Entry, Proof};
 
-/// What a step may take on a machine that has other things to do.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How often it is looked whether a step has been done: for a minute, since the machine may have other things to do.
+const LOOKS: u32 = 3_000;
+const BETWEEN: Duration = Duration::from_millis(20);
 const TAG: &str = "#EXT-X-POTLUCK-HASH:";
 
 /// A folder of its own, gone at the end, with a program that follows the playlist in it.
@@ -57,9 +58,9 @@ impl Channel {
     /// Waits until a playlist has an entry for each of these segments and no others, and checks them.
     fn await_entries(&self, playlist: &str, numbers: std::ops::RangeInclusive<u8>) -> String {
         let wanted: Vec<String> = numbers.clone().map(|number| format!("{number}.m4s")).collect();
-        let begun = Instant::now();
-        loop {
-            let text = fs::read_to_string(self.folder.join(playlist)).unwrap_or_default();
+        let mut text = String::new();
+        for _ in 0..LOOKS {
+            text = fs::read_to_string(self.folder.join(playlist)).unwrap_or_default();
             let found = entries(&text);
             if found.iter().map(|(uri, _)| uri).eq(&wanted) {
                 for ((_, entry), number) in found.iter().zip(numbers) {
@@ -67,9 +68,9 @@ impl Channel {
                 }
                 return text;
             }
-            assert!(begun.elapsed() < PATIENCE, "{wanted:?} wanted\n{text}");
-            std::thread::sleep(Duration::from_millis(20));
+            std::thread::sleep(BETWEEN);
         }
+        panic!("{wanted:?} wanted\n{text}");
     }
 
     /// An entry is that of the file, and signed.
@@ -85,15 +86,14 @@ impl Channel {
 
     /// The program ends by itself, and content.
     fn await_end(&mut self) {
-        let begun = Instant::now();
-        loop {
+        for _ in 0..LOOKS {
             if let Some(status) = self.program.try_wait().unwrap() {
                 assert!(status.success(), "{status}");
                 return;
             }
-            assert!(begun.elapsed() < PATIENCE, "it goes on after the end");
-            std::thread::sleep(Duration::from_millis(20));
+            std::thread::sleep(BETWEEN);
         }
+        panic!("it goes on after the end");
     }
 }
 
