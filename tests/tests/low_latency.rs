@@ -52,6 +52,18 @@ fn eight_viewers_share_the_parts() {
 }
 
 #[test]
+fn with_a_publishers_key_parts_come_from_the_origin_alone_and_in_time() {
+    // No part has an entry that could be signed.
+    let mut world = channel(4);
+    world.config.publisher_key = Some([7; 32]);
+    let report = run(&world);
+    assert_low(&report, 3.0);
+    let viewers = &report.viewers;
+    assert!(viewers.iter().all(|viewer| viewer.connections == 3), "{}", text(&report));
+    assert!(viewers.iter().all(|viewer| viewer.peer_bytes == 0), "{}", text(&report));
+}
+
+#[test]
 fn twenty_viewers_with_good_uplinks_cost_the_origin_about_one_copy() {
     let report = run(&World { uplink_bps: 5_000_000, seconds: 90.0, ..channel(20) });
     assert_low(&report, 3.0);
