@@ -458,8 +458,12 @@ impl Store {
         if self.bytes <= budget {
             return Vec::new();
         }
-        let mut order: Vec<(u64, SegmentId)> =
-            self.segments.keys().filter_map(|id| cost(*id).map(|cost| (cost, *id))).collect();
+        let mut order = Vec::new();
+        for (id, _) in &self.segments {
+            if let Some(cost) = cost(*id) {
+                order.push((cost, *id));
+            }
+        }
         order.sort_unstable();
         let mut dropped = Vec::new();
         while self.bytes > budget {

@@ -73,10 +73,36 @@ impl Fields<'_> {
 
     /// A list of texts; empty when it is none.
     fn texts(&self, key: &str) -> Vec<String> {
-        let texts = self.value(key).dyn_into::<Array>();
+        let mut texts = Vec::new();
+        if let Ok(list) = self.value(key).dyn_into::<Array>() {
+            for text in list.iter() {
+                if let Some(text) = text.as_string() {
+                    texts.push(text);
+                }
+            }
+        }
         texts
-            .map(|texts| texts.iter().filter_map(|text| text.as_string()).collect())
-            .unwrap_or_default()
+    }
+
+    /// A list of numbers; whatever else is in it counts as none.
+    fn numbers(&self, key: &str) -> Option<Vec<f64>> {
+        let list: Array = self.value(key).dyn_into().ok()?;
+        let mut numbers = Vec::new();
+        for number in list.iter() {
+            numbers.push(number.as_f64().unwrap_or(f64::NAN));
+        }
+        Some(numbers)
+    }
+
+    /// A list of indices.
+    fn indices(&self, key: &str) -> Option<Vec<usize>> {
+        let mut indices = Vec::new();
+        for number in self.numbers(key)? {
+            if !number.is_nan() {
+                indices.push(number as usize);
+            }
+        }
+        Some(indices)
     }
 
     fn number(&self, key: &str) -> Option<f64> {
@@ -123,16 +149,8 @@ pub(crate) fn task_from_js(message: &JsValue) -> Option<Task> {
             Input::SelectVariant(choice).into()
         }
         "select-audio" => Input::SelectAudio(fields.index("index")? as usize).into(),
-        "select-text" => {
-            let sources: Array = fields.value("sources").dyn_into().ok()?;
-            let sources = sources.iter().filter_map(|source| source.as_f64());
-            Input::SelectText(sources.map(|source| source as usize).collect()).into()
-        }
-        "exclude-variants" => {
-            let indices: Array = fields.value("indices").dyn_into().ok()?;
-            let index = |index: JsValue| index.as_f64().map(|index| index as usize);
-            Input::ExcludeVariants(indices.iter().filter_map(index).collect()).into()
-        }
+        "select-text" => Input::SelectText(fields.indices("sources")?).into(),
+        "exclude-variants" => Input::ExcludeVariants(fields.indices("indices")?).into(),
         "p2p" => Input::SetP2p(p2p_mode(&fields.text("mode")?)?).into(),
         "swarm-token" => Input::SetSwarmToken(fields.text("token")).into(),
         "upload-limit" => Input::SetUploadLimit(bits(fields.number("bps"))).into(),
@@ -145,9 +163,11 @@ pub(crate) fn task_from_js(message: &JsValue) -> Option<Task> {
         })
         .into(),
         "decoding-levels" => {
-            let levels: Array = fields.value("levels").dyn_into().ok()?;
-            let level = |value: JsValue| value.as_f64().unwrap_or(1.0) as u8;
-            Input::DecodingLevels(levels.iter().map(level).collect()).into()
+            let mut levels = Vec::new();
+            for level in fields.numbers("levels")? {
+                levels.push(if level.is_nan() { 1 } else { level as u8 });
+            }
+            Input::DecodingLevels(levels).into()
         }
         "frames" => {
             let (total, dropped) = (fields.index("total")?, fields.index("dropped")?);
@@ -158,13 +178,18 @@ pub(crate) fn task_from_js(message: &JsValue) -> Option<Task> {
         "webrtc-unavailable" => Input::WebRtcUnavailable.into(),
         "record" => Task::Record(fields.flag("on")?),
         "codec-support" => {
-            let supported: Array = fields.value("supported").dyn_into().ok()?;
-            Input::CodecSupport(supported.iter().map(|plays| plays.is_truthy()).collect()).into()
+            let list: Array = fields.value("supported").dyn_into().ok()?;
+            let mut supported = Vec::new();
+            for plays in list.iter() {
+                supported.push(plays.is_truthy());
+            }
+            Input::CodecSupport(supported).into()
         }
         "media-done" => {
-            let buffered: Array = fields.value("buffered").dyn_into().ok()?;
-            let edges: Vec<f64> = buffered.iter().filter_map(|edge| edge.as_f64()).collect();
-            let ranges = edges.chunks_exact(2).map(|pair| pair[0]..pair[1]).collect();
+            let mut ranges = Vec::new();
+            for pair in fields.numbers("buffered")?.as_chunks::<2>().0 {
+                ranges.push(pair[0]..pair[1]);
+            }
             Input::MediaDone { track: fields.track()?, buffered: ranges }.into()
         }
         "media-failed" => {

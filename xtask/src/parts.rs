@@ -37,6 +37,7 @@ const SHARING: Part = Part {
         "player_core::player::Player>::tell_interest",
         "player_core::player::Player>::plays_as_it_comes",
         "player_core::player::Player>::ask_around",
+        "player_core::player::Player>::forget_unwanted",
         "player_core::player::Player>::ask_peers",
         "player_core::player::Player>::fetch_if_due",
         "player_core::player::Player>::is_crowd",

@@ -482,8 +482,12 @@ impl<'a> Reader<'a> {
                 if current.contains(&key) {
                     return;
                 }
-                let mut set: Vec<Key> =
-                    current.iter().filter(|other| other.format != key.format).cloned().collect();
+                let mut set = Vec::new();
+                for other in current {
+                    if other.format != key.format {
+                        set.push(other.clone());
+                    }
+                }
                 set.push(key);
                 set.shrink_to_fit();
                 set

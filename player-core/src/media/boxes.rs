@@ -105,10 +105,14 @@ pub(crate) fn sniff(data: &[u8]) -> Container {
 pub(crate) fn read_init(data: &[u8]) -> Option<InitSection> {
     let moov = child(data, b"moov")?;
     let timescale = child(moov, b"mvhd").and_then(|header| dated(header, 12));
-    let tracks: Vec<InitTrack> = boxes(moov)
-        .filter(|(kind, _)| kind == b"trak")
-        .filter_map(|(_, trak)| read_track(trak, timescale.unwrap_or(1)))
-        .collect();
+    let mut tracks = Vec::new();
+    for (kind, trak) in boxes(moov) {
+        if kind == *b"trak"
+            && let Some(track) = read_track(trak, timescale.unwrap_or(1))
+        {
+            tracks.push(track);
+        }
+    }
     (!tracks.is_empty()).then_some(InitSection { tracks })
 }
 

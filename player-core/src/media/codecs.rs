@@ -33,12 +33,14 @@ fn is_mp3(codec: &str) -> bool {
 /// Those of a variant's `CODECS` that are in this track, when audio comes in a rendition of its own. None for MP3 alone:
 /// not every browser takes it in MP4, so what there is of it tells how it is appended.
 pub(crate) fn track_codecs(codecs: &str, track: Track, separate_audio: bool) -> String {
-    let wanted: Vec<&str> = codecs
-        .split(',')
-        .map(str::trim)
-        .filter(|codec| !codec.is_empty() && !is_text(codec))
-        .filter(|codec| !separate_audio || is_audio(codec) == (track == Track::Audio))
-        .collect();
+    let mut wanted = Vec::new();
+    for codec in codecs.split(',') {
+        let codec = codec.trim();
+        let here = !separate_audio || is_audio(codec) == (track == Track::Audio);
+        if here && !codec.is_empty() && !is_text(codec) {
+            wanted.push(codec);
+        }
+    }
     if wanted.iter().all(|codec| is_mp3(codec)) {
         return String::new();
     }

@@ -8,7 +8,7 @@ use super::track::{Switch, TrackState};
 use crate::abr::{Situation, select};
 use crate::hls::parts::part_of;
 use crate::hls::{MediaPlaylist, MultivariantPlaylist, PlaylistKind};
-use crate::io::{Event, MediaCommand, Output, RequestId, TimelineInfo, Track};
+use crate::io::{Event, MediaCommand, Output, TimelineInfo, Track};
 use crate::media::{mime_type, track_codecs};
 use crate::time::Instant;
 use crate::trace::{Cause, Remedy};
@@ -111,7 +111,10 @@ impl Player {
         {
             return;
         }
-        let tracks = self.tracks.iter().map(|track| (track.track, track.mime.clone())).collect();
+        let mut tracks = Vec::new();
+        for track in &self.tracks {
+            tracks.push((track.track, track.mime.clone()));
+        }
         self.outputs.push_back(Output::Media(MediaCommand::Open(tracks)));
         for track in &mut self.tracks {
             track.opening = true;
@@ -382,9 +385,12 @@ impl Player {
         if !found.codecs.is_empty() && main.is_empty() {
             return Vec::new();
         }
-        let in_group =
-            |place: &usize| multivariant.renditions[self.title.audio[*place].0].group_id == *group;
-        let offered: Vec<usize> = (0..self.title.audio.len()).filter(in_group).collect();
+        let mut offered = Vec::new();
+        for (place, (rendition, _)) in self.title.audio.iter().enumerate() {
+            if multivariant.renditions[*rendition].group_id == *group {
+                offered.push(place);
+            }
+        }
         // A default rendition without a URI is the variant's own sound (RFC 8216 §4.3.4.1).
         let inside = multivariant.renditions.iter().any(|rendition| {
             rendition.group_id == *group
@@ -470,9 +476,12 @@ impl Player {
         });
         if late {
             let old = [old.id, old.parts_id];
-            let given_up =
-                self.transfers.iter().filter(|(_, one)| old.contains(&one.segment.rendition));
-            let given_up: Vec<RequestId> = given_up.map(|(id, _)| *id).collect();
+            let mut given_up = Vec::new();
+            for (id, one) in &self.transfers {
+                if old.contains(&one.segment.rendition) {
+                    given_up.push(*id);
+                }
+            }
             for id in given_up {
                 self.cancel_transfer(now, id);
             }

@@ -36,9 +36,12 @@ impl Player {
         let Fitness { display, levels, too_much, .. } = &self.fitness;
         let variants = &self.title.variants;
         let listed = self.title.multivariant.as_ref().map_or(&[][..], |listed| &listed.variants);
-        let mut rungs: Vec<usize> = (0..variants.len())
-            .filter(|index| variants[*index].playable && !unfit(*index))
-            .collect();
+        let mut rungs = Vec::new();
+        for (index, variant) in variants.iter().enumerate() {
+            if variant.playable && !unfit(index) {
+                rungs.push(index);
+            }
+        }
         let level = |index: usize| levels.get(index).copied().unwrap_or(1);
         let pixels =
             |index: usize| f64::from(variants[index].width) * f64::from(variants[index].height);
@@ -79,7 +82,8 @@ impl Player {
         let scored =
             |index: &usize| listed.get(*index).is_some_and(|listed| listed.score.is_some());
         let all_scored = rungs.iter().all(scored);
-        let rung = |index: usize| {
+        let mut all = Vec::new();
+        for index in rungs {
             let peak = variants[index].bitrate_bps as f64;
             let of = listed.get(index);
             let average = of.and_then(|of| of.average_bandwidth);
@@ -87,9 +91,9 @@ impl Player {
             let score = of.and_then(|of| of.score).filter(|_| all_scored);
             let id = self.title.lists[index].id;
             let peers = self.swarm.as_ref().map_or(0, |swarm| swarm.watchers(id));
-            Rung { index, bitrate_bps, quality: score.unwrap_or(bitrate_bps), peers }
-        };
-        rungs.into_iter().map(rung).collect()
+            all.push(Rung { index, bitrate_bps, quality: score.unwrap_or(bitrate_bps), peers });
+        }
+        all
     }
 
     fn pixel_rate(&self, index: usize) -> f64 {

@@ -81,9 +81,12 @@ impl Player {
 
     pub(super) fn stop_everything(&mut self, now: Instant) {
         self.stop_sharing(now);
-        let requests: Vec<RequestId> =
-            self.documents.keys().chain(self.transfers.keys()).copied().collect();
-        self.outputs.extend(requests.into_iter().map(Output::CancelFetch));
+        for (request, _) in &self.documents {
+            self.outputs.push_back(Output::CancelFetch(*request));
+        }
+        for (request, _) in &self.transfers {
+            self.outputs.push_back(Output::CancelFetch(*request));
+        }
         for transfer in std::mem::take(&mut self.transfers).into_values() {
             if transfer.head_at.is_some() {
                 self.bandwidth.ended(now);
@@ -238,12 +241,13 @@ impl Player {
     }
 
     fn lists_in_use(&self) -> Vec<usize> {
-        let mut lists: Vec<usize> = self
-            .tracks
-            .iter()
-            .flat_map(|track| [Some(track.list), track.switch.map(|switch| switch.list)])
-            .flatten()
-            .collect();
+        let mut lists = Vec::new();
+        for track in &self.tracks {
+            lists.push(track.list);
+            if let Some(switch) = &track.switch {
+                lists.push(switch.list);
+            }
+        }
         self.add_text_lists(&mut lists);
         lists.sort_unstable();
         lists.dedup();
@@ -286,8 +290,10 @@ impl Player {
         let (pathways, urls) = Pathways::of(&mut playlist, now);
         let mut seen: OrderedMap<crate::wire::RenditionId, u32> = OrderedMap::new();
         // Variants first: their numbers are the lists'. Then what goes with them.
-        let mut named: Vec<(&String, &Option<String>)> =
-            playlist.variants.iter().map(|one| (&one.url, &one.stable_variant_id)).collect();
+        let mut named = Vec::new();
+        for one in &playlist.variants {
+            named.push((&one.url, &one.stable_variant_id));
+        }
         for kind in [RenditionKind::Audio, RenditionKind::Subtitles] {
             for (index, rendition) in playlist.renditions.iter().enumerate() {
                 let Some(url) = rendition.url.as_ref().filter(|_| rendition.kind == kind) else {
@@ -299,7 +305,8 @@ impl Player {
                 named.push((url, &rendition.stable_rendition_id));
             }
         }
-        let list = |(url, stable_id): (&String, &Option<String>)| {
+        let mut lists = Vec::new();
+        for (url, stable_id) in named {
             let nth = seen.get_or_insert_with(rendition_id(url, 0), Default::default);
             let id = rendition_id(url, *nth);
             *nth += 1;
@@ -310,34 +317,31 @@ impl Player {
                 list.loaded_from = *place;
                 list.url.clone_from(url);
             }
-            list
-        };
-        let lists = named.into_iter().map(list).collect();
+            lists.push(list);
+        }
         self.title.lists = lists;
         self.title.pathways = pathways;
-        self.title.variants = playlist
-            .variants
-            .iter()
-            .enumerate()
-            .map(|(index, variant)| VariantInfo {
-                id: index as u32,
+        let (mut variants, mut mime_types) = (Vec::new(), Vec::new());
+        for (id, variant) in (0..).zip(&playlist.variants) {
+            variants.push(VariantInfo {
+                id,
                 bitrate_bps: variant.bandwidth,
                 width: variant.width,
                 height: variant.height,
                 frame_rate: variant.frame_rate,
                 codecs: variant.codecs.clone(),
                 playable: true,
-            })
-            .collect();
-        let mime_types: Vec<String> = playlist
-            .variants
-            .iter()
-            .map(|variant| {
-                mime_type(Track::Main, &track_codecs(&variant.codecs, Track::Main, false))
-            })
-            .collect();
-        let module = |key: &&Key| Key::are_for_module(std::slice::from_ref(*key));
-        let keys: Vec<Key> = playlist.session_keys.iter().filter(module).cloned().collect();
+            });
+            let codecs = track_codecs(&variant.codecs, Track::Main, false);
+            mime_types.push(mime_type(Track::Main, &codecs));
+        }
+        self.title.variants = variants;
+        let mut keys = Vec::new();
+        for key in &playlist.session_keys {
+            if Key::are_for_module(std::slice::from_ref(key)) {
+                keys.push(key.clone());
+            }
+        }
         if !keys.is_empty() {
             self.event(Event::ModuleKeys { variant: None, keys });
         }
@@ -472,7 +476,10 @@ impl Player {
         let told = playlist.key_sets().iter().rfind(module).and_then(|keys| keys.first());
         if let Some(told) = told.filter(|key| key.uri != list.key_told) {
             list.key_told.clone_from(&told.uri);
-            let keys = playlist.key_sets().iter().filter(module).flatten().cloned().collect();
+            let mut keys = Vec::new();
+            for set in playlist.key_sets().iter().filter(module) {
+                keys.extend_from_slice(set);
+            }
             let variant = Some(index).filter(|index| *index < self.title.variants.len());
             self.outputs.push_back(Output::Event(Event::ModuleKeys { variant, keys }));
         }

@@ -80,13 +80,16 @@ impl Player {
             let from = playlist
                 .segments
                 .partition_point(|segment| segment.start + segment.duration < position - AROUND.0);
-            let segments = playlist.segments[from..]
-                .iter()
-                .take_while(|segment| segment.start < position + AROUND.1);
-            stats.extend(segments.filter_map(|segment| {
-                let stored = self.store.segment(list.segment_id(segment.sequence))?;
+            for segment in &playlist.segments[from..] {
+                if segment.start >= position + AROUND.1 {
+                    break;
+                }
+                let stored = self.store.segment(list.segment_id(segment.sequence));
+                let Some(stored) = stored.filter(|stored| !stored.held.is_empty()) else {
+                    continue;
+                };
                 let cached = stored.supplier(0) == Some(Source::Cache);
-                (!stored.held.is_empty()).then(|| SegmentStats {
+                stats.push(SegmentStats {
                     rendition: index as u32,
                     sequence: segment.sequence,
                     start: segment.start,
@@ -94,8 +97,8 @@ impl Player {
                     http_bytes: if cached { 0 } else { stored.http_bytes },
                     peer_bytes: stored.peer_bytes,
                     complete: stored.is_complete(),
-                })
-            }));
+                });
+            }
         }
         stats.sort_by(|a, b| a.start.total_cmp(&b.start));
         stats

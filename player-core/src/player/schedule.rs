@@ -173,11 +173,9 @@ impl Player {
                 }
             }
         }
-        let current: crate::ordered::OrderedSet<SegmentId> =
-            wants.iter().map(|want| want.id).collect();
-        self.wanted_since.retain(|id, _| current.contains(id));
-        self.spreading.retain(|id, _| current.contains(id));
-        self.overdue_since.retain(|id, _| current.contains(id));
+        if self.swarm.is_some() {
+            self.forget_unwanted(&wants);
+        }
         self.missing = wants;
     }
 

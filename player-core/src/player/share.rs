@@ -10,9 +10,11 @@ use bytes::Bytes;
 
 use super::Player;
 use super::load::Load;
+use super::schedule::Want;
 use crate::config::P2pMode;
 use crate::error::PlayerError;
 use crate::io::{ConnectionId, Event, Input, Output};
+use crate::ordered::OrderedSet;
 use crate::stats::{PeerState, Stats};
 use crate::store::{Insert, Source};
 use crate::swarm::{LAG, Swarm, SwarmEvent, info_hash, token_swarm};
@@ -364,6 +366,18 @@ impl Player {
             stats.tracker_failure = status.failure;
             stats.swarm_size = status.swarm_size;
         }
+    }
+
+    /// Forgets since when what is no longer missing was waited for.
+    #[inline(never)]
+    pub(super) fn forget_unwanted(&mut self, wants: &[Want]) {
+        let mut current = OrderedSet::new();
+        for want in wants {
+            current.insert(want.id);
+        }
+        self.wanted_since.retain(|id, _| current.contains(id));
+        self.spreading.retain(|id, _| current.contains(id));
+        self.overdue_since.retain(|id, _| current.contains(id));
     }
 
     /// Whether there is anybody to share with, now or soon.

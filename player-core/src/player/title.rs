@@ -222,15 +222,19 @@ impl Title {
     /// The audio renditions of a variant's group, as the page shows them.
     pub(super) fn audio_infos(&self) -> Vec<AudioInfo> {
         let Some(multivariant) = &self.multivariant else { return Vec::new() };
-        let infos = self.audio_offered.iter().filter_map(|place| {
-            let rendition = multivariant.renditions.get(self.audio.get(*place)?.0)?;
-            Some(AudioInfo {
-                name: rendition.name.to_string(),
-                language: language(rendition),
-                default: rendition.default,
-            })
-        });
-        infos.collect()
+        let mut infos = Vec::new();
+        for place in &self.audio_offered {
+            if let Some(audio) = self.audio.get(*place)
+                && let Some(rendition) = multivariant.renditions.get(audio.0)
+            {
+                infos.push(AudioInfo {
+                    name: rendition.name.to_string(),
+                    language: language(rendition),
+                    default: rendition.default,
+                });
+            }
+        }
+        infos
     }
 }
 

@@ -278,29 +278,27 @@ impl Player {
 
     /// Gives up requests that have stood still for too long.
     pub(super) fn expire_requests(&mut self, now: Instant) {
-        let stale: Vec<RequestId> = self
-            .documents
-            .iter()
-            .filter(|(_, document)| {
-                // A block waits for its check: then it had better be believed.
-                let check = matches!(document.purpose, Purpose::Check(_));
-                let patience = if check { CHECK_TIMEOUT } else { DOCUMENT_TIMEOUT };
-                now.since(document.progress_at) > patience
-            })
-            .map(|(id, _)| *id)
-            .collect();
+        let mut stale = Vec::new();
+        for (id, document) in &self.documents {
+            // A block waits for its check: then it had better be believed.
+            let check = matches!(document.purpose, Purpose::Check(_));
+            let patience = if check { CHECK_TIMEOUT } else { DOCUMENT_TIMEOUT };
+            if now.since(document.progress_at) > patience {
+                stale.push(*id);
+            }
+        }
         for id in stale {
             self.outputs.push_back(Output::CancelFetch(id));
             self.fetch_failed(now, id);
         }
         let latency = Duration::from_secs_f64(4.0 * self.bandwidth.latency().min(5.0));
         let patience = TRANSFER_TIMEOUT.max(latency);
-        let stale: Vec<RequestId> = self
-            .transfers
-            .iter()
-            .filter(|(_, transfer)| now.since(transfer.progress_at) > patience)
-            .map(|(id, _)| *id)
-            .collect();
+        let mut stale = Vec::new();
+        for (id, transfer) in &self.transfers {
+            if now.since(transfer.progress_at) > patience {
+                stale.push(*id);
+            }
+        }
         for id in stale {
             self.outputs.push_back(Output::CancelFetch(id));
             self.transfer_failed(now, id, 0);
@@ -309,17 +307,14 @@ impl Player {
 
     /// Cancels transfers of segments that the playhead has left.
     pub(super) fn cancel_far_transfers(&mut self, now: Instant, position: f64) {
-        let title = &self.title;
-        let far: Vec<RequestId> = self
-            .transfers
-            .iter()
-            .filter(|(_, transfer)| {
-                title.find(transfer.segment).is_none_or(|(_, found)| {
-                    found.start + found.duration < position || found.start > position + 30.0
-                })
-            })
-            .map(|(id, _)| *id)
-            .collect();
+        let mut far = Vec::new();
+        for (id, transfer) in &self.transfers {
+            if self.title.find(transfer.segment).is_none_or(|(_, found)| {
+                found.start + found.duration < position || found.start > position + 30.0
+            }) {
+                far.push(*id);
+            }
+        }
         for id in far {
             self.cancel_transfer(now, id);
         }
