@@ -59,7 +59,9 @@ impl Entry {
                     entry.size = (1..=MAX_SEGMENT_BYTES).contains(&size).then_some(size);
                 }
                 "NAME" => {
-                    while let Some(bare) = value.strip_prefix('"').or(value.strip_suffix('"')) {
+                    while let Some(bare) =
+                        value.strip_prefix('"').or_else(|| value.strip_suffix('"'))
+                    {
                         value = bare;
                     }
                     value.clone_into(&mut entry.name);
