@@ -79,7 +79,7 @@ impl<K, V> OrderedMap<K, V> {
 
     /// Keeps the entries that `keep` names.
     pub fn retain(&mut self, mut keep: impl FnMut(&K, &mut V) -> bool) {
-        self.entries.retain_mut(|(key, value)| keep(key, value));
+        retain(&mut self.entries, |(key, value)| keep(key, value));
     }
 
     /// Takes out the entry with the lowest key.
@@ -210,6 +210,18 @@ impl<K: fmt::Debug, V: fmt::Debug> fmt::Debug for OrderedMap<K, V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_map().entries(self.iter().map(|(key, value)| (key, value))).finish()
     }
+}
+
+/// Keeps the items that `keep` names, in their order. `Vec::retain` takes two loops, and more code at each use.
+pub(crate) fn retain<T>(items: &mut Vec<T>, mut keep: impl FnMut(&mut T) -> bool) {
+    let mut kept = 0;
+    for at in 0..items.len() {
+        if keep(&mut items[at]) {
+            items.swap(kept, at);
+            kept += 1;
+        }
+    }
+    items.truncate(kept);
 }
 
 /// A sorted set, with the API of [`BTreeSet`](std::collections::BTreeSet) as far as the core uses it.

@@ -410,8 +410,8 @@ impl Player {
             _ => {}
         }
         let bandwidth = self.bandwidth.bps();
-        let transfer = self.transfers.values().find(|transfer| transfer.segment == want.id);
-        let coming = transfer.map(|transfer| {
+        let transfer = self.transfers.iter().find(|(_, transfer)| transfer.segment == want.id);
+        let coming = transfer.map(|(_, transfer)| {
             let late = transfer_end(now, transfer, u64::from(size), bandwidth) > want.deadline;
             (blocks_to_come(transfer), late)
         });

@@ -117,7 +117,11 @@ impl Swarm {
 
     /// The strongest of other peers' claims on this segment: for how many ms it was made, and until when it holds.
     pub(crate) fn claimed(&self, now: Instant, segment: SegmentId) -> Option<(u32, Instant)> {
-        self.peers.values().filter_map(|peer| peer.claimed(now, segment)).max()
+        let mut strongest = None;
+        for peer in self.peers.values() {
+            strongest = strongest.max(peer.claimed(now, segment));
+        }
+        strongest
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::{Swarm, SwarmEvent};
 use crate::io::ConnectionId;
-use crate::ordered::OrderedMap;
+use crate::ordered::{OrderedMap, retain};
 use crate::time::Instant;
 use crate::wire::{Capabilities, Introduction, MAX_MEMBERS, Message, PeerId};
 
@@ -221,7 +221,7 @@ impl Swarm {
             self.peers.iter().find(|(_, peer)| peer.introduces() && peer.id == Some(it.to));
         let Some(target) = target.map(|(target, _)| *target) else { return Vec::new() };
         let passed_on = &mut self.introductions.passed_on;
-        passed_on.retain(|(.., at)| now.since(*at) < ANSWER_TIMEOUT);
+        retain(passed_on, |(.., at)| now.since(*at) < ANSWER_TIMEOUT);
         let offer = passed_on.iter().position(|(offer, ..)| *offer == it.offer);
         match offer {
             _ if sender != Some(it.from) => return Vec::new(),

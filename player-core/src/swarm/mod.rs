@@ -206,7 +206,7 @@ impl Swarm {
     /// Whether peers' uplinks are seen to have nothing to spare: no line carries much more than the stream, and some peer has
     /// more requests than it can take. The second, because a line is slow at first where it is long.
     pub(crate) fn is_thin(&self, now: Instant) -> bool {
-        self.lines_below(THIN_LINE) && self.peers.values().any(|peer| peer.slow_until > now)
+        self.lines_below(THIN_LINE) && self.peers.iter().any(|(_, peer)| peer.slow_until > now)
     }
 
     /// Whether a segment was out before this viewer came.

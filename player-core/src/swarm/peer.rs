@@ -363,7 +363,7 @@ impl Peer {
 
     /// Whether a block that was asked for may still begin to come.
     pub(super) fn may_begin(&self, now: Instant, segment: SegmentId, block: u16) -> bool {
-        self.asked.values().any(|asked| {
+        self.asked.iter().any(|(_, asked)| {
             asked.segment == segment
                 && asked.block == block
                 && asked.data.is_empty()
@@ -378,10 +378,9 @@ impl Peer {
 
     /// When a block that has begun to come will be here whole; `None` also when its next piece should have come.
     pub(super) fn arrival(&self, now: Instant, segment: SegmentId, block: u16) -> Option<Instant> {
-        let coming = |asked: &&Asked| {
+        let (_, asked) = self.asked.iter().find(|(_, asked)| {
             asked.segment == segment && asked.block == block && !asked.data.is_empty()
-        };
-        let asked = self.asked.values().find(coming)?;
+        })?;
         let after = |bytes: f64| {
             asked.piece_at + Duration::from_secs_f64((DOUBT * bytes / self.line).min(3600.0))
         };
@@ -506,7 +505,7 @@ impl Peer {
 
     /// Whether it has sent nothing for too long.
     pub(super) fn stalled(&self, now: Instant, timeout: Duration) -> bool {
-        self.asked.values().any(|asked| {
+        self.asked.iter().any(|(_, asked)| {
             // What has begun has to go on; what waits in a queue may wait while its peer is alive.
             let since = if !asked.data.is_empty() {
                 asked.piece_at

@@ -158,13 +158,13 @@ impl Swarm {
 
     /// Whether any peer can be asked for one more block.
     pub(crate) fn any_can_be_asked(&self, now: Instant) -> bool {
-        self.peers.values().any(|peer| peer.can_be_asked(now, self.has_few()))
+        self.peers.iter().any(|(_, peer)| peer.can_be_asked(now, self.has_few()))
     }
 
     /// Whether a peer that gives holds this block.
     pub(crate) fn is_held(&self, segment: SegmentId, block: u16) -> bool {
         let upload = crate::wire::Capabilities::UPLOAD;
-        self.peers.values().any(|peer| {
+        self.peers.iter().any(|(_, peer)| {
             peer.ready && peer.capabilities.contains(upload) && peer.holds_block(segment, block)
         })
     }
@@ -179,7 +179,7 @@ impl Swarm {
         deadline: Instant,
     ) -> bool {
         self.requested.contains(&(segment, block))
-            && self.peers.values().any(|peer| {
+            && self.peers.iter().any(|(_, peer)| {
                 peer.may_begin(now, segment, block)
                     || peer.arrival(now, segment, block).is_some_and(|arrival| arrival <= deadline)
             })

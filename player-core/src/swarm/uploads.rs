@@ -1,7 +1,7 @@
 //! What is given, within the limit: of the requests that wait first those that were begun, then blocks that nobody else holds,
 //! then what is due soonest. Where uplinks are scarce, those who give come before those who do not.
 
-use crate::ordered::OrderedMap;
+use crate::ordered::{OrderedMap, retain};
 use crate::queue::Queue;
 use std::cmp::Reverse;
 use std::time::Duration;
@@ -117,7 +117,7 @@ impl Uploads {
         if store.segment(request.segment).and_then(|held| held.block(request.block)).is_none() {
             return Some((connection, id, RejectReason::NotHeld));
         }
-        self.invited.retain(|(other, _)| *other != connection);
+        retain(&mut self.invited, |(other, _)| *other != connection);
         let most = if request.due.is_some() { MAX_WAITING } else { MAX_URGENT };
         let own = self.waiting.iter().filter(|upload| upload.connection == connection).count();
         if self.waiting.len() >= most || own >= MAX_OF_ONE {
@@ -150,7 +150,7 @@ impl Uploads {
     /// Whether nobody else can give a block: it has to go out once before anything else, only then can others help.
     fn is_seed(&self, of: &Upload, peers: &OrderedMap<ConnectionId, Peer>) -> bool {
         !self.sent.contains_key(&(of.segment, of.block))
-            && !peers.values().any(|peer| peer.holds_block(of.segment, of.block))
+            && !peers.iter().any(|(_, peer)| peer.holds_block(of.segment, of.block))
     }
 
     /// Who is served first where hardly anything of the uplink is left: who has given something, then who could.
@@ -177,7 +177,7 @@ impl Uploads {
     /// Takes back a request of a peer, or all of them.
     pub(super) fn cancel(&mut self, connection: ConnectionId, id: Option<u32>) {
         let meant = |upload: &Upload| id.is_none_or(|id| id == upload.id);
-        self.waiting.retain(|upload| upload.connection != connection || !meant(upload));
+        retain(&mut self.waiting, |of| of.connection != connection || !meant(of));
     }
 
     /// Refuses what waits: nothing is given any more.
@@ -195,7 +195,7 @@ impl Uploads {
 
     /// It need not be told that there is room.
     fn admit(&mut self, connection: ConnectionId) {
-        self.refused.retain(|other| *other != connection);
+        retain(&mut self.refused, |other| *other != connection);
     }
 
     /// Tells those who were refused that there is room again, one for each place.
@@ -205,10 +205,14 @@ impl Uploads {
         peers: &OrderedMap<ConnectionId, Peer>,
         outbox: &mut Queue<(ConnectionId, Message)>,
     ) {
-        self.invited.retain(|(_, until)| *until > now);
+        retain(&mut self.invited, |(_, until)| *until > now);
         while self.waiting.len() + self.invited.len() < MAX_WAITING {
-            let rank = |at: &usize| Reverse(self.rank(self.refused[*at], peers));
-            let Some(at) = (0..self.refused.len()).min_by_key(rank) else { break };
+            let mut best = None;
+            for (at, connection) in self.refused.iter().enumerate() {
+                let place = (Reverse(self.rank(*connection, peers)), at);
+                best = Some(best.map_or(place, |best| place.min(best)));
+            }
+            let Some((_, at)) = best else { break };
             let connection = self.refused.remove(at);
             self.invited.push((connection, now + INVITATION));
             let rendition = RenditionId(0);
@@ -231,7 +235,7 @@ impl Uploads {
         self.busy += (f64::from(u8::from(!self.waiting.is_empty())) - self.busy) * passed.min(1.0);
         self.seen_at = now;
         self.rotate(now, peers);
-        self.waiting.retain(|upload| upload.offset > 0 || upload.due.is_none_or(|due| now < due));
+        retain(&mut self.waiting, |of| of.offset > 0 || of.due.is_none_or(|due| now < due));
         self.next_refill = None;
         if self.waiting.is_empty() && self.refused.is_empty() {
             return 0;
