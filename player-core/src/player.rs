@@ -285,7 +285,6 @@ impl Player {
             }
             Input::SetUploadBudget(bytes) => {
                 self.config.upload_budget_bytes = bytes;
-                self.tell_giving();
             }
             Input::SetSwarmToken(token) => {
                 if self.signaling.is_some() {
@@ -589,9 +588,7 @@ impl Player {
             self.stop_sharing(now);
             return;
         }
-        if self.swarm.is_some() {
-            self.tell_giving();
-        } else if !matches!(self.load, Load::Nothing | Load::Failed) {
+        if self.swarm.is_none() && !matches!(self.load, Load::Nothing | Load::Failed) {
             self.start_sharing(now);
         }
     }
@@ -600,14 +597,6 @@ impl Player {
     const fn gives(&self) -> bool {
         matches!(self.config.p2p, P2pMode::On)
             && !matches!(self.config.upload_budget_bytes, Some(0))
-    }
-
-    /// Peers learn whether this viewer gives.
-    fn tell_giving(&mut self) {
-        let gives = self.gives();
-        if let Some(swarm) = &mut self.swarm {
-            swarm.set_upload(gives);
-        }
     }
 }
 

@@ -140,7 +140,8 @@ pub struct Stats {
     /// Why there are none, or that there are.
     pub peer_state: PeerState,
     /// `on`: peers are given what they ask for; or why not, as a stable name for programs: `off` (see `peer_state`),
-    /// `download-only`, `budget` ([`Config::upload_budget_bytes`](crate::Config::upload_budget_bytes)).
+    /// `download-only`, `budget` ([`Config::upload_budget_bytes`](crate::Config::upload_budget_bytes)), `slow` (this uplink
+    /// carries less than a third of the stream, and of what others' do).
     pub upload_state: &'static str,
     /// The tracker's own words, when it refused.
     pub tracker_failure: Option<String>,

@@ -458,6 +458,17 @@ fn scarce_uplinks_carry_what_is_needed_and_little_else() {
 }
 
 #[test]
+fn uplinks_too_slow_for_a_block_hold_up_nobody() {
+    let mut world = World { seconds: 80.0, seed: 3, slow_share: 0.25, ..World::live(12) };
+    world.title.hold_back = Some(14.0);
+    let report = run(&world);
+    assert_smooth(&report);
+    // 2.65 if they gave what they can.
+    assert!(report.late_origin_copies.is_some_and(|k| k <= 1.7), "{}", text(&report));
+    assert!(report.duplicate_share <= 0.008, "{}", text(&report));
+}
+
+#[test]
 fn whoever_has_given_all_that_it_may_only_takes() {
     let mut world = World { seconds: 90.0, ..World::vod(4) };
     world.config.upload_budget_bytes = Some(1_000_000);

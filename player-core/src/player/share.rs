@@ -287,16 +287,15 @@ impl Player {
         self.run_introductions(now);
         let size = self.signaling.as_ref().map_or(0, |signaling| signaling.status().swarm_size);
         let short = self.rebuffering_since.is_some();
+        let gives = self.gives();
         let Some(swarm) = &mut self.swarm else { return };
         swarm.set_size(size as usize);
         swarm.set_short(short);
         let sent = swarm.upload(now, &self.store, &self.config);
         if let Some(left) = &mut self.config.upload_budget_bytes {
             *left = left.saturating_sub(sent);
-            if *left == 0 {
-                swarm.set_upload(false);
-            }
         }
+        swarm.set_upload(gives);
         while let Some((connection, message)) = swarm.poll_message() {
             self.outputs.push_back(Output::SendPeer(connection, message));
         }
@@ -352,10 +351,12 @@ impl Player {
             stats.peers = swarm.peer_stats();
             stats.upload_state = if self.config.p2p == P2pMode::DownloadOnly {
                 "download-only"
-            } else if self.gives() {
+            } else if !self.gives() {
+                "budget"
+            } else if swarm.gives() {
                 "on"
             } else {
-                "budget"
+                "slow"
             };
             stats.verified = self.verification();
             for peer in swarm.reputation.banned() {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{Peer, Swarm};
 use crate::time::Instant;
-use crate::wire::{Capabilities, PeerId, SegmentId};
+use crate::wire::{PeerId, SegmentId};
 
 /// Seconds between two places of the order: longer than news takes.
 pub(crate) const STEP: f64 = 0.8;
@@ -93,7 +93,7 @@ impl Swarm {
         if live && self.size > self.ready_peers() + 1 {
             wait = self.drawn(segment, self.size as f64, DOUBLING).max(wait.min(STEP));
         }
-        if !self.own.capabilities.contains(Capabilities::UPLOAD) {
+        if !self.gives() {
             // Nobody else has anything of what it fetches: it waits for those who give.
             wait += 4.0 * STEP;
         }

@@ -66,6 +66,11 @@ const STRAINED: f64 = 0.6;
 pub(crate) const STRAINED_LINE: f64 = 1.5;
 /// The same of live, where it has nothing to spare for those who come.
 const THIN_LINE: f64 = 1.25;
+/// An uplink is slow that carries a part of the stream, and of the fastest line that was measured, smaller than one in so many.
+const SLOW: f64 = 3.0;
+/// It is judged when it was busy for this part of the time, and again when that has shrunk to this: after a minute.
+const SEEN: f64 = 0.3;
+const FORGOTTEN: f64 = 5e-4;
 /// So few peers are asked for two blocks at once.
 const FEW: usize = 2;
 
@@ -174,9 +179,15 @@ impl Swarm {
         }
     }
 
-    /// Whether requests are answered from now on. Peers that are here learn it by a new hello.
+    /// Whether requests are answered from now on. Peers that are here learn it by a new hello. With an uplink that is slow
+    /// beside the stream and the others' they are not for a while: each block that waited for it would be late, and so
+    /// would what is asked for here, behind it on the line.
     #[inline(never)]
-    pub(crate) fn set_upload(&mut self, upload: bool) {
+    pub(crate) fn set_upload(&mut self, gives: bool) {
+        let (seen, line) = self.uploads.line();
+        let upload = gives
+            && (seen < if self.gives() { SEEN } else { FORGOTTEN }
+                || SLOW * line > self.byte_rate.min(self.fastest_line()));
         let capabilities = capabilities(upload);
         if capabilities != self.own.capabilities {
             self.own.capabilities = capabilities;
@@ -186,6 +197,11 @@ impl Swarm {
                 self.uploads.end(&mut self.outbox);
             }
         }
+    }
+
+    /// Whether requests are answered.
+    pub(crate) fn gives(&self) -> bool {
+        self.own.capabilities.contains(Capabilities::UPLOAD)
     }
 
     /// How many members trackers told of. That may be a while ago: if neighbours name more, there are more.
@@ -221,8 +237,15 @@ impl Swarm {
 
     /// Whether the fastest line that was measured carries fewer streams than that.
     pub(crate) fn lines_below(&self, streams: f64) -> bool {
+        let line = self.fastest_line();
+        line > 0.0 && line < streams * self.byte_rate
+    }
+
+    /// Byte/s of it; 0 when none was.
+    #[inline(never)]
+    fn fastest_line(&self) -> f64 {
         let lines = self.peers.values().filter(|peer| peer.line_known).map(|peer| peer.line);
-        lines.reduce(f64::max).is_some_and(|line| line < streams * self.byte_rate)
+        lines.fold(0.0, f64::max)
     }
 
     /// How fast what is played is, in byte/s.
@@ -669,8 +692,8 @@ impl Swarm {
             }
             peer::Piece::Whole { segment, block, data } => {
                 self.requested.remove(&(segment, block));
-                // Lines that were not measured yet are believed to be as fast as the last one that was.
-                let line = peer.line;
+                // Lines that were not measured yet are believed to be as fast as the fastest one that was.
+                let line = self.fastest_line();
                 self.peers.values_mut().filter(|peer| !peer.line_known).for_each(|peer| {
                     peer.line = line;
                 });

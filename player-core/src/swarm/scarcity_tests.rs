@@ -415,3 +415,82 @@ fn of_few_peers_two_blocks_are_asked_at_once_when_they_have_given_one() {
         assert_eq!(ask(&mut swarm, 2.0, 1).len(), most, "of {peers}");
     }
 }
+
+/// The peer is asked for a block and sends it within so many seconds, from `now` on.
+fn measured(swarm: &mut Swarm, store: &Store, now: f64, peer: u32, seconds: f64) {
+    show(swarm, store, peer, BLOCKS);
+    let what = Blocks {
+        segment: SEGMENT,
+        tag: 9,
+        size: u32::from(BLOCKS) * BLOCK_BYTES,
+        scarce: false,
+        part: false,
+        urgent: false,
+        deadline: at(now + 20.0),
+        first: 0,
+        step: Duration::ZERO,
+    };
+    let asked = swarm.request_blocks(at(now), &what, &mut fastrand::Rng::with_seed(1), |_| true);
+    assert_eq!(asked, 1);
+    let id = drain(swarm)
+        .into_iter()
+        .find_map(|(to, message)| match message {
+            Message::Request { id, .. } if to == peer => Some(id),
+            _ => None,
+        })
+        .unwrap();
+    for piece in 0..BLOCK_BYTES / PIECE_BYTES {
+        let data = Bytes::from(vec![1; PIECE_BYTES as usize]);
+        let message = Message::Piece { id, offset: piece * PIECE_BYTES, data };
+        let sent = now + seconds * f64::from(piece) / 3.0;
+        swarm.message(at(sent), ConnectionId(peer), message, store);
+    }
+}
+
+/// Gives for so many seconds, two pieces each time that `drained` has passed; whether it says at last that it gives.
+fn gives(swarm: &mut Swarm, store: &Store, from: f64, seconds: f64, drained: f64) -> bool {
+    let mut now = from;
+    while now < from + seconds {
+        let request = Message::Request { id: 1, segment: SEGMENT, block: 0, due_ms: 0 };
+        swarm.message(at(now), ConnectionId(0), request, store);
+        let until = now + drained;
+        while now < until {
+            swarm.upload(at(now), store, &line());
+            swarm.set_upload(true);
+            now += 0.1;
+        }
+        swarm.writable(ConnectionId(0));
+        drain(swarm);
+    }
+    swarm.gives()
+}
+
+#[test]
+fn an_uplink_that_is_slow_beside_the_others_is_spared_for_a_minute() {
+    let store = store(BLOCKS);
+    // A quarter of a second for a block is twice the stream.
+    for (others, drained, spared) in [
+        (Some(0.25), 1.6, true),
+        (Some(0.25), 0.3, false),
+        (Some(2.5), 1.6, false),
+        (None, 1.6, false),
+    ] {
+        let mut swarm = swarm(3, &store);
+        swarm.set_byte_rate(125e3);
+        if let Some(seconds) = others {
+            measured(&mut swarm, &self::store(0), 0.0, 1, seconds);
+        }
+        assert_eq!(gives(&mut swarm, &store, 3.0, 10.0, drained), !spared, "{others:?} {drained}");
+        assert_eq!(gives(&mut swarm, &store, 13.0, 40.0, drained), !spared, "{others:?} {drained}");
+    }
+}
+
+#[test]
+fn a_spared_uplink_is_tried_again() {
+    let store = store(BLOCKS);
+    let mut swarm = swarm(3, &store);
+    swarm.set_byte_rate(125e3);
+    measured(&mut swarm, &self::store(0), 0.0, 1, 0.25);
+    assert!(!gives(&mut swarm, &store, 3.0, 5.0, 1.6));
+    assert!(gives(&mut swarm, &store, 8.0, 70.0, 0.2), "it is fast by now");
+}

@@ -78,6 +78,9 @@ pub(super) struct Uploads {
     refilled_at: Instant,
     /// Part of the time, lately, in which requests waited for the line.
     busy: f64,
+    /// The same with what is in send buffers, and the bytes sent in a second.
+    at_work: f64,
+    given: f64,
     /// Who is served as if it had given something, and since when.
     optimistic: Option<ConnectionId>,
     rotated_at: Instant,
@@ -95,6 +98,11 @@ impl Uploads {
     /// Part of the time, lately, in which requests waited for the line.
     pub(super) const fn busy(&self) -> f64 {
         self.busy
+    }
+
+    /// Part of the time, lately, in which the line was at work, and its byte/s then.
+    pub(super) fn line(&self) -> (f64, f64) {
+        (self.at_work, self.given / self.at_work)
     }
 
     pub(super) const fn poll_timeout(&self) -> Option<Instant> {
@@ -232,7 +240,10 @@ impl Uploads {
     ) -> u64 {
         self.refill(now);
         let passed = now.since(self.seen_at).as_secs_f64().min(1.0) / BUSY_SECONDS;
-        self.busy += (f64::from(u8::from(!self.waiting.is_empty())) - self.busy) * passed.min(1.0);
+        self.busy += (f64::from(u8::from(!self.waiting.is_empty())) - self.busy) * passed;
+        let at_work = !self.waiting.is_empty() || peers.values().any(|peer| peer.queued > 0);
+        self.at_work += (f64::from(u8::from(at_work)) - self.at_work) * passed;
+        self.given -= self.given * passed;
         self.seen_at = now;
         self.rotate(now, peers);
         retain(&mut self.waiting, |of| of.offset > 0 || of.due.is_none_or(|due| now < due));
@@ -314,6 +325,7 @@ impl Uploads {
             }
         }
         self.invite(now, peers, outbox);
+        self.given += sent as f64 / BUSY_SECONDS;
         sent
     }
 
