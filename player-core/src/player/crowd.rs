@@ -7,6 +7,7 @@ use super::Player;
 use super::schedule::Want;
 use super::transfer::blocks_to_come;
 use crate::io::{MediaCommand, Output};
+use crate::swarm::Swarm;
 use crate::time::Instant;
 use crate::wire::{BLOCK_BYTES, SegmentId};
 
@@ -37,6 +38,9 @@ const HORIZON: Duration = Duration::from_secs(14);
 /// A newcomer does not begin to play with fewer seconds, since it would soon stand still, until so much time has passed.
 const RESERVE: f64 = 5.0;
 const PATIENCE: Duration = Duration::from_millis(5800);
+/// The same for the few who have hardly anything even then.
+const LEAST: f64 = 1.0;
+const LONGEST: Duration = Duration::from_secs(9);
 
 impl Player {
     /// Whether this viewer is one of many who have come to a live stream at once, whose origin is overrun.
@@ -82,8 +86,12 @@ impl Player {
                 && (transfer.came() as f64 * 8.0) < plays * age
             {
                 slow = true;
-                // What has come of a block is not thrown away.
-                if blocks_to_come(transfer).len() > 1 && !transfer.is_in_block() {
+                // What has come of a block is not thrown away, and who claims a segment brings it: others wait for it.
+                let leads = |swarm: &Swarm| swarm.leads(now, transfer.segment);
+                if blocks_to_come(transfer).len() > 1
+                    && !transfer.is_in_block()
+                    && !self.swarm.as_ref().is_some_and(leads)
+                {
                     over = Some(*id);
                 }
             }
@@ -100,22 +108,34 @@ impl Player {
         if let Some(id) = over.filter(|_| crowd) {
             self.cancel_transfer(now, id);
         }
+        if crowd {
+            // What was measured here says nothing, then or later.
+            self.overrun_until = self.overrun_until.max(Instant::from_micros(1));
+        }
         crowd
     }
 
     /// Asks the origin for a block that nobody around holds and whose lot falls on this viewer: few do at first, and twice
-    /// as many with each step.
+    /// as many with each step. What was published since it came, and what is claimed, is left to the election until it is
+    /// due soon: it has the time to spread, and one copy does.
     #[inline(never)]
     pub(super) fn fetch_in_crowd(&mut self, now: Instant, want: &Want) {
-        let near = want.deadline < now + HORIZON;
-        let Some(swarm) = self.swarm.as_ref().filter(|_| near) else { return };
+        let Some(swarm) = &self.swarm else { return };
+        let soon = want.deadline - SOON;
+        let early = soon > now;
+        let elects = !swarm.is_older(want.id) || swarm.claimed(now, want.id).is_some();
+        if early && elects || swarm.leads(now, want.id) {
+            return self.fetch_if_elected(now, want);
+        }
         let since = *self.wanted_since.get_or_insert_with(want.id, || now);
+        if want.deadline > now + HORIZON {
+            return;
+        }
         let overdue = if want.deadline > now {
             want.deadline
         } else {
             *self.overdue_since.get_or_insert_with(want.id, || now)
         };
-        let times = if want.deadline > now + SOON { LATER } else { NEXT };
         let held = self.store.segment(want.id);
         let count = held.map_or_else(
             || (want.estimate / u64::from(BLOCK_BYTES)).max(1) as u16,
@@ -126,8 +146,13 @@ impl Player {
             if held.is_some_and(|held| held.held.has(block)) || swarm.is_requested(want.id, block) {
                 continue;
             }
-            let from = if swarm.is_held(want.id, block) { overdue + HELD } else { since };
-            let at = from + swarm.lot(want.id, block) * times;
+            let lot = swarm.lot(want.id, block);
+            // What gets due soon is drawn for anew: those whose lots would have fallen by then would all ask at once.
+            let at = if swarm.is_held(want.id, block) {
+                overdue + HELD + lot * NEXT
+            } else {
+                (since + lot * LATER).min(since.max(soon) + lot * NEXT)
+            };
             if next.is_none_or(|(next, _)| at < next && next > now) {
                 next = Some((at, block));
             }
@@ -150,7 +175,9 @@ impl Player {
     /// Whether to wait with the first picture, which is of this segment: playback would soon stand still.
     #[inline(never)]
     pub(super) fn holds_back(&self, now: Instant, list: usize, id: SegmentId) -> bool {
-        let (mut next, mut left) = (id, self.estimate(list, RESERVE));
+        let waited = now.since(self.sharing_since);
+        let least = if waited < PATIENCE { RESERVE } else { LEAST };
+        let (mut next, mut left) = (id, self.estimate(list, least));
         while let Some(stored) = self.store.segment(next) {
             left = left.saturating_sub(stored.held_to().into());
             if !stored.is_complete() {
@@ -158,6 +185,6 @@ impl Player {
             }
             next.sequence = next.sequence.wrapping_add(1);
         }
-        left > 0 && self.crowd_delay(now) > 0.0 && self.buffer_ahead(now) < 0.1
+        left > 0 && waited < LONGEST && self.is_crowd(now) && self.buffer_ahead(now) < 0.1
     }
 }

@@ -639,7 +639,7 @@ impl Player {
 
     /// The origin is asked when it is this viewer's turn.
     #[inline(never)]
-    fn fetch_if_elected(&mut self, now: Instant, want: &Want) {
+    pub(super) fn fetch_if_elected(&mut self, now: Instant, want: &Want) {
         let Some(swarm) = &self.swarm else { return };
         let mut horizon = now + ELECTION_HORIZON;
         if !want.live && swarm.is_strained() {
@@ -651,16 +651,6 @@ impl Player {
         if !want.near || want.deadline > horizon {
             return;
         }
-        // While most members are not met yet, one of them may hold or fetch what seems to be nobody's.
-        let others = swarm.size().saturating_sub(1).min(self.config.max_peers);
-        if swarm.ready_peers() * 2 < others && want.deadline > now + STRANGER_HORIZON {
-            self.wake_at(want.deadline - STRANGER_HORIZON);
-            return;
-        }
-        let new = swarm.ready_since().is_some_and(|since| now.since(since) < ACQUAINTED);
-        if new && others > 1 && self.is_ample(want) {
-            return;
-        }
         let held = self.store.segment(want.id);
         let early = want.deadline > now + COVERED_LEAD;
         if early && held.is_some() && !swarm.is_full_mesh() && swarm.leads(now, want.id) {
@@ -670,6 +660,16 @@ impl Player {
                 return self.wake_at(begun + PAUSE);
             }
             self.fetch_missing(now, want, false, None);
+            return;
+        }
+        // While most members are not met yet, one of them may hold or fetch what seems to be nobody's.
+        let others = swarm.size().saturating_sub(1).min(self.config.max_peers);
+        if swarm.ready_peers() * 2 < others && want.deadline > now + STRANGER_HORIZON {
+            self.wake_at(want.deadline - STRANGER_HORIZON);
+            return;
+        }
+        let new = swarm.ready_since().is_some_and(|since| now.since(since) < ACQUAINTED);
+        if new && others > 1 && self.is_ample(want) {
             return;
         }
         if let Some((_, until)) = swarm.claimed(now, want.id) {

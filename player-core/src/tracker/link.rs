@@ -21,7 +21,7 @@ const MAX_RETRY_MINUTES: u32 = 60;
 const MAX_IN_FLIGHT: usize = 8;
 /// So many members have to say that the origin is overrun, and one in so many.
 const MIN_OVERRUN: u32 = 5;
-const OVERRUN_SHARE: u32 = 4;
+const OVERRUN_SHARE: u32 = 6;
 /// Most characters kept of a tracker's words.
 const MAX_FAILURE_CHARS: usize = 200;
 
