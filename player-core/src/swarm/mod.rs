@@ -45,8 +45,8 @@ const SLOW_PENALTY: Duration = Duration::from_secs(8);
 const UNREAD_TIMEOUT: Duration = Duration::from_secs(20);
 /// How often it is looked whether a peer has done so.
 const CHECK_INTERVAL: Duration = Duration::from_millis(100);
-/// News of blocks is gathered this long, so that one message carries several.
-const HAVE_INTERVAL: Duration = Duration::from_millis(60);
+/// News of blocks is gathered this long, so that one message carries several: what is new waits for it at each step.
+const HAVE_INTERVAL: Duration = Duration::from_millis(20);
 /// A block that fewer others hold is rare: there is news of it soon, and only news of rare blocks is pressing.
 const RARE: usize = 3;
 /// The same where the others are not connected to each other: what some of them hold, the next has yet to hear of.

@@ -21,14 +21,16 @@ const MAX_WAITING: usize = 3;
 const MAX_URGENT: usize = 8;
 /// Requests of one peer that wait at once.
 const MAX_OF_ONE: usize = 4;
-/// How long a place is kept for a peer who was told that there is room.
+/// How long a place is kept for peers who were told that there is room, and how many are told of each: what one of them
+/// wanted, it may have from another by now.
 const INVITATION: Duration = Duration::from_millis(500);
+const INVITED: usize = 2;
 /// Seconds over which it is measured how busy the line is.
 const BUSY_SECONDS: f64 = 8.0;
 
 /// Bytes in all send buffers together: a block that is sent to one peer at full speed can be passed on by it sooner
 /// than several that are sent to several peers at once; and news does not wait long behind it.
-const MAX_QUEUED: usize = 32 << 10;
+const MAX_QUEUED: usize = 16 << 10;
 /// Where hardly anything of the uplink is left, a request takes the place of one that may begin so much later.
 const SOONER: Duration = Duration::from_secs(3);
 /// A request that is due so soon goes before others.
@@ -110,7 +112,8 @@ impl Uploads {
     }
 
     /// Takes a request; if not all can wait, who is refused, and why. A block that nobody else can give takes the place of
-    /// one that others can; so does, where hardly anything of the uplink is left, what has to begin sooner.
+    /// one that others can; who passes it on, that of one who does not; and, where hardly anything of the uplink is left,
+    /// what has to begin sooner, that of what may wait.
     pub(super) fn request(
         &mut self,
         request: Upload,
@@ -130,14 +133,16 @@ impl Uploads {
         let own = self.waiting.iter().filter(|upload| upload.connection == connection).count();
         if self.waiting.len() >= most || own >= MAX_OF_ONE {
             let waits = |of: &Upload| of.segment == request.segment && of.block == request.block;
-            let first = self.is_seed(&request, peers) && !self.waiting.iter().any(waits);
+            let first = self.copies(&request, peers) == 0 && !self.waiting.iter().any(waits);
             let rank = self.rank(connection, peers);
             let soon = request.due.unwrap_or_default() + SOONER;
+            let spreads = self.gives(connection, peers);
             let spare = |of: &Upload| {
                 let theirs = self.rank(of.connection, peers);
                 let sooner = self.busy > SCARCE && rank == theirs && of.due > Some(soon);
-                let yields = (first && of.due.is_some() || sooner) && !self.is_seed(of, peers);
-                of.offset == 0 && (rank > theirs || yields)
+                let yields = (first && of.due.is_some() || sooner) && self.copies(of, peers) > 0;
+                let ends = of.due.is_some() && spreads && !self.gives(of.connection, peers);
+                of.offset == 0 && (rank > theirs || yields || ends)
             };
             let place = self.waiting.iter().rposition(spare).filter(|_| own < MAX_OF_ONE);
             let mut refused = request;
@@ -155,10 +160,14 @@ impl Uploads {
         None
     }
 
-    /// Whether nobody else can give a block: it has to go out once before anything else, only then can others help.
-    fn is_seed(&self, of: &Upload, peers: &OrderedMap<ConnectionId, Peer>) -> bool {
-        !self.sent.contains_key(&(of.segment, of.block))
-            && !peers.iter().any(|(_, peer)| peer.holds_block(of.segment, of.block))
+    /// How many others hold a block, as far as is known. One that nobody does has to go out once before anything else: only
+    /// then can others help.
+    fn copies(&self, of: &Upload, peers: &OrderedMap<ConnectionId, Peer>) -> u32 {
+        let mut copies = 0;
+        for (_, peer) in peers {
+            copies += u32::from(peer.holds_block(of.segment, of.block));
+        }
+        self.sent.get(&(of.segment, of.block)).copied().unwrap_or(0).max(copies)
     }
 
     /// Who is served first where hardly anything of the uplink is left: who has given something, then who could.
@@ -167,7 +176,13 @@ impl Uploads {
         if peer.received_bytes > 0 || self.optimistic == Some(connection) {
             return 2;
         }
-        peer.capabilities.contains(Capabilities::UPLOAD).into()
+        self.gives(connection, peers).into()
+    }
+
+    /// Whether a peer passes on what it gets, as far as it says, or has its turn as if it did.
+    fn gives(&self, connection: ConnectionId, peers: &OrderedMap<ConnectionId, Peer>) -> bool {
+        let able = |peer: &Peer| peer.capabilities.contains(Capabilities::UPLOAD);
+        self.optimistic == Some(connection) || peers.get(&connection).is_some_and(able)
     }
 
     /// Gives the next of those who have given nothing its turn.
@@ -206,7 +221,7 @@ impl Uploads {
         retain(&mut self.refused, |other| *other != connection);
     }
 
-    /// Tells those who were refused that there is room again, one for each place.
+    /// Tells those who were refused that there is room again, those first who pass on what they get.
     fn invite(
         &mut self,
         now: Instant,
@@ -214,10 +229,11 @@ impl Uploads {
         outbox: &mut Queue<(ConnectionId, Message)>,
     ) {
         retain(&mut self.invited, |(_, until)| *until > now);
-        while self.waiting.len() + self.invited.len() < MAX_WAITING {
+        while self.waiting.len() + self.invited.len() / INVITED < MAX_WAITING {
             let mut best = None;
             for (at, connection) in self.refused.iter().enumerate() {
-                let place = (Reverse(self.rank(*connection, peers)), at);
+                let rank = (self.rank(*connection, peers), self.gives(*connection, peers));
+                let place = (Reverse(rank), at);
                 best = Some(best.map_or(place, |best| place.min(best)));
             }
             let Some((_, at)) = best else { break };
@@ -228,8 +244,10 @@ impl Uploads {
         }
     }
 
-    /// Sends pieces; the bytes of media sent. What was begun is finished first; then, where hardly anything of the uplink is
-    /// left, what those ask for who give; then what nobody else holds; then what is due soon; then the block that was sent the fewest times, so that every block is out there once before any goes out twice; then the request that came first.
+    /// Sends pieces; the bytes of media sent. What was begun is finished first; then what nobody else holds goes to those who
+    /// pass it on; then, where hardly anything of the uplink is left, comes what those ask for who give; then what is due
+    /// soon; then what goes to those who pass it on; then the block that the fewest hold; then the request that came first.
+    /// So what is new doubles with each step, and does not wait behind what is out there.
     pub(super) fn run(
         &mut self,
         now: Instant,
@@ -279,11 +297,12 @@ impl Uploads {
                 {
                     continue;
                 }
-                let times = self.sent.get(&(upload.segment, upload.block)).copied().unwrap_or(0);
+                let copies = self.copies(upload, peers);
                 let due = upload.due.filter(|_| urgent).unwrap_or_default();
-                let seed = self.is_seed(upload, peers);
+                let ends = !self.gives(upload.connection, peers);
                 let rank = Reverse(self.rank(upload.connection, peers));
-                let place = (upload.offset == 0, rank, !seed, !urgent, due, times, at);
+                let later = ends || copies > 0;
+                let place = (upload.offset == 0, later, rank, !urgent, due, ends, copies, at);
                 best = Some(best.map_or(place, |best| place.min(best)));
             }
             let Some((.., at)) = best else { break };
