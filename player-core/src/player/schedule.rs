@@ -653,7 +653,7 @@ impl Player {
         }
         let held = self.store.segment(want.id);
         let early = want.deadline > now + COVERED_LEAD;
-        if early && held.is_some() && !swarm.is_full_mesh() && swarm.leads(now, want.id) {
+        if early && held.is_some() && swarm.leads(now, want.id) {
             // It has begun here, and by now everybody else who has knows of it.
             let begun = self.spreading.get_or_insert_with(want.id, || (0, now)).1;
             if begun + PAUSE > now {
