@@ -181,7 +181,7 @@ fn whoever_is_refused_is_told_when_there_is_room() {
         .filter(|(_, of)| matches!(of, Message::Reject { reason: RejectReason::TooMany, .. }))
         .map(|(to, _)| to)
         .collect();
-    assert_eq!(refused, [3, 4, 5]);
+    assert_eq!(refused, [2, 3, 4, 5]);
     for step in 0..4 {
         (0..6).for_each(|peer| swarm.writable(ConnectionId(peer)));
         swarm.upload(at(1.1 + f64::from(step) / 10.0), &store, &line());
@@ -190,7 +190,7 @@ fn whoever_is_refused_is_told_when_there_is_room() {
         matches!(of, Message::Have { entries, .. } if entries.is_empty()).then_some(to)
     };
     let told: Vec<u32> = drain(&mut swarm).into_iter().filter_map(room).collect();
-    assert_eq!(told, [3, 4], "one for each block that went out");
+    assert_eq!(told, [2, 3, 4, 5], "four for the place of the block that went out");
 
     // And on the other side: a peer that has refused is asked when it says so.
     let mut peer = Peer::new(at(0.0), None);
@@ -263,17 +263,40 @@ fn a_block_that_nobody_else_can_give_takes_the_place_of_one_that_others_can() {
         });
         refused.collect::<Vec<u32>>()
     };
-    for peer in 0..3 {
+    for peer in 0..2 {
         assert!(ask(&mut swarm, peer, peer as u16).is_empty());
     }
-    assert_eq!(ask(&mut swarm, 3, 5), [2], "the last one that can wait");
+    assert_eq!(ask(&mut swarm, 3, 5), [1], "the last one that can wait");
     assert_eq!(ask(&mut swarm, 2, 5), [2], "it goes out once");
     assert_eq!(ask(&mut swarm, 2, 1), [2], "others have it");
 }
 
 #[test]
+fn what_is_new_goes_first_to_those_who_pass_it_on() {
+    let store = store(BLOCKS);
+    let mut swarm = swarm(6, &store);
+    for taker in [0, 1] {
+        swarm.peers.get_mut(&ConnectionId(taker)).expect("it is here").capabilities =
+            capabilities(false);
+    }
+    // Block 2 is new; the others hold all else.
+    show(&mut swarm, &store, 5, 2);
+    for (peer, block) in [(0, 2), (1, 0), (2, 1), (3, 2)] {
+        let request = Message::Request { id: 1, segment: SEGMENT, block, due_ms: 9_000 };
+        swarm.message(at(1.0), ConnectionId(peer), request, &store);
+    }
+    let mut served = Vec::new();
+    for step in 0..12 {
+        (0..6).for_each(|peer| swarm.writable(ConnectionId(peer)));
+        swarm.upload(at(1.0 + f64::from(step) / 10.0), &store, &line());
+        served.extend(pieces(&mut swarm));
+    }
+    assert_eq!(served, [3, 3, 3, 3, 2, 2, 2, 2], "those who only take made room for them");
+}
+
+#[test]
 fn where_uplinks_are_scarce_what_has_to_begin_sooner_takes_a_place() {
-    for (busy, refused) in [(true, [2, 2]), (false, [3, 2])] {
+    for (busy, refused) in [(true, [1, 2]), (false, [3, 2])] {
         let store = store(BLOCKS);
         let mut swarm = swarm(6, &store);
         for peer in 0..6 {
@@ -289,7 +312,7 @@ fn where_uplinks_are_scarce_what_has_to_begin_sooner_takes_a_place() {
         }
         swarm.message(at(40.0), ConnectionId(4), Message::Cancel { id: 1 }, &store);
         drain(&mut swarm);
-        for (peer, due_ms) in [(0, 9_000), (1, 9_000), (2, 9_000), (3, 5_000), (2, 7_000)] {
+        for (peer, due_ms) in [(0, 9_000), (1, 9_000), (3, 5_000), (2, 7_000)] {
             let request = Message::Request { id: 1, segment: SEGMENT, block: 0, due_ms };
             swarm.message(at(40.0), ConnectionId(peer), request, &store);
         }

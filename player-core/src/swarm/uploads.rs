@@ -16,7 +16,7 @@ use crate::wire::{
 };
 
 /// Requests that wait at once. Few: what waits here cannot be asked of whoever is free.
-const MAX_WAITING: usize = 3;
+const MAX_WAITING: usize = 2;
 /// The same with those that are wanted at once.
 const MAX_URGENT: usize = 8;
 /// Requests of one peer that wait at once.
@@ -24,7 +24,7 @@ const MAX_OF_ONE: usize = 4;
 /// How long a place is kept for peers who were told that there is room, and how many are told of each: what one of them
 /// wanted, it may have from another by now.
 const INVITATION: Duration = Duration::from_millis(500);
-const INVITED: usize = 2;
+const INVITED: usize = 4;
 /// Seconds over which it is measured how busy the line is.
 const BUSY_SECONDS: f64 = 8.0;
 
