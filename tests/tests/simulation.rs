@@ -510,8 +510,9 @@ fn many_who_come_at_once_start_by_each_other_where_the_origin_cannot_serve_them(
 
 #[test]
 fn what_is_published_in_a_crowd_is_brought_in_once_and_in_time() {
-    // A hundred a second, until the origin can send each a fifteenth of the stream.
-    let mut world = World { seconds: 30.0, join_spacing: 0.01, ..World::live(300) };
+    // A hundred a second, until the origin can send each a fifteenth of the stream. Three segments are published by those who
+    // have all come, and seen to their end.
+    let mut world = World { seconds: 38.0, join_spacing: 0.01, ..World::live(300) };
     world.title.hold_back = Some(14.0);
     world.origin_limit_bps = Some(20_000_000);
     let report = run(&world);
