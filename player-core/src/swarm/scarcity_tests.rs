@@ -444,32 +444,10 @@ fn of_few_peers_two_blocks_are_asked_at_once_when_they_have_given_one() {
 /// The peer is asked for a block and sends it within so many seconds, from `now` on.
 fn measured(swarm: &mut Swarm, store: &Store, now: f64, peer: u32, seconds: f64) {
     show(swarm, store, peer, BLOCKS);
-    let what = Blocks {
-        segment: SEGMENT,
-        tag: 9,
-        size: u32::from(BLOCKS) * BLOCK_BYTES,
-        scarce: false,
-        part: false,
-        urgent: false,
-        deadline: at(now + 20.0),
-        first: 0,
-        step: Duration::ZERO,
-    };
-    let asked = swarm.request_blocks(at(now), &what, &mut fastrand::Rng::with_seed(1), |_| true);
-    assert_eq!(asked, 1);
-    let id = drain(swarm)
-        .into_iter()
-        .find_map(|(to, message)| match message {
-            Message::Request { id, .. } if to == peer => Some(id),
-            _ => None,
-        })
-        .unwrap();
-    for piece in 0..BLOCK_BYTES / PIECE_BYTES {
-        let data = Bytes::from(vec![1; PIECE_BYTES as usize]);
-        let message = Message::Piece { id, offset: piece * PIECE_BYTES, data };
-        let sent = now + seconds * f64::from(piece) / 3.0;
-        swarm.message(at(sent), ConnectionId(peer), message, store);
-    }
+    let asked = ask(swarm, now, 0);
+    assert_eq!(asked.len(), 1);
+    assert_eq!(asked[0].0, peer);
+    give(swarm, store, now, seconds, asked[0]);
 }
 
 /// Gives for so many seconds, a piece each time that `drained` has passed; whether it says at last that it gives.

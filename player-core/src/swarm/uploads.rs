@@ -1,5 +1,5 @@
 //! What is given, within the limit: of the requests that wait first those that were begun, then blocks that nobody else holds,
-//! then what is due soonest. Where uplinks are scarce, those who give come before those who do not.
+//! then what is due soonest, and what goes to those who pass it on.
 
 use crate::ordered::{OrderedMap, retain};
 use crate::queue::Queue;
