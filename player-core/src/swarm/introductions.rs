@@ -158,8 +158,8 @@ impl Swarm {
         Some((connection, id))
     }
 
-    /// Where there are more than `most` peers, the one that can best be spared: nothing is on its way from it, it is neither
-    /// of the quarter that gave most nor of the nearest quarter, and many of the others know it, so that the mesh stays
+    /// Where there are more than `most` peers, the one that can best be spared: nothing is on its way from it or to it, it is
+    /// neither of the quarter that gave most nor of the nearest quarter, and many of the others know it, so that the mesh stays
     /// mixed.
     #[inline(never)]
     pub(crate) fn one_too_many(
@@ -178,7 +178,9 @@ impl Swarm {
             if !peer.ready || now.since(peer.opened_at) <= NEW {
                 continue;
             }
-            let busy = peer.requests().next().is_some();
+            let busy = peer.requests().next().is_some()
+                || peer.queued > 0
+                || self.uploads.is_for(*connection);
             let (mut more, mut nearer, mut strangers) = (0, 0, usize::MAX);
             for other in self.peers.values() {
                 more += usize::from(other.received_bytes >= peer.received_bytes);

@@ -176,6 +176,9 @@ fn who_is_one_too_many_is_known_to_many_and_neither_near_nor_generous() {
     assert_eq!(swarm.one_too_many(at(100), 8, &mut rng), None, "there is room");
     let spared = |swarm: &Swarm, rng: &mut _| swarm.one_too_many(at(100), 7, rng).map(|of| of.0);
     assert_eq!(spared(&swarm, &mut rng), Some(7));
+    swarm.peers.get_mut(&ConnectionId(7)).unwrap().queued = 1;
+    assert!(matches!(spared(&swarm, &mut rng), Some(6 | 8)), "something is on its way to it");
+    swarm.peers.get_mut(&ConnectionId(7)).unwrap().queued = 0;
     swarm.peers.get_mut(&ConnectionId(7)).unwrap().received_bytes = 1;
     swarm.peers.get_mut(&ConnectionId(1)).unwrap().received_bytes = 1;
     assert!(matches!(spared(&swarm, &mut rng), Some(6 | 8)), "it gives more than most");

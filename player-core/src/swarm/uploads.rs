@@ -107,6 +107,11 @@ impl Uploads {
         (self.at_work, self.given / self.at_work)
     }
 
+    /// Whether a peer has asked for something that it has not got yet.
+    pub(super) fn is_for(&self, connection: ConnectionId) -> bool {
+        self.waiting.iter().any(|upload| upload.connection == connection)
+    }
+
     pub(super) const fn poll_timeout(&self) -> Option<Instant> {
         self.next_refill
     }
