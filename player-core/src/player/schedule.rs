@@ -9,7 +9,7 @@ use super::transfer::{blocks_to_come, transfer_end};
 use crate::hls::parts::part_number;
 use crate::media::fragment_end;
 use crate::proof::Proof;
-use crate::swarm::{ABREAST, Blocks, LAG, STEP_SECONDS, STRAINED_LINE, fallback_time};
+use crate::swarm::{ABREAST, Blocks, LAG, STEP_SECONDS, STRAINED_LINE, Swarm, fallback_time};
 use crate::time::Instant;
 use crate::wire::{BLOCK_BYTES, Interest, SegmentId, block_count};
 
@@ -195,7 +195,8 @@ impl Player {
                 }
             }
             for want in wants {
-                if !self.swarm.as_ref().is_some_and(|swarm| swarm.any_can_be_asked(now)) {
+                let able = |swarm: &Swarm| swarm.any_can_be_asked(now, want.deadline);
+                if !self.swarm.as_ref().is_some_and(able) {
                     break;
                 }
                 self.ask_peers(now, want);

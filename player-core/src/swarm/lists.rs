@@ -132,6 +132,7 @@ impl Swarm {
     pub(crate) fn offend(&mut self, now: Instant, connection: ConnectionId, weight: u32) -> bool {
         if let Some(peer) = self.peers.get_mut(&connection) {
             peer.slow_until = peer.slow_until.max(now + PENALTY);
+            peer.full = false;
             peer.suspect = true;
         }
         self.reputation.offend(now, connection, weight)

@@ -382,7 +382,7 @@ impl Swarm {
                     .max();
                 let interest = self.interests.get(&rendition);
                 let mut events = Vec::new();
-                if peer.can_be_asked(now, few) {
+                if peer.can_be_asked(now, few, false) {
                     for entry in &entries {
                         let segment = SegmentId { rendition, sequence: entry.sequence };
                         let held = store.segment(segment);

@@ -100,6 +100,8 @@ pub(crate) struct Peer {
     pub(crate) capabilities: Capabilities,
     /// Nothing is asked of it until then.
     pub(crate) slow_until: Instant,
+    /// That is because it had no room for a request that may wait. For one that may not, it has more.
+    pub(super) full: bool,
     /// It has said nothing since it let a request stand for too long: it may be gone.
     pub(super) silent: bool,
     /// How often in a row it was left alone for not giving what it said it has, and how often it refused that.
@@ -155,6 +157,7 @@ impl Peer {
             opened_at: now,
             capabilities: Capabilities::default(),
             slow_until: Instant::default(),
+            full: false,
             silent: false,
             failures: 0,
             refusals: 0,
@@ -290,6 +293,7 @@ impl Peer {
     /// It did not give what it said it has: it is asked nothing for a while, longer each time in a row.
     pub(super) fn fail(&mut self, now: Instant, pause: Duration) {
         self.slow_until = now + pause * (1 << self.failures.min(MAX_DOUBLINGS));
+        self.full = false;
         self.failures += 1;
     }
 
@@ -325,15 +329,15 @@ impl Peer {
     }
 
     /// Whether it can be asked for one more block; of two at once, however near it is, where peers are `few` and it has given
-    /// one.
-    pub(super) fn can_be_asked(&self, now: Instant, few: bool) -> bool {
+    /// one. Whether that may wait, or not (`urgent`).
+    pub(super) fn can_be_asked(&self, now: Instant, few: bool, urgent: bool) -> bool {
         let rate = self.rate.min(self.line);
         let gives = self.line_known && self.failures + self.refusals == 0;
         let least = if few && gives { 2 } else { 1 };
         let pipeline = (rate * self.min_rtt / f64::from(BLOCK_BYTES)).ceil() as usize;
         self.ready
             && self.capabilities.contains(Capabilities::UPLOAD)
-            && now >= self.slow_until
+            && (now >= self.slow_until || urgent && self.full)
             && !self.silent
             && !self.on_trial
             && self.asked.len() < pipeline.clamp(least, MAX_PIPELINE)
@@ -354,6 +358,12 @@ impl Peer {
     /// Seconds before a block is due by which it has to have begun to come, or the origin is asked.
     pub(super) fn lead(&self) -> f64 {
         FALLBACK.max(DOUBT * f64::from(BLOCK_BYTES) / self.line) + self.compared()
+    }
+
+    /// Seconds that a request for a block may wait in its queue: until it is certain that nothing is on its way, there has
+    /// to be time to ask the origin.
+    pub(super) fn slack(&self, now: Instant, deadline: Instant) -> f64 {
+        deadline.since(now).as_secs_f64() - self.notice() - self.lead()
     }
 
     /// Seconds for which a block is held before it can be played.
@@ -488,6 +498,7 @@ impl Peer {
         if self.min_rtt == 0.0 || waited < self.min_rtt {
             self.min_rtt = waited;
         }
+        self.full = reason == RejectReason::TooMany && asked.begins_by.is_some();
         match reason {
             // It is asked for this segment again only after news of it.
             RejectReason::NotHeld => {

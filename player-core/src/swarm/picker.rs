@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::Swarm;
 use super::peer::PeerSegment;
+use super::{Peer, Swarm};
 use crate::io::ConnectionId;
 use crate::store::StoredSegment;
 use crate::time::Instant;
@@ -94,7 +94,8 @@ impl Swarm {
             if let Some(of) = peer.segment(segment, tag)
                 && of.size == size
             {
-                holders.push((*connection, of.blocks.clone(), peer.can_be_asked(now, few)));
+                let due = peer.slack(now, what.deadline) <= 0.0;
+                holders.push((*connection, of.blocks.clone(), peer.can_be_asked(now, few, due)));
             }
         }
         let useful = |(_, blocks, able): &(ConnectionId, Bitfield, bool)| {
@@ -124,21 +125,21 @@ impl Swarm {
                 if *able
                     && blocks.has(block)
                     && let Some(peer) = self.peers.get(connection)
+                    && peer.can_be_asked(now, few, peer.slack(now, deadline) <= 0.0)
                 {
                     // Whoever has sent one wrong block is to show soon whether it lies.
                     let tested = peer.suspect && !urgent;
                     let eta = peer.eta() * (1.0 + 0.5 * rng.f64());
-                    if best.is_none_or(|(least, _)| (!tested, eta) < least) {
-                        best = Some(((!tested, eta), at));
+                    let place = (peer.slow_until > now, !tested, eta);
+                    if best.is_none_or(|(least, _)| place < least) {
+                        best = Some((place, at));
                     }
                 }
             }
-            let Some(((_, eta), at)) = best else { continue };
+            let Some(((.., eta), at)) = best else { continue };
             let connection = holders[at].0;
             let Some(peer) = self.peers.get_mut(&connection) else { continue };
-            // Until it is certain that nothing is on its way, there has to be time to ask the origin.
-            let notice = peer.notice();
-            let slack = deadline.since(now).as_secs_f64() - notice - peer.lead();
+            let (notice, slack) = (peer.notice(), peer.slack(now, deadline));
             let late = now + Duration::from_secs_f64(eta.min(3600.0)) > deadline;
             if now < deadline && late || what.scarce && slack < 0.0 {
                 continue;
@@ -148,7 +149,7 @@ impl Swarm {
             let due_ms = (wait * 1000.0) as u32;
             let begins_by = (due_ms > 0).then(|| now + Duration::from_secs_f64(wait + notice));
             let id = peer.ask(now, segment, block, size, begins_by);
-            holders[at].2 = peer.can_be_asked(now, few);
+            holders[at].2 = peer.can_be_asked(now, few, true);
             self.requested.insert((segment, block));
             self.outbox.push_back((connection, Message::Request { id, segment, block, due_ms }));
             asked += 1;
@@ -156,9 +157,11 @@ impl Swarm {
         asked
     }
 
-    /// Whether any peer can be asked for one more block.
-    pub(crate) fn any_can_be_asked(&self, now: Instant) -> bool {
-        self.peers.iter().any(|(_, peer)| peer.can_be_asked(now, self.has_few()))
+    /// Whether any peer can be asked for one more block, which is due then.
+    pub(crate) fn any_can_be_asked(&self, now: Instant, deadline: Instant) -> bool {
+        let able =
+            |peer: &Peer| peer.can_be_asked(now, self.has_few(), peer.slack(now, deadline) <= 0.0);
+        self.peers.values().any(able)
     }
 
     /// Whether a peer that gives holds this block.

@@ -197,7 +197,28 @@ fn whoever_is_refused_is_told_when_there_is_room() {
     (peer.ready, peer.capabilities) = (true, capabilities(true));
     let id = peer.ask(at(1.0), SEGMENT, 0, BLOCK_BYTES, None);
     peer.rejected(at(1.1), id, RejectReason::TooMany);
-    assert!(!peer.can_be_asked(at(2.0), false));
+    assert!(!peer.can_be_asked(at(2.0), false, false));
+}
+
+#[test]
+fn who_had_no_room_for_what_may_wait_is_asked_for_what_may_not() {
+    let store = Store::default();
+    let mut swarm = swarm(1, &store);
+    show(&mut swarm, &store, 0, 1);
+    let refuse = |swarm: &mut Swarm, now: f64, id: u32| {
+        let reason = RejectReason::TooMany;
+        swarm.message(at(now), ConnectionId(0), Message::Reject { id, reason }, &store);
+    };
+    let asked = ask(&mut swarm, 1.0, 0);
+    assert_eq!(asked.len(), 1);
+    refuse(&mut swarm, 1.1, asked[0].1);
+    assert!(ask(&mut swarm, 1.2, 0).is_empty(), "it says when it has room");
+    assert!(!swarm.any_can_be_asked(at(1.2), at(60.0)));
+    assert!(swarm.any_can_be_asked(at(1.2), at(1.8)));
+    let asked = ask_by(&mut swarm, 1.2, 0, 1.8);
+    assert_eq!(asked.len(), 1, "in its queue there is more room for what is due");
+    refuse(&mut swarm, 1.3, asked[0].1);
+    assert!(ask_by(&mut swarm, 1.4, 0, 1.8).is_empty(), "and there it has none");
 }
 
 #[test]
@@ -386,6 +407,11 @@ fn where_uplinks_are_scarce_who_gives_is_served_first_and_one_of_the_others_in_t
 
 /// Asks for blocks of [`SEGMENT`]: the requests, with whom they were made of.
 fn ask(swarm: &mut Swarm, now: f64, first: u16) -> Vec<(u32, u32)> {
+    ask_by(swarm, now, first, 60.0)
+}
+
+/// The same of what is due then.
+fn ask_by(swarm: &mut Swarm, now: f64, first: u16, deadline: f64) -> Vec<(u32, u32)> {
     let what = Blocks {
         segment: SEGMENT,
         tag: 9,
@@ -393,7 +419,7 @@ fn ask(swarm: &mut Swarm, now: f64, first: u16) -> Vec<(u32, u32)> {
         scarce: false,
         part: false,
         urgent: true,
-        deadline: at(60.0),
+        deadline: at(deadline),
         first: 0,
         step: Duration::ZERO,
     };
