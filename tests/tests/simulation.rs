@@ -504,7 +504,7 @@ fn many_who_come_at_once_start_by_each_other_where_the_origin_cannot_serve_them(
     let started = report.viewers.iter().filter(|viewer| viewer.first_frame.is_some()).count();
     assert_eq!(started, 150, "{}", text(&report));
     assert!(report.first_frame.p95 <= 6.0, "{}", text(&report));
-    assert!(report.rebuffer_seconds <= 10.0, "{}", text(&report));
+    assert!(report.rebuffers <= 1, "{}", text(&report));
     assert!(report.offload >= 0.9, "{}", text(&report));
 }
 
@@ -512,14 +512,14 @@ fn many_who_come_at_once_start_by_each_other_where_the_origin_cannot_serve_them(
 fn what_is_published_in_a_crowd_is_brought_in_once_and_in_time() {
     // A hundred a second, until the origin can send each a fifteenth of the stream. Three segments are published by those who
     // have all come, and seen to their end.
-    let mut world = World { seconds: 38.0, join_spacing: 0.01, ..World::live(300) };
+    let mut world = World { seconds: 38.0, join_spacing: 0.01, seed: 2, ..World::live(300) };
     world.title.hold_back = Some(14.0);
     world.origin_limit_bps = Some(20_000_000);
     let report = run(&world);
     let started = report.viewers.iter().filter(|viewer| viewer.first_frame.is_some()).count();
     assert_eq!(started, 300, "{}", text(&report));
     assert!(report.first_frame.p95 <= 6.0, "{}", text(&report));
-    assert!(report.rebuffers <= 3, "{}", text(&report));
+    assert_eq!(report.rebuffers, 0, "{}", text(&report));
     assert!(report.late_origin_copies.is_some_and(|k| k < 3.0), "{}", text(&report));
 }
 

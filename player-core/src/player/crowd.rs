@@ -16,6 +16,8 @@ const FEW: u32 = 10;
 /// The origin is overrun if it brings a newcomer for so long (s) less than plays meanwhile, and less than [`ENOUGH_BPS`].
 const JUDGED: f64 = 0.3;
 const ENOUGH_BPS: f64 = 2e6;
+/// For whoever has no picture yet it has to bring so many times what plays: what comes hardly faster soon stands still.
+const MARGIN: f64 = 2.0;
 /// For so many round trips what comes over a distance says nothing: a connection doubles its rate with each (RFC 5681 §3.1).
 const ROUND_TRIPS: f64 = 4.0;
 /// It counts as overrun for so long, and whoever came no longer ago believes others that it is.
@@ -38,7 +40,7 @@ const HORIZON: Duration = Duration::from_secs(14);
 /// A newcomer does not begin to play with fewer seconds, since it would soon stand still, until so much time has passed.
 const RESERVE: f64 = 5.0;
 const PATIENCE: Duration = Duration::from_millis(5800);
-/// The same for the few who have hardly anything even then.
+/// The same for the few who have hardly anything even then, and for those who do not know of a crowd.
 const LEAST: f64 = 1.0;
 const LONGEST: Duration = Duration::from_secs(9);
 
@@ -46,15 +48,25 @@ impl Player {
     /// Whether this viewer is one of many who have come to a live stream at once, whose origin is overrun.
     #[inline(never)]
     pub(super) fn is_crowd(&self, now: Instant) -> bool {
-        let (Some(swarm), Some(signaling)) = (&self.swarm, &self.signaling) else { return false };
+        let lonely = now.since(self.sharing_since) > LONELY;
+        let met = |swarm: &Swarm| swarm.ready_peers() > 0;
+        self.is_overrun(now) && (!lonely || self.swarm.as_ref().is_some_and(met))
+    }
+
+    /// The same of one who may have met nobody yet.
+    fn is_overrun(&self, now: Instant) -> bool {
+        let Some(signaling) = &self.signaling else { return false };
         let joined = now.since(self.sharing_since);
         let ample = self.bandwidth.is_measured() && self.bandwidth.bps() > AMPLE_BPS;
         let told = joined < OVERRUN && !ample && signaling.status().overrun;
         let list = self.tracks.first().map(|track| &self.title.lists[track.list]);
         (told || now < self.overrun_until)
             && list.is_some_and(|list| list.is_live() && list.parts.is_empty())
-            && (swarm.ready_peers() > 0 || joined <= LONELY)
             && self.buffer_ahead(now) < SETTLED
+    }
+
+    fn is_among_many(&self) -> bool {
+        self.signaling.as_ref().is_some_and(|it| it.status().swarm_size >= FEW)
     }
 
     /// Begins at a segment's start, where one block makes a picture.
@@ -73,12 +85,13 @@ impl Player {
     /// Looks whether the origin is overrun, and leaves it to others then. Whether this is a crowd.
     #[inline(never)]
     pub(super) fn run_crowd(&mut self, now: Instant) -> bool {
-        let many = self.signaling.as_ref().is_some_and(|it| it.status().swarm_size >= FEW);
+        let many = self.is_among_many();
         let (mut slow, mut over) = (false, None);
         for (id, transfer) in &self.transfers {
             let Some(head_at) = transfer.head_at.filter(|_| many) else { continue };
             let list = self.title.find(transfer.segment).map_or(0, |(list, _)| list);
-            let plays = (self.estimate(list, 8.0) as f64).min(ENOUGH_BPS);
+            let margin = if self.started { 1.0 } else { MARGIN };
+            let plays = (self.estimate(list, 8.0 * margin) as f64).min(ENOUGH_BPS);
             let age = now.since(head_at).as_secs_f64();
             let distance = head_at.since(transfer.started_at).as_secs_f64();
             if age >= JUDGED
@@ -172,11 +185,16 @@ impl Player {
         if self.is_crowd(now) { wait.as_secs_f64() } else { 0.0 }
     }
 
-    /// Whether to wait with the first picture, which is of this segment: playback would soon stand still.
+    /// Whether to wait with the first picture, which is of this segment: playback would soon stand still. Whoever has met
+    /// nobody yet waits like the others; and one of many, who knows of no crowd, until its transfer has shown how fast it is.
     #[inline(never)]
     pub(super) fn holds_back(&self, now: Instant, list: usize, id: SegmentId) -> bool {
         let waited = now.since(self.sharing_since);
-        let least = if waited < PATIENCE { RESERVE } else { LEAST };
+        let overrun = self.is_overrun(now);
+        let comes = self.is_among_many()
+            && self.title.lists[list].is_live()
+            && self.transfers.values().any(|transfer| transfer.segment == id);
+        let least = if overrun && waited < PATIENCE { RESERVE } else { LEAST };
         let (mut next, mut left) = (id, self.estimate(list, least));
         while let Some(stored) = self.store.segment(next) {
             left = left.saturating_sub(stored.held_to().into());
@@ -185,6 +203,6 @@ impl Player {
             }
             next.sequence = next.sequence.wrapping_add(1);
         }
-        left > 0 && waited < LONGEST && self.is_crowd(now) && self.buffer_ahead(now) < 0.1
+        left > 0 && (overrun && waited < LONGEST || comes) && self.buffer_ahead(now) < 0.1
     }
 }
