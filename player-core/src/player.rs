@@ -5,6 +5,7 @@ mod cache;
 mod choose;
 mod crowd;
 mod fitness;
+mod handover;
 mod latency;
 mod load;
 mod low_latency;
@@ -145,6 +146,8 @@ pub struct Player {
     overdue_since: OrderedMap<crate::wire::SegmentId, Instant>,
     /// Blocks known of segments that spread, and when the last one turned up.
     spreading: OrderedMap<crate::wire::SegmentId, (u16, Instant)>,
+    /// Blocks that whoever fetches a segment has left to this viewer, and the segment's size.
+    handovers: OrderedMap<crate::wire::SegmentId, (u32, std::ops::Range<u16>)>,
 
     start_at: f64,
     playhead: Playhead,
@@ -221,6 +224,7 @@ impl Player {
             deficit: 0.0,
             overdue_since: OrderedMap::new(),
             spreading: OrderedMap::new(),
+            handovers: OrderedMap::new(),
             start_at: 0.0,
             playhead: Playhead { rate: 1.0, paused: true, ..Playhead::default() },
             playhead_at: Instant::default(),

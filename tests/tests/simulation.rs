@@ -183,6 +183,12 @@ fn a_swarm_that_outgrows_its_mesh_stays_one() {
     assert_smooth(&report);
     let copies = report.late_origin_copies.unwrap();
     assert!(copies < 2.4, "{copies} copies\n{}", text(&report));
+    // Whoever leads brings the first of a segment, and others a block or two each.
+    for segment in &report.segments {
+        if (48.0..72.0).contains(&segment.published) {
+            assert!(segment.requests >= 5, "{segment:?}\n{}", text(&report));
+        }
+    }
 }
 
 #[test]

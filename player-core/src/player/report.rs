@@ -53,6 +53,7 @@ impl Player {
         let plans = self.wanted_since.len()
             + self.overdue_since.len()
             + self.spreading.len()
+            + self.handovers.len()
             + self.recalls.len();
         let sharing = self.introduced.len();
         segments

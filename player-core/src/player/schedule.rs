@@ -57,10 +57,8 @@ const MIN_DEFICIT: f64 = 0.06;
 const MAX_DEFICIT: f64 = 0.9;
 /// A segment is taken from the origin in so many parts by as many viewers.
 const STRIPES: u16 = 8;
-/// Whoever begins a segment of a large swarm takes one of so many parts, and the rest after this pause, longer than it takes
-/// until all who have begun it too know of each other.
+/// Whoever begins a segment of a large swarm takes one of so many parts, until all who have begun it too know of each other.
 const BEGINNING: u32 = 4;
-const PAUSE: Duration = Duration::from_millis(600);
 /// It is taken when the segment is due within this time.
 const SHARE_HORIZON: Duration = Duration::from_secs(15);
 /// How long the playlist of a variant that is to be fetched next is waited for.
@@ -74,7 +72,7 @@ pub(super) struct Want {
     pub(super) id: SegmentId,
     pub(super) list: usize,
     pub(super) sequence: u64,
-    tag: u32,
+    pub(super) tag: u32,
     /// When the first of it that is not appended is due.
     pub(super) deadline: Instant,
     /// Seconds that all of it plays.
@@ -89,10 +87,10 @@ pub(super) struct Want {
     first: bool,
     /// It can be appended while it arrives: each block has a due time of its own.
     begun: bool,
-    live: bool,
+    pub(super) live: bool,
     playhead: u64,
     /// It is a part: little time is left, and it is small.
-    part: bool,
+    pub(super) part: bool,
     /// The part is only promised.
     hint: bool,
 }
@@ -190,7 +188,7 @@ impl Player {
         if discovery == Discovery::Ready {
             // Before peers are asked for it: what the origin brings, they need not send.
             for want in wants {
-                if self.is_open(now, want) {
+                if self.is_open(now, want) && !self.fetch_handed_over(now, want) {
                     self.fetch_share(now, want);
                 }
             }
@@ -655,13 +653,7 @@ impl Player {
         let held = self.store.segment(want.id);
         let early = want.deadline > now + COVERED_LEAD;
         if early && held.is_some() && swarm.leads(now, want.id) {
-            // It has begun here, and by now everybody else who has knows of it.
-            let begun = self.spreading.get_or_insert_with(want.id, || (0, now)).1;
-            if begun + PAUSE > now {
-                return self.wake_at(begun + PAUSE);
-            }
-            self.fetch_missing(now, want, false, None);
-            return;
+            return self.lead_on(now, want);
         }
         // While most members are not met yet, one of them may hold or fetch what seems to be nobody's.
         let others = swarm.size().saturating_sub(1).min(self.config.max_peers);
@@ -742,7 +734,7 @@ impl Player {
 
     /// Asks the origin for the missing blocks, all of them or of `which`: the first run of them. What peers were asked for of it
     /// is taken back, so that they do not send it for nothing.
-    fn fetch_missing(
+    pub(super) fn fetch_missing(
         &mut self,
         now: Instant,
         want: &Want,

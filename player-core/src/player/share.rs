@@ -135,6 +135,7 @@ impl Player {
         self.introduced.clear();
         self.wanted_since.clear();
         self.overdue_since.clear();
+        self.handovers.clear();
     }
 
     /// Goes on in the swarm if the token names the same one, else leaves it.
@@ -252,7 +253,10 @@ impl Player {
                 SwarmEvent::List { segment, hashes } => {
                     self.list_come(now, connection, segment, &hashes);
                 }
-                SwarmEvent::Edge { segment, holder } => self.edge_seen(now, segment, holder),
+                SwarmEvent::Handover { segment, size, blocks } => {
+                    self.handed_over(now, segment, size, blocks);
+                }
+                SwarmEvent::Edge { segment, holder } => self.edge_seen(now, segment, Some(holder)),
                 SwarmEvent::Offer(segment) => self.ask_at_once(now, segment),
                 SwarmEvent::Introduction(it) => {
                     self.signal(now, |signaling| signaling.introduction(now, connection, &it));
@@ -525,7 +529,7 @@ impl Player {
     }
 
     /// A live playlist is said to reach further than it is known here.
-    fn edge_seen(&mut self, now: Instant, segment: SegmentId, holder: bool) {
+    pub(super) fn edge_seen(&mut self, now: Instant, segment: SegmentId, holder: Option<bool>) {
         if self.load != Load::Playing {
             return;
         }
@@ -547,7 +551,10 @@ impl Player {
         let Some(swarm) = &mut self.swarm else { return };
         swarm.relay_edge(segment);
         let soon = swarm.turn(segment, playhead, LAG) < Duration::from_millis(RELOAD_SPREAD_MS);
-        let wait = if holder || !soon { self.rng.u64(..RELOAD_SPREAD_MS) } else { 0 };
+        let wait = match holder {
+            Some(holder) if holder || !soon => self.rng.u64(..RELOAD_SPREAD_MS),
+            _ => 0,
+        };
         let at = (now + Duration::from_millis(wait)).max(rested);
         self.reload_by(index, at);
         self.wake_at(at);

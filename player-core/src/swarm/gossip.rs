@@ -1,7 +1,10 @@
 //! What is told from peer to peer: that a live playlist has grown, and who fetches a segment. Where everybody is connected one
 //! step is enough. Elsewhere each who hears it first passes it on to a few, so that all hear it after a few steps.
 
-use super::{Swarm, SwarmEvent, election};
+use std::ops::Range;
+
+use super::election::{self, LAG};
+use super::{Swarm, SwarmEvent};
 use crate::io::ConnectionId;
 use crate::store::StoredSegment;
 use crate::time::Instant;
@@ -9,6 +12,8 @@ use crate::wire::{Capabilities, Message, SegmentId};
 
 /// To how many peers a claim or an edge is passed on: one in e^8 is told by none of its peers, and sees it by their news.
 const RELAYS: usize = 8;
+/// To how many peers what is still to come of a segment is left at most, and how soon one of them has to show it.
+const HEIRS: usize = 6;
 /// By how much a claim is longer at most, in ms, the lower the number that its viewer drew: where two who are far from each
 /// other claim a segment, the longer claim is the stronger one.
 const STRENGTH: f64 = 1000.0;
@@ -44,7 +49,7 @@ impl Swarm {
     }
 
     /// How long the strongest of others' claims on a segment holds, in ms; 0 when there is none.
-    fn strongest_claim(&self, now: Instant, segment: SegmentId) -> u32 {
+    pub(super) fn strongest_claim(&self, now: Instant, segment: SegmentId) -> u32 {
         self.claimed(now, segment).map_or(0, |(ttl_ms, _)| ttl_ms)
     }
 
@@ -88,6 +93,30 @@ impl Swarm {
         if !self.offer(segment, tag, held).is_some_and(|offer| offer.covered) {
             self.claim(segment, ttl_ms);
         }
+    }
+
+    /// Leaves blocks of a segment that this one has claimed to peers that want it too, so many each. Whether there are any.
+    #[inline(never)]
+    pub(crate) fn hand_over(&mut self, segment: SegmentId, size: u32, blocks: Range<u16>) -> bool {
+        let mut able = Vec::new();
+        for (connection, peer) in &self.peers {
+            if peer.lacks(segment, LAG).is_some() {
+                let id = peer.id.unwrap_or_default();
+                able.push((election::score(&id, segment), *connection));
+            }
+        }
+        able.sort_unstable();
+        able.truncate(HEIRS);
+        let mut first = blocks.start;
+        for (at, (_, connection)) in able.iter().enumerate() {
+            let count = (blocks.end - first).div_ceil((able.len() - at) as u16);
+            if count > 0 {
+                let message = Message::Handover { segment, size, first, count };
+                self.outbox.push_back((*connection, message));
+            }
+            first += count;
+        }
+        !able.is_empty()
     }
 
     /// Tells peers how far a live playlist has grown.
@@ -139,9 +168,9 @@ impl Swarm {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Hello, InfoHash, PeerId, Store, VERSION, capabilities};
+    use super::super::{Hello, InfoHash, Interest, PeerId, Store, VERSION, capabilities};
     use super::*;
-    use crate::wire::RenditionId;
+    use crate::wire::{Bitfield, HaveEntry, RenditionId};
 
     const SEGMENT: SegmentId = SegmentId { rendition: RenditionId(1), sequence: 5 };
 
@@ -224,6 +253,58 @@ mod tests {
             assert_eq!(to.len(), relays);
             assert!(!to.contains(&by));
         }
+    }
+
+    #[test]
+    fn what_is_to_come_is_left_to_a_few_who_want_it_each_block_to_one() {
+        let mut one = swarm(98, 1000);
+        assert!(!one.hand_over(SEGMENT, 9 << 20, 2..144), "nobody wants it");
+        let wanted = Interest { rendition: RenditionId(1), playhead: 3, last: 5 };
+        for number in [1, 2, 3] {
+            let message = Message::Interest(wanted);
+            one.message(Instant::default(), ConnectionId(number), message, &Store::default());
+        }
+        assert!(one.hand_over(SEGMENT, 9 << 20, 2..144));
+        let mut next = 2;
+        for (_, message) in std::iter::from_fn(|| one.poll_message()) {
+            let Message::Handover { first, count, size, .. } = message else { panic!() };
+            assert_eq!((first, size), (next, 9 << 20));
+            assert!((47..=48).contains(&count));
+            next += count;
+        }
+        assert_eq!(next, 144);
+        // Of one block, one has it.
+        assert!(one.hand_over(SEGMENT, 100, 0..1));
+        assert_eq!(told(&mut one).len(), 1);
+    }
+
+    #[test]
+    fn only_whoever_leads_leaves_a_segment_to_others() {
+        let mut one = swarm(98, 1000);
+        let leave = |swarm: &mut Swarm, by| {
+            let message = Message::Handover { segment: SEGMENT, size: 100, first: 0, count: 1 };
+            !swarm
+                .message(Instant::default(), ConnectionId(by), message, &Store::default())
+                .is_empty()
+        };
+        assert!(!leave(&mut one, 3), "it has claimed nothing");
+        hear(&mut one, 3);
+        assert!(!leave(&mut one, 3), "it has none of it");
+        for number in [3, 5] {
+            let blocks = Bitfield::full(1);
+            let entries = vec![HaveEntry { sequence: 5, tag: 0, size: 100, blocks }];
+            let have = Message::Have { rendition: RenditionId(1), entries };
+            one.message(Instant::default(), ConnectionId(number), have, &Store::default());
+        }
+        hear(&mut one, 3);
+        // Passed on by another, a claim holds a little longer.
+        let claim = Message::Claim { segment: SEGMENT, ttl_ms: 5000 };
+        let later = Instant::from_micros(100_000);
+        one.message(later, ConnectionId(4), claim, &Store::default());
+        assert!(leave(&mut one, 3));
+        let stronger = Message::Claim { segment: SEGMENT, ttl_ms: 5500 };
+        one.message(later, ConnectionId(5), stronger, &Store::default());
+        assert!(!leave(&mut one, 3) && leave(&mut one, 5));
     }
 
     #[test]

@@ -13,6 +13,7 @@ mod uploads;
 
 use crate::ordered::{OrderedMap, OrderedSet};
 use crate::queue::Queue;
+use std::ops::Range;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -83,6 +84,8 @@ pub(crate) enum SwarmEvent {
     List { segment: SegmentId, hashes: Bytes },
     /// A live playlist has grown; `holder` tells that the sender has bytes of it.
     Edge { segment: SegmentId, holder: bool },
+    /// Whoever fetches this segment, which has so many bytes, leaves these of its blocks to this viewer.
+    Handover { segment: SegmentId, size: u32, blocks: Range<u16> },
     /// The peer holds more of a segment than before, and can be asked for it.
     Offer(SegmentId),
     /// An offer of a peer that is not connected yet, or its answer.
@@ -430,6 +433,15 @@ impl Swarm {
             }
             Message::Claim { segment, ttl_ms } => {
                 return self.heard_claim(now, connection, segment, ttl_ms);
+            }
+            Message::Handover { segment, size, first, count } => {
+                // Only of whoever has claimed it and has some of it, and is not known to come second.
+                let claim = peer.claimed(now, segment).map_or(0, |(ttl_ms, _)| ttl_ms);
+                let begun = claim > 0 && peer.holds_any(segment);
+                if begun && claim >= self.strongest_claim(now, segment) {
+                    let blocks = first..first.saturating_add(count);
+                    return vec![SwarmEvent::Handover { segment, size, blocks }];
+                }
             }
             Message::Edge { segment } => {
                 return vec![SwarmEvent::Edge { segment, holder: false }];

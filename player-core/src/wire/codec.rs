@@ -20,7 +20,8 @@
 //! | `0x0f` | offer passed on | from `20`, to `20`, offer `20`, session description: the rest, 1 to 8192 bytes |
 //! | `0x10` | answer passed on | the same                                                            |
 //! | `0x11`…`0x3f` | | not assigned: an error, the connection is closed                             |
-//! | `0x40`…`0xff` | | not assigned: skipped, whatever the bytes behind the type                    |
+//! | `0x40` | handover | rendition `f32`, sequence `v64`, size `v32` (1 to 2^28), first block `v16`, number of blocks `v16` |
+//! | `0x41`…`0xff` | | not assigned: skipped, whatever the bytes behind the type                    |
 //!
 //! Types of fields:
 //! - `u8`: one byte. `20`: twenty bytes, as they are.
@@ -83,8 +84,9 @@ pub(crate) const OFFER: u8 = 0x0f;
 pub(crate) const ANSWER: u8 = 0x10;
 /// Where the session description begins in a frame of [`OFFER`] or [`ANSWER`]: behind the type and three ids.
 pub(crate) const DESCRIPTION_AT: usize = 1 + 3 * 20;
-/// Types from here on may be skipped by those who don't know them.
-pub(crate) const OPTIONAL: u8 = 0x40;
+const HANDOVER: u8 = 0x40;
+/// Types from here on may be skipped by those who don't know them: all that are not known here, and [`HANDOVER`].
+pub(crate) const OPTIONAL: u8 = 0x41;
 
 /// The shortest entry: sequence 1, tag 4, size 1, form 1.
 const MIN_ENTRY_BYTES: usize = 7;
@@ -185,6 +187,13 @@ impl Message {
                 put_segment(&mut out, *segment);
                 put_number(&mut out, (*ttl_ms).into());
             }
+            Self::Handover { segment, size, first, count } => {
+                out.push(HANDOVER);
+                put_segment(&mut out, *segment);
+                for number in [*size, (*first).into(), (*count).into()] {
+                    put_number(&mut out, number.into());
+                }
+            }
             Self::Edge { segment } => {
                 out.push(EDGE);
                 put_segment(&mut out, *segment);
@@ -242,7 +251,7 @@ impl Message {
             REQUEST => Self::Request {
                 id: input.number32()?,
                 segment: input.segment()?,
-                block: u16::try_from(input.number()?).map_err(|_| WireError::Number)?,
+                block: input.number16()?,
                 due_ms: input.number32()?,
             },
             PIECE => {
@@ -268,6 +277,12 @@ impl Message {
                 },
             },
             CLAIM => Self::Claim { segment: input.segment()?, ttl_ms: input.number32()? },
+            HANDOVER => Self::Handover {
+                segment: input.segment()?,
+                size: input.size()?,
+                first: input.number16()?,
+                count: input.number16()?,
+            },
             EDGE => Self::Edge { segment: input.segment()? },
             GOODBYE => Self::Goodbye,
             LIST_REQUEST => Self::ListRequest { segment: input.segment()? },
@@ -345,6 +360,9 @@ impl Message {
             Self::Cancel { id } => small(*id),
             Self::Reject { id, .. } => small(*id) + 1,
             Self::Claim { segment, ttl_ms } => of(segment) + small(*ttl_ms),
+            Self::Handover { segment, size, first, count } => {
+                of(segment) + small(*size) + small((*first).into()) + small((*count).into())
+            }
             Self::Edge { segment } | Self::ListRequest { segment } => of(segment),
             Self::HashList { segment, hashes } => of(segment) + hashes.len(),
             Self::Members { peers } => number(peers.len() as u64) + 20 * peers.len(),
@@ -430,6 +448,19 @@ impl<'a> Reader<'a> {
         u32::try_from(self.number()?).map_err(|_| WireError::Number)
     }
 
+    fn number16(&mut self) -> Result<u16, WireError> {
+        u16::try_from(self.number()?).map_err(|_| WireError::Number)
+    }
+
+    /// A segment's size.
+    fn size(&mut self) -> Result<u32, WireError> {
+        let size = self.number32()?;
+        if size == 0 || size > MAX_SEGMENT_BYTES {
+            return Err(WireError::OutOfRange("the size of a segment"));
+        }
+        Ok(size)
+    }
+
     fn segment(&mut self) -> Result<SegmentId, WireError> {
         Ok(SegmentId { rendition: RenditionId(self.hash()?), sequence: self.number()? })
     }
@@ -470,10 +501,7 @@ impl<'a> Reader<'a> {
 
     fn entry(&mut self, sequence: u64) -> Result<HaveEntry, WireError> {
         let tag = self.hash()?;
-        let size = self.number32()?;
-        if size == 0 || size > MAX_SEGMENT_BYTES {
-            return Err(WireError::OutOfRange("the size of a segment"));
-        }
+        let size = self.size()?;
         let len = block_count(size);
         let blocks = match self.byte()? {
             BLOCKS_NONE => Bitfield::empty(len),

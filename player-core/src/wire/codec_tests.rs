@@ -80,6 +80,9 @@ fn message() -> impl Strategy<Value = Message> {
         any::<u32>().prop_map(|id| Message::Cancel { id }),
         (any::<u32>(), reason).prop_map(|(id, reason)| Message::Reject { id, reason }),
         (segment(), any::<u32>()).prop_map(|(segment, ttl_ms)| Message::Claim { segment, ttl_ms }),
+        (segment(), 1..=MAX_SEGMENT_BYTES, any::<u16>(), any::<u16>()).prop_map(
+            |(segment, size, first, count)| Message::Handover { segment, size, first, count }
+        ),
         segment().prop_map(|segment| Message::Edge { segment }),
         Just(Message::Goodbye),
         segment().prop_map(|segment| Message::ListRequest { segment }),
@@ -172,6 +175,8 @@ fn frames_look_as_the_table_says() {
     let segment = SegmentId { rendition: RenditionId(0x0403_0201), sequence: 300 };
     let request = Message::Request { id: 5, segment, block: 7, due_ms: 200 };
     assert_eq!(request.encode(), [3, 5, 1, 2, 3, 4, 0xac, 2, 7, 0xc8, 1]);
+    let handover = Message::Handover { segment, size: 300, first: 5, count: 3 };
+    assert_eq!(handover.encode(), [0x40, 1, 2, 3, 4, 0xac, 2, 0xac, 2, 5, 3]);
     let mut some = Bitfield::empty(9);
     some.set(0);
     some.set(8);
@@ -234,7 +239,8 @@ fn a_frame_beyond_the_limit_is_refused_unread() {
 
 #[test]
 fn unknown_types_are_skipped_only_where_that_is_agreed() {
-    assert_eq!(decode(&[0x40, 1, 2, 3]), Ok(Message::Unknown { kind: 0x40 }));
+    assert_eq!(decode(&[0x41, 1, 2, 3]), Ok(Message::Unknown { kind: 0x41 }));
+    assert_eq!(decode(&[0x40, 1, 2, 3]), Err(WireError::Truncated));
     assert_eq!(decode(&[0x11]), Err(WireError::UnknownType(0x11)));
     assert_eq!(decode(&[0x3f, 1]), Err(WireError::UnknownType(0x3f)));
     assert_eq!(decode(&[]), Err(WireError::Truncated));
@@ -289,6 +295,10 @@ fn entries_that_lie_are_refused() {
     assert_eq!(
         have(1, &[0, 0, 0, 0, 0, 1, 3]),
         Err(WireError::OutOfRange("the form of a bitfield"))
+    );
+    assert_eq!(
+        decode(&[0x40, 0, 0, 0, 0, 9, 0, 0, 1]),
+        Err(WireError::OutOfRange("the size of a segment"))
     );
     // One block: a bitfield of it is none, all, or beyond the end.
     for bits in [0, 1, 2] {

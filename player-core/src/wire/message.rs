@@ -116,6 +116,17 @@ pub enum Message {
         /// How long the claim holds without news, in ms; 0 withdraws it.
         ttl_ms: u32,
     },
+    /// "Fetch these blocks from the origin in my place": from whoever has claimed the segment, to one who wants it too.
+    Handover {
+        /// The segment.
+        segment: SegmentId,
+        /// Its size in bytes, 1 to [`MAX_SEGMENT_BYTES`].
+        size: u32,
+        /// The first block.
+        first: u16,
+        /// How many there are, the first included.
+        count: u16,
+    },
     /// The newest media sequence number that the sender has seen in a live playlist.
     Edge {
         /// The newest segment.

@@ -543,6 +543,12 @@ impl World {
                 None => Message::Piece { id: number, offset: 0, data: Bytes::from_static(b"x") },
             },
             8 => Message::Claim { segment, ttl_ms: number },
+            9 => Message::Handover {
+                segment,
+                size: if short > 9 { SEGMENT_BYTES } else { number.max(1) },
+                first: short % 7,
+                count: short % 9,
+            },
             _ => match asked {
                 Some((_, id, ..)) => {
                     self.asked.retain(|(known, which, ..)| (*known, *which) != (connection, id));
