@@ -6,7 +6,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use player_core::io::{ConnectionId, FetchKind, FetchRequest, Input, Output, Playhead, TrackerId};
 use player_core::tracker::{OfferId, OfferRelay, ServerMessage};
-use player_core::wire::{Capabilities, Hello, InfoHash, Message, PeerId, RenditionId, SegmentId};
+use player_core::wire::{
+    BLOCK_BYTES, Bitfield, Capabilities, HaveEntry, Hello, InfoHash, Message, PeerId, RenditionId,
+    SegmentId,
+};
 use player_core::{Config, Instant, Player, swarm};
 
 const URL: &str = "https://o.example/a.m3u8";
@@ -170,6 +173,39 @@ fn a_peer_that_cries_news_has_a_playlist_loaded_once_a_second_at_most() {
         world.pass(50);
     }
     assert!((20..=31).contains(&world.playlists), "{} times in 30 s", world.playlists);
+}
+
+#[test]
+fn only_whoever_leads_has_a_peer_fetch_something_and_not_much() {
+    let mut world = World::new();
+    world.offer(1);
+    let connection = *world.open.first().expect("it was answered");
+    world.tell(Input::PeerMessage(connection, hello(1)));
+    for _ in 0..20 {
+        world.serve(9);
+        world.pass(100);
+    }
+    let segment = SegmentId { rendition: rendition(), sequence: 9 };
+    let size = 40 * BLOCK_BYTES;
+    let handover = Message::Handover { segment, size, first: 8, count: 32 };
+    let asked = |world: &mut World| {
+        world.fetches.clear();
+        world.tell(Input::PeerMessage(connection, handover.clone()));
+        world.pass(100);
+        let of = |request: &&FetchRequest| request.url.ends_with("/9.m4s");
+        world.fetches.iter().find(of).and_then(|request| request.range)
+    };
+    assert_eq!(asked(&mut world), None, "it has claimed nothing");
+    world.tell(Input::PeerMessage(connection, Message::Claim { segment, ttl_ms: 5000 }));
+    assert_eq!(asked(&mut world), None, "it has none of it");
+    let mut blocks = Bitfield::empty(40);
+    blocks.set(0);
+    let tag = swarm::segment_tag("9.m4s", None);
+    let entries = vec![HaveEntry { sequence: 9, tag, size, blocks }];
+    let have = Message::Have { rendition: rendition(), entries };
+    world.tell(Input::PeerMessage(connection, have));
+    let block = u64::from(BLOCK_BYTES);
+    assert_eq!(asked(&mut world), Some((8 * block, Some(19 * block))), "a quarter");
 }
 
 fn rendition() -> RenditionId {
