@@ -28,7 +28,9 @@ const CHECK_EVERY: u32 = 32;
 /// origin no more than with so many.
 const CHECKED: usize = 256;
 /// In a crowd one in so many is checked of those of new peers.
-const CROWD_CHECK_EVERY: u32 = 8;
+const CROWD_CHECK_EVERY: usize = 8;
+/// For each so many members one in as many more of the new peers is tried: all in smaller swarms.
+const TRIED: usize = 2048;
 /// Checks may cost this part of what comes from peers. The first block of each peer is checked whatever that costs.
 const CHECK_SHARE: u64 = 200;
 /// A file of hashes that lacks a segment is loaded again no sooner than this.
@@ -228,7 +230,13 @@ impl Player {
         let crowd = self.is_crowd(now);
         let Some(swarm) = &mut self.swarm else { return };
         // Where many come at once the origin has no time for all their peers.
-        let new = swarm.is_new(connection) && (!crowd || self.rng.u32(..CROWD_CHECK_EVERY) == 0);
+        let every = if crowd { CROWD_CHECK_EVERY } else { 1 + swarm.size() / TRIED };
+        let untried = swarm.is_new(connection);
+        let new = untried && self.rng.usize(..every) == 0;
+        if untried && !new && !crowd {
+            // Others try it.
+            swarm.check_passed(connection);
+        }
         let affordable =
             (self.stats.check_bytes + u64::from(CHECK_BYTES)) * CHECK_SHARE < self.stats.peer_bytes;
         let every = CHECK_EVERY as usize * swarm.size().max(CHECKED) / CHECKED;
