@@ -6,7 +6,7 @@ use crate::queue::Queue;
 use std::cmp::Reverse;
 use std::time::Duration;
 
-use super::{Peer, SCARCE};
+use super::{Peer, RARE, RARE_AFAR, SCARCE};
 use crate::config::Config;
 use crate::io::ConnectionId;
 use crate::store::Store;
@@ -117,7 +117,7 @@ impl Uploads {
     }
 
     /// Takes a request; if not all can wait, who is refused, and why. A block that nobody else can give takes the place of
-    /// one that others can; who passes it on, that of one who does not; and, where hardly anything of the uplink is left,
+    /// one that others can, and one that hardly anybody can, that of one that many can; who passes it on, that of one who does not; and, where hardly anything of the uplink is left,
     /// what has to begin sooner, that of what may wait.
     pub(super) fn request(
         &mut self,
@@ -138,14 +138,20 @@ impl Uploads {
         let own = self.waiting.iter().filter(|upload| upload.connection == connection).count();
         if self.waiting.len() >= most || own >= MAX_OF_ONE {
             let waits = |of: &Upload| of.segment == request.segment && of.block == request.block;
-            let first = self.copies(&request, peers) == 0 && !self.waiting.iter().any(waits);
+            // Others that so many hold yield to it.
+            let common = match self.copies(&request, peers) {
+                0 if !self.waiting.iter().any(waits) => 1,
+                copies if copies <= RARE as u32 => RARE_AFAR as u32,
+                _ => u32::MAX,
+            };
             let rank = self.rank(connection, peers);
             let soon = request.due.unwrap_or_default() + SOONER;
             let spreads = self.gives(connection, peers);
             let spare = |of: &Upload| {
                 let theirs = self.rank(of.connection, peers);
                 let sooner = self.busy > SCARCE && rank == theirs && of.due > Some(soon);
-                let yields = (first && of.due.is_some() || sooner) && self.copies(of, peers) > 0;
+                let copies = self.copies(of, peers);
+                let yields = of.due.is_some() && copies >= common || sooner && copies > 0;
                 let ends = of.due.is_some() && spreads && !self.gives(of.connection, peers);
                 of.offset == 0 && (rank > theirs || yields || ends)
             };
