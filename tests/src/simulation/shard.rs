@@ -363,9 +363,7 @@ impl<'w, E: Engine> Shard<'w, E> {
         }
         let ended = state.element.watched.ended;
         self.tell_playhead(viewer);
-        if let Some(state) = self.viewers[place(viewer).1].as_deref_mut()
-            && state.playheads % 4 == 0
-        {
+        if let Some(state) = self.viewers[place(viewer).1].as_deref_mut() {
             state.engine.share_bytes(|data| self.commons.share(&world.title, data));
             self.commons.swept();
         }
