@@ -66,6 +66,14 @@ fn drain(swarm: &mut Swarm) -> Vec<(u32, Message)> {
     std::iter::from_fn(|| swarm.poll_message()).map(|(to, message)| (to.0, message)).collect()
 }
 
+/// Who was told that too many wait.
+fn full(swarm: &mut Swarm) -> Vec<u32> {
+    let full = |(to, message): (u32, Message)| {
+        matches!(message, Message::Reject { reason: RejectReason::TooMany, .. }).then_some(to)
+    };
+    drain(swarm).into_iter().filter_map(full).collect()
+}
+
 /// Who was sent pieces.
 fn pieces(swarm: &mut Swarm) -> Vec<u32> {
     let piece =
@@ -316,6 +324,21 @@ fn what_is_new_goes_first_to_those_who_pass_it_on() {
 }
 
 #[test]
+fn what_hardly_anybody_holds_takes_the_place_of_what_many_do() {
+    for (holders, refused) in [(8, [1, 3]), (7, [2, 3])] {
+        let store = store(BLOCKS);
+        let mut swarm = swarm(12, &store);
+        (4..4 + holders).for_each(|peer| show(&mut swarm, &store, peer, 1));
+        show(&mut swarm, &store, 4, 2);
+        for (peer, block) in [(0, 0), (1, 0), (2, 1), (3, 0)] {
+            let request = Message::Request { id: 1, segment: SEGMENT, block, due_ms: 9_000 };
+            swarm.message(at(1.0), ConnectionId(peer), request, &store);
+        }
+        assert_eq!(full(&mut swarm), refused, "{holders} hold the common one");
+    }
+}
+
+#[test]
 fn where_uplinks_are_scarce_what_has_to_begin_sooner_takes_a_place() {
     for (busy, refused) in [(true, [1, 2]), (false, [3, 2])] {
         let store = store(BLOCKS);
@@ -337,11 +360,7 @@ fn where_uplinks_are_scarce_what_has_to_begin_sooner_takes_a_place() {
             let request = Message::Request { id: 1, segment: SEGMENT, block: 0, due_ms };
             swarm.message(at(40.0), ConnectionId(peer), request, &store);
         }
-        let full = |(to, message): (u32, Message)| {
-            matches!(message, Message::Reject { reason: RejectReason::TooMany, .. }).then_some(to)
-        };
-        let told: Vec<u32> = drain(&mut swarm).into_iter().filter_map(full).collect();
-        assert_eq!(told, refused, "busy: {busy}");
+        assert_eq!(full(&mut swarm), refused, "busy: {busy}");
     }
 }
 

@@ -117,8 +117,8 @@ impl Uploads {
     }
 
     /// Takes a request; if not all can wait, who is refused, and why. A block that nobody else can give takes the place of
-    /// one that others can, and one that hardly anybody can, that of one that many can; who passes it on, that of one who does not; and, where hardly anything of the uplink is left,
-    /// what has to begin sooner, that of what may wait.
+    /// one that others can, and one that hardly anybody can, that of one that many can; who passes it on, that of one who
+    /// does not; and, where hardly anything of the uplink is left, what has to begin sooner, that of what may wait.
     pub(super) fn request(
         &mut self,
         request: Upload,
