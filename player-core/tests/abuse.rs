@@ -84,6 +84,14 @@ impl World {
         self.most_open = self.most_open.max(self.open.len());
     }
 
+    /// A peer comes and says hello.
+    fn meet(&mut self) -> ConnectionId {
+        self.offer(1);
+        let connection = *self.open.first().expect("it was answered");
+        self.tell(Input::PeerMessage(connection, hello(1)));
+        connection
+    }
+
     /// Answers every request for a playlist with one that ends with segment `last`.
     fn serve(&mut self, last: u64) {
         for FetchRequest { id, url, kind, .. } in std::mem::take(&mut self.fetches) {
@@ -141,9 +149,7 @@ fn thousands_of_strangers_that_connect_and_say_nothing_are_a_few_at_a_time() {
 #[test]
 fn a_peer_that_sends_what_is_no_message_is_gone_and_does_not_come_back() {
     let mut world = World::new();
-    world.offer(1);
-    let connection = *world.open.first().expect("it was answered");
-    world.tell(Input::PeerMessage(connection, hello(1)));
+    let connection = world.meet();
     world.tell(Input::PeerFrame(connection, Bytes::from_static(&[0x0c, 1, 2])));
     assert!(world.open.is_empty(), "it is still connected");
     world.pass(1000);
@@ -158,9 +164,7 @@ fn a_peer_that_sends_what_is_no_message_is_gone_and_does_not_come_back() {
 #[test]
 fn a_peer_that_cries_news_has_a_playlist_loaded_once_a_second_at_most() {
     let mut world = World::new();
-    world.offer(1);
-    let connection = *world.open.first().expect("it was answered");
-    world.tell(Input::PeerMessage(connection, hello(1)));
+    let connection = world.meet();
     for _ in 0..50 {
         world.serve(9);
         world.pass(100);
@@ -178,9 +182,7 @@ fn a_peer_that_cries_news_has_a_playlist_loaded_once_a_second_at_most() {
 #[test]
 fn only_whoever_leads_has_a_peer_fetch_something_and_not_much() {
     let mut world = World::new();
-    world.offer(1);
-    let connection = *world.open.first().expect("it was answered");
-    world.tell(Input::PeerMessage(connection, hello(1)));
+    let connection = world.meet();
     for _ in 0..20 {
         world.serve(9);
         world.pass(100);
