@@ -144,7 +144,8 @@ pub struct Player {
     deficit: f64,
     /// Since when a segment whose time has come is waited for.
     overdue_since: OrderedMap<crate::wire::SegmentId, Instant>,
-    /// Blocks known of segments that spread, and when the last one turned up.
+    /// Blocks known of segments that spread, and when the last one turned up; of one that this viewer leads, whether it was left
+    /// to others, and until when it waits for them.
     spreading: OrderedMap<crate::wire::SegmentId, (u16, Instant)>,
     /// Blocks that whoever fetches a segment has left to this viewer, and the segment's size.
     handovers: OrderedMap<crate::wire::SegmentId, (u32, std::ops::Range<u16>)>,

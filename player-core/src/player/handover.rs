@@ -39,13 +39,8 @@ impl Player {
                 return self.wake_at(now + PATIENCE);
             }
         }
-        let mut left = Vec::new();
-        for block in 0..stored.held.len() {
-            if !swarm.is_held(want.id, block) {
-                left.push(block);
-            }
-        }
-        self.fetch_missing(now, want, false, Some(&left));
+        let all = 0..stored.held.len();
+        self.fetch_unseen(now, want, all);
     }
 
     /// Whoever leads has left blocks of a segment of this size to this viewer.
@@ -70,16 +65,21 @@ impl Player {
         if !want.live || want.part || !self.prepare_segment(now, want.id, size, want.tag) {
             return false;
         }
-        let Some(swarm) = &self.swarm else { return false };
         let count = block_count(size);
         // Nobody is to have a swarm fetch everything many times.
         let end = blocks.end.min(count).min(blocks.start.saturating_add(count / MOST + 1));
-        let mut left = Vec::new();
-        for block in blocks.start..end {
+        self.fetch_unseen(now, want, blocks.start..end)
+    }
+
+    /// Fetches those of these blocks that nobody is seen to hold. Whether there are any.
+    fn fetch_unseen(&mut self, now: Instant, want: &Want, blocks: Range<u16>) -> bool {
+        let Some(swarm) = &self.swarm else { return false };
+        let mut unseen = Vec::new();
+        for block in blocks {
             if !swarm.is_held(want.id, block) {
-                left.push(block);
+                unseen.push(block);
             }
         }
-        self.fetch_missing(now, want, false, Some(&left))
+        self.fetch_missing(now, want, false, Some(&unseen))
     }
 }
