@@ -125,7 +125,7 @@ impl Swarm {
                 if *able
                     && blocks.has(block)
                     && let Some(peer) = self.peers.get(connection)
-                    && peer.can_be_asked(now, few, peer.slack(now, deadline) <= 0.0)
+                    && (peer.slow_until <= now || peer.slack(now, deadline) <= 0.0)
                 {
                     // Whoever has sent one wrong block is to show soon whether it lies.
                     let tested = peer.suspect && !urgent;

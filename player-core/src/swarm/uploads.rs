@@ -150,8 +150,9 @@ impl Uploads {
             let spare = |of: &Upload| {
                 let theirs = self.rank(of.connection, peers);
                 let sooner = self.busy > SCARCE && rank == theirs && of.due > Some(soon);
-                let copies = self.copies(of, peers);
-                let yields = of.due.is_some() && copies >= common || sooner && copies > 0;
+                let least = if sooner { 1 } else { common };
+                let yields =
+                    of.due.is_some() && least < u32::MAX && self.copies(of, peers) >= least;
                 let ends = of.due.is_some() && spreads && !self.gives(of.connection, peers);
                 of.offset == 0 && (rank > theirs || yields || ends)
             };
