@@ -92,6 +92,14 @@ impl World {
         connection
     }
 
+    /// So many tenths of a second with an origin that answers.
+    fn play(&mut self, tenths: u32) {
+        for _ in 0..tenths {
+            self.serve(9);
+            self.pass(100);
+        }
+    }
+
     /// Answers every request for a playlist with one that ends with segment `last`.
     fn serve(&mut self, last: u64) {
         for FetchRequest { id, url, kind, .. } in std::mem::take(&mut self.fetches) {
@@ -165,10 +173,7 @@ fn a_peer_that_sends_what_is_no_message_is_gone_and_does_not_come_back() {
 fn a_peer_that_cries_news_has_a_playlist_loaded_once_a_second_at_most() {
     let mut world = World::new();
     let connection = world.meet();
-    for _ in 0..50 {
-        world.serve(9);
-        world.pass(100);
-    }
+    world.play(50);
     world.playlists = 0;
     let segment = SegmentId { rendition: rendition(), sequence: 10 };
     for _ in 0..600 {
@@ -183,10 +188,7 @@ fn a_peer_that_cries_news_has_a_playlist_loaded_once_a_second_at_most() {
 fn only_whoever_leads_has_a_peer_fetch_something_and_not_much() {
     let mut world = World::new();
     let connection = world.meet();
-    for _ in 0..20 {
-        world.serve(9);
-        world.pass(100);
-    }
+    world.play(20);
     let segment = SegmentId { rendition: rendition(), sequence: 9 };
     let size = 40 * BLOCK_BYTES;
     let handover = Message::Handover { segment, size, first: 8, count: 32 };
