@@ -30,7 +30,7 @@ const CHECKED: usize = 256;
 /// In a crowd one in so many is checked of those of new peers.
 const CROWD_CHECK_EVERY: usize = 8;
 /// For each so many members one in as many more of the new peers is tried: all in smaller swarms.
-const TRIED: usize = 2048;
+const TRIED: usize = 512;
 /// Checks may cost this part of what comes from peers. The first block of each peer is checked whatever that costs.
 const CHECK_SHARE: u64 = 200;
 /// A file of hashes that lacks a segment is loaded again no sooner than this.

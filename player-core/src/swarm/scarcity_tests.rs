@@ -339,6 +339,29 @@ fn what_hardly_anybody_holds_takes_the_place_of_what_many_do() {
 }
 
 #[test]
+fn what_many_hold_and_is_not_due_soon_waits_at_its_next_piece_for_what_hardly_anybody_does() {
+    for (holders, due_ms, order) in [
+        (8, 9_000, [0, 1, 1, 1, 1, 0, 0, 0]),
+        (7, 9_000, [0, 0, 0, 0, 1, 1, 1, 1]),
+        (8, 1_400, [0, 0, 0, 0, 1, 1, 1, 1]),
+    ] {
+        let store = store(BLOCKS);
+        let mut swarm = swarm(12, &store);
+        (4..4 + holders).for_each(|peer| show(&mut swarm, &store, peer, 1));
+        show(&mut swarm, &store, 4, 2);
+        request(&mut swarm, &store, 1.0, 0, due_ms);
+        request(&mut swarm, &store, 1.0, 1, 9_000);
+        let mut served = pieces(&mut swarm);
+        for step in 1..12 {
+            (0..2).for_each(|peer| swarm.writable(ConnectionId(peer)));
+            swarm.upload(at(1.0 + f64::from(step) / 100.0), &store, &line());
+            served.extend(pieces(&mut swarm));
+        }
+        assert_eq!(served, order, "{holders} hold the common one, due in {due_ms} ms");
+    }
+}
+
+#[test]
 fn where_uplinks_are_scarce_what_has_to_begin_sooner_takes_a_place() {
     for (busy, refused) in [(true, [1, 2]), (false, [3, 2])] {
         let store = store(BLOCKS);

@@ -256,7 +256,8 @@ impl Uploads {
         }
     }
 
-    /// Sends pieces; the bytes of media sent. What was begun is finished first; then what nobody else holds goes to those who
+    /// Sends pieces; the bytes of media sent. What was begun is finished first, unless many hold it and it is not due soon: then
+    /// what hardly anybody holds goes before its next piece; then what nobody else holds goes to those who
     /// pass it on; then, where hardly anything of the uplink is left, comes what those ask for who give; then what is due
     /// soon; then what goes to those who pass it on; then the block that the fewest hold; then the request that came first.
     /// So what is new doubles with each step, and does not wait behind what is out there.
@@ -301,6 +302,11 @@ impl Uploads {
                     (!self.waiting.is_empty()).then(|| now + Duration::from_millis(50));
                 break;
             }
+            let parks = |of: &Upload| {
+                let early = of.due.is_some_and(|due| due >= now + URGENT);
+                of.offset > 0 && early && self.copies(of, peers) >= RARE_AFAR as u32
+            };
+            let parked = self.waiting.iter().any(parks);
             let mut best = None;
             for (at, upload) in self.waiting.iter().enumerate() {
                 let urgent = upload.due.is_none_or(|due| due < now + URGENT);
@@ -314,7 +320,13 @@ impl Uploads {
                 let ends = !self.gives(upload.connection, peers);
                 let rank = Reverse(self.rank(upload.connection, peers));
                 let later = ends || copies > 0;
-                let place = (upload.offset == 0, later, rank, !urgent, due, ends, copies, at);
+                let turn = match upload.offset {
+                    0 if parked && !ends && copies <= RARE as u32 => 1,
+                    0 => 3,
+                    _ if parks(upload) => 2,
+                    _ => 0,
+                };
+                let place = (turn, later, rank, !urgent, due, ends, copies, at);
                 best = Some(best.map_or(place, |best| place.min(best)));
             }
             let Some((.., at)) = best else { break };
