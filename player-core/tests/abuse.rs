@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use player_core::io::{ConnectionId, FetchKind, FetchRequest, Input, Output, Playhead, TrackerId};
-use player_core::tracker::{OfferId, OfferRelay, ServerMessage};
+use player_core::tracker::{AnnounceResponse, OfferId, OfferRelay, ServerMessage};
 use player_core::wire::{
-    BLOCK_BYTES, Bitfield, Capabilities, HaveEntry, Hello, InfoHash, Message, PeerId, RenditionId,
-    SegmentId,
+    BLOCK_BYTES, Bitfield, Capabilities, HaveEntry, Hello, InfoHash, Message, PIECE_BYTES, PeerId,
+    RenditionId, SegmentId,
 };
 use player_core::{Config, Instant, Player, swarm};
 
@@ -21,6 +21,7 @@ struct World {
     fetches: Vec<FetchRequest>,
     offers: Vec<ConnectionId>,
     answers: Vec<ConnectionId>,
+    requests: Vec<(ConnectionId, u32)>,
     open: BTreeSet<ConnectionId>,
     most_open: usize,
     playlists: usize,
@@ -35,6 +36,7 @@ impl World {
             fetches: Vec::new(),
             offers: Vec::new(),
             answers: Vec::new(),
+            requests: Vec::new(),
             open: BTreeSet::new(),
             most_open: 0,
             playlists: 0,
@@ -51,6 +53,9 @@ impl World {
                 Output::Fetch(request) => self.fetches.push(request),
                 Output::CreateOffer(connection) => self.offers.push(connection),
                 Output::CreateAnswer(connection, _) => self.answers.push(connection),
+                Output::SendPeer(connection, Message::Request { id, .. }) => {
+                    self.requests.push((connection, id));
+                }
                 Output::ClosePeer(connection) => _ = self.open.remove(&connection),
                 Output::CheckCodecs(types) => {
                     let support = Input::CodecSupport(vec![true; types.len()]);
@@ -210,6 +215,53 @@ fn only_whoever_leads_has_a_peer_fetch_something_and_not_much() {
     world.tell(Input::PeerMessage(connection, have));
     let block = u64::from(BLOCK_BYTES);
     assert_eq!(asked(&mut world), Some((8 * block, Some(19 * block))), "a quarter");
+}
+
+/// How many of eight new peers' first blocks are compared with the origin's in a swarm of so many members.
+fn compared(members: u32) -> usize {
+    let mut world = World::new();
+    let info_hash = swarm::info_hash(URL);
+    let incomplete = Some(members);
+    let announce = AnnounceResponse { info_hash, incomplete, ..AnnounceResponse::default() };
+    let text = ServerMessage::Announce(announce).to_json();
+    world.tell(Input::TrackerMessage(TrackerId(0), text));
+    for number in 0..8 {
+        world.offer(number);
+        let connection = *world.open.last().expect("it was answered");
+        world.tell(Input::PeerMessage(connection, hello(number)));
+    }
+    world.play(20);
+    // Each has a block of its own.
+    let (size, tag) = (40 * BLOCK_BYTES, swarm::segment_tag("9.m4s", None));
+    for (block, connection) in (0..).zip(world.open.clone()) {
+        let mut blocks = Bitfield::empty(40);
+        blocks.set(block);
+        let entries = vec![HaveEntry { sequence: 9, tag, size, blocks }];
+        let have = Message::Have { rendition: rendition(), entries };
+        world.tell(Input::PeerMessage(connection, have));
+    }
+    world.pass(100);
+    world.fetches.clear();
+    let requests = std::mem::take(&mut world.requests);
+    assert_eq!(requests.len(), 8, "each is asked for its block");
+    for (connection, id) in requests {
+        let data = Bytes::from(vec![1; PIECE_BYTES as usize]);
+        for offset in (0..BLOCK_BYTES).step_by(PIECE_BYTES as usize) {
+            let piece = Message::Piece { id, offset, data: data.clone() };
+            world.tell(Input::PeerMessage(connection, piece));
+        }
+    }
+    let check =
+        |request: &&FetchRequest| request.range.is_some_and(|(from, to)| to == Some(from + 256));
+    world.fetches.iter().filter(check).count()
+}
+
+#[test]
+fn in_a_large_swarm_few_new_peers_are_compared_with_the_origin() {
+    assert_eq!([compared(9), compared(500)], [8, 8]);
+    let half = compared(900);
+    assert!((1..8).contains(&half), "about every second one, and {half} were");
+    assert_eq!(compared(1_000_000), 0);
 }
 
 fn rendition() -> RenditionId {
