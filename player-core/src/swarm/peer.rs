@@ -391,8 +391,13 @@ impl Peer {
         let (_, asked) = self.asked.iter().find(|(_, asked)| {
             asked.segment == segment && asked.block == block && !asked.data.is_empty()
         })?;
+        // Where the line is slower than usual, or than was guessed, the pieces that have come show it.
+        let sending = asked.piece_at.since(asked.begun_at).as_secs_f64();
+        let behind = asked.data.len().saturating_sub(PIECE_BYTES as usize) as f64;
+        let line =
+            if behind > 0.0 && sending > 0.0 { self.line.min(behind / sending) } else { self.line };
         let after = |bytes: f64| {
-            asked.piece_at + Duration::from_secs_f64((DOUBT * bytes / self.line).min(3600.0))
+            asked.piece_at + Duration::from_secs_f64((DOUBT * bytes / line).min(3600.0))
         };
         let left = f64::from(asked.len) - asked.data.len() as f64;
         // Two pieces may be in one queue of its sender.

@@ -497,6 +497,25 @@ fn a_line_that_was_not_measured_is_believed_to_be_as_fast_as_another() {
 }
 
 #[test]
+fn a_block_comes_no_sooner_than_its_first_pieces_show() {
+    for (apart, in_time) in [(0.1, true), (0.4, false)] {
+        let store = store(0);
+        let mut swarm = swarm(1, &store);
+        show(&mut swarm, &store, 0, BLOCKS);
+        let (peer, id) = ask(&mut swarm, 1.0, 0)[0];
+        for number in 0..2 {
+            let data = Bytes::from(vec![1; PIECE_BYTES as usize]);
+            let piece = Message::Piece { id, offset: number * PIECE_BYTES, data };
+            let at = at(1.0 + apart * f64::from(number));
+            swarm.message(at, ConnectionId(peer), piece, &store);
+        }
+        // Two are still to come, at the rate of a line that nobody has measured, or slower.
+        let arrives = swarm.arrives_by(at(1.0 + apart), SEGMENT, 0, at(2.5));
+        assert_eq!(arrives, in_time, "pieces {apart} s apart");
+    }
+}
+
+#[test]
 fn of_few_peers_two_blocks_are_asked_at_once_when_they_have_given_one() {
     for (peers, most) in [(1, 2), (2, 2), (3, 1)] {
         let store = store(0);
