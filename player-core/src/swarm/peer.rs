@@ -401,7 +401,7 @@ impl Peer {
         };
         let left = f64::from(asked.len) - asked.data.len() as f64;
         // Two pieces may be in one queue of its sender.
-        (after(f64::from(2 * PIECE_BYTES)) >= now)
+        (after(left.min(f64::from(2 * PIECE_BYTES))) >= now)
             .then(|| after(left) + Duration::from_secs_f64(self.compared()))
     }
 
