@@ -90,11 +90,21 @@ impl World {
     }
 
     /// A peer comes and says hello.
-    fn meet(&mut self) -> ConnectionId {
-        self.offer(1);
-        let connection = *self.open.first().expect("it was answered");
-        self.tell(Input::PeerMessage(connection, hello(1)));
+    fn meet(&mut self, number: u32) -> ConnectionId {
+        self.offer(number);
+        let connection = *self.open.last().expect("it was answered");
+        self.tell(Input::PeerMessage(connection, hello(number)));
         connection
+    }
+
+    /// The peer shows that it holds a block of segment 9, which has 40.
+    fn show(&mut self, connection: ConnectionId, block: u16) {
+        let mut blocks = Bitfield::empty(40);
+        blocks.set(block);
+        let (size, tag) = (40 * BLOCK_BYTES, swarm::segment_tag("9.m4s", None));
+        let entries = vec![HaveEntry { sequence: 9, tag, size, blocks }];
+        let have = Message::Have { rendition: rendition(), entries };
+        self.tell(Input::PeerMessage(connection, have));
     }
 
     /// So many tenths of a second with an origin that answers.
@@ -162,7 +172,7 @@ fn thousands_of_strangers_that_connect_and_say_nothing_are_a_few_at_a_time() {
 #[test]
 fn a_peer_that_sends_what_is_no_message_is_gone_and_does_not_come_back() {
     let mut world = World::new();
-    let connection = world.meet();
+    let connection = world.meet(1);
     world.tell(Input::PeerFrame(connection, Bytes::from_static(&[0x0c, 1, 2])));
     assert!(world.open.is_empty(), "it is still connected");
     world.pass(1000);
@@ -177,7 +187,7 @@ fn a_peer_that_sends_what_is_no_message_is_gone_and_does_not_come_back() {
 #[test]
 fn a_peer_that_cries_news_has_a_playlist_loaded_once_a_second_at_most() {
     let mut world = World::new();
-    let connection = world.meet();
+    let connection = world.meet(1);
     world.play(50);
     world.playlists = 0;
     let segment = SegmentId { rendition: rendition(), sequence: 10 };
@@ -192,7 +202,7 @@ fn a_peer_that_cries_news_has_a_playlist_loaded_once_a_second_at_most() {
 #[test]
 fn only_whoever_leads_has_a_peer_fetch_something_and_not_much() {
     let mut world = World::new();
-    let connection = world.meet();
+    let connection = world.meet(1);
     world.play(20);
     let segment = SegmentId { rendition: rendition(), sequence: 9 };
     let size = 40 * BLOCK_BYTES;
@@ -207,12 +217,7 @@ fn only_whoever_leads_has_a_peer_fetch_something_and_not_much() {
     assert_eq!(asked(&mut world), None, "it has claimed nothing");
     world.tell(Input::PeerMessage(connection, Message::Claim { segment, ttl_ms: 5000 }));
     assert_eq!(asked(&mut world), None, "it has none of it");
-    let mut blocks = Bitfield::empty(40);
-    blocks.set(0);
-    let tag = swarm::segment_tag("9.m4s", None);
-    let entries = vec![HaveEntry { sequence: 9, tag, size, blocks }];
-    let have = Message::Have { rendition: rendition(), entries };
-    world.tell(Input::PeerMessage(connection, have));
+    world.show(connection, 0);
     let block = u64::from(BLOCK_BYTES);
     assert_eq!(asked(&mut world), Some((8 * block, Some(19 * block))), "a quarter");
 }
@@ -225,20 +230,11 @@ fn compared(members: u32) -> usize {
     let announce = AnnounceResponse { info_hash, incomplete, ..AnnounceResponse::default() };
     let text = ServerMessage::Announce(announce).to_json();
     world.tell(Input::TrackerMessage(TrackerId(0), text));
-    for number in 0..8 {
-        world.offer(number);
-        let connection = *world.open.last().expect("it was answered");
-        world.tell(Input::PeerMessage(connection, hello(number)));
-    }
+    let peers: Vec<ConnectionId> = (0..8).map(|number| world.meet(number)).collect();
     world.play(20);
     // Each has a block of its own.
-    let (size, tag) = (40 * BLOCK_BYTES, swarm::segment_tag("9.m4s", None));
-    for (block, connection) in (0..).zip(world.open.clone()) {
-        let mut blocks = Bitfield::empty(40);
-        blocks.set(block);
-        let entries = vec![HaveEntry { sequence: 9, tag, size, blocks }];
-        let have = Message::Have { rendition: rendition(), entries };
-        world.tell(Input::PeerMessage(connection, have));
+    for (block, connection) in (0..).zip(peers) {
+        world.show(connection, block);
     }
     world.pass(100);
     world.fetches.clear();

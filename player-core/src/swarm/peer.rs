@@ -90,6 +90,15 @@ struct Asked {
     data: Vec<u8>,
 }
 
+impl Asked {
+    /// Byte/s at which its pieces have come, once there are two: for how long the first was on its way is not known.
+    fn line(&self) -> Option<f64> {
+        let sending = self.piece_at.since(self.begun_at).as_secs_f64();
+        let behind = self.data.len().saturating_sub(PIECE_BYTES as usize) as f64;
+        (sending > 0.0).then(|| (behind / sending).min(50e6))
+    }
+}
+
 /// One peer.
 #[derive(Debug)]
 pub(crate) struct Peer {
@@ -392,10 +401,7 @@ impl Peer {
             asked.segment == segment && asked.block == block && !asked.data.is_empty()
         })?;
         // Where the line is slower than usual, or than was guessed, the pieces that have come show it.
-        let sending = asked.piece_at.since(asked.begun_at).as_secs_f64();
-        let behind = asked.data.len().saturating_sub(PIECE_BYTES as usize) as f64;
-        let line =
-            if behind > 0.0 && sending > 0.0 { self.line.min(behind / sending) } else { self.line };
+        let line = asked.line().map_or(self.line, |line| line.min(self.line));
         let after = |bytes: f64| {
             asked.piece_at + Duration::from_secs_f64((DOUBT * bytes / line).min(3600.0))
         };
@@ -472,10 +478,7 @@ impl Peer {
             return Piece::Partial;
         }
         let Some(asked) = self.asked.remove(&id) else { return Piece::Refused };
-        let sending = now.since(asked.begun_at).as_secs_f64();
-        if sending > 0.0 {
-            let behind = f64::from(asked.len.saturating_sub(PIECE_BYTES));
-            let sample = (behind / sending).min(50e6);
+        if let Some(sample) = asked.line() {
             let known = std::mem::replace(&mut self.line_known, true);
             self.line += (sample - self.line) * if known { 0.3 } else { 1.0 };
         }

@@ -474,13 +474,24 @@ fn ask_by(swarm: &mut Swarm, now: f64, first: u16, deadline: f64) -> Vec<(u32, u
 }
 
 /// The peer gives a block within so many seconds.
-fn give(swarm: &mut Swarm, store: &Store, now: f64, seconds: f64, (peer, id): (u32, u32)) {
+fn give(swarm: &mut Swarm, store: &Store, now: f64, seconds: f64, asked: (u32, u32)) {
     let pieces = BLOCK_BYTES / PIECE_BYTES;
+    give_some(swarm, store, now, pieces, seconds / f64::from(pieces - 1), asked);
+}
+
+/// The peer gives so many pieces of a block, so many seconds apart.
+fn give_some(
+    swarm: &mut Swarm,
+    store: &Store,
+    now: f64,
+    pieces: u32,
+    apart: f64,
+    (peer, id): (u32, u32),
+) {
     for number in 0..pieces {
         let data = Bytes::from(vec![1; PIECE_BYTES as usize]);
         let piece = Message::Piece { id, offset: number * PIECE_BYTES, data };
-        let at = at(now + seconds * f64::from(number) / f64::from(pieces - 1));
-        swarm.message(at, ConnectionId(peer), piece, store);
+        swarm.message(at(now + apart * f64::from(number)), ConnectionId(peer), piece, store);
     }
 }
 
@@ -502,13 +513,8 @@ fn a_block_comes_no_sooner_than_its_first_pieces_show() {
         let store = store(0);
         let mut swarm = swarm(1, &store);
         show(&mut swarm, &store, 0, BLOCKS);
-        let (peer, id) = ask(&mut swarm, 1.0, 0)[0];
-        for number in 0..2 {
-            let data = Bytes::from(vec![1; PIECE_BYTES as usize]);
-            let piece = Message::Piece { id, offset: number * PIECE_BYTES, data };
-            let at = at(1.0 + apart * f64::from(number));
-            swarm.message(at, ConnectionId(peer), piece, &store);
-        }
+        let asked = ask(&mut swarm, 1.0, 0)[0];
+        give_some(&mut swarm, &store, 1.0, 2, apart, asked);
         // Two are still to come, at the rate of a line that nobody has measured, or slower.
         let arrives = swarm.arrives_by(at(1.0 + apart), SEGMENT, 0, at(2.5));
         assert_eq!(arrives, in_time, "pieces {apart} s apart");

@@ -256,11 +256,10 @@ impl Uploads {
         }
     }
 
-    /// Sends pieces; the bytes of media sent. What was begun is finished first, unless many hold it and it is not due soon: then
-    /// what hardly anybody holds goes before its next piece; then what nobody else holds goes to those who
-    /// pass it on; then, where hardly anything of the uplink is left, comes what those ask for who give; then what is due
-    /// soon; then what goes to those who pass it on; then the block that the fewest hold; then the request that came first.
-    /// So what is new doubles with each step, and does not wait behind what is out there.
+    /// Sends pieces; the bytes of media sent. What was begun is finished first, but before the next piece of what many hold and
+    /// is not due soon comes what hardly anybody holds; then what nobody else holds goes to those who pass it on; then, where
+    /// hardly anything of the uplink is left, comes what those ask for who give; then what is due soon; then what goes to those
+    /// who pass it on; then the block that the fewest hold; then the request that came first. So what is new doubles with each step, and does not wait behind what is out there.
     pub(super) fn run(
         &mut self,
         now: Instant,
@@ -302,14 +301,14 @@ impl Uploads {
                     (!self.waiting.is_empty()).then(|| now + Duration::from_millis(50));
                 break;
             }
+            let is_urgent = |of: &Upload| of.due.is_none_or(|due| due < now + URGENT);
             let parks = |of: &Upload| {
-                let early = of.due.is_some_and(|due| due >= now + URGENT);
-                of.offset > 0 && early && self.copies(of, peers) >= RARE_AFAR as u32
+                of.offset > 0 && !is_urgent(of) && self.copies(of, peers) >= RARE_AFAR as u32
             };
             let parked = self.waiting.iter().any(parks);
             let mut best = None;
             for (at, upload) in self.waiting.iter().enumerate() {
-                let urgent = upload.due.is_none_or(|due| due < now + URGENT);
+                let urgent = is_urgent(upload);
                 if self.short && upload.offset == 0 && !urgent
                     || peers.get(&upload.connection).is_none_or(|peer| peer.queued >= high)
                 {
