@@ -170,8 +170,8 @@ fn joining_costs_the_tracker_a_few_messages() {
     for viewer in &report.viewers {
         assert!(viewer.connections >= 19, "viewer {}\n{}", viewer.viewer, text(&report));
     }
-    // Two announces of each, and the answers to the offers in them.
-    assert!(report.tracker_messages <= 20 * 5, "{}", text(&report));
+    // An announce of each, and the answers to the two offers in it.
+    assert!(report.tracker_messages <= 20 * 3, "{}", text(&report));
 }
 
 #[test]

@@ -289,7 +289,7 @@ impl Player {
             });
         }
         self.run_introductions(now);
-        let size = self.signaling.as_ref().map_or(0, |signaling| signaling.status().swarm_size);
+        let size = self.signaling.as_ref().map_or(0, |signaling| signaling.status().estimate);
         let short = self.rebuffering_since.is_some();
         let gives = self.gives();
         let Some(swarm) = &mut self.swarm else { return };

@@ -69,6 +69,8 @@ pub struct TrackerStatus {
     pub failure: Option<String>,
     /// Members of the swarm, ourselves included; the highest that a tracker tells, 0 when none does.
     pub swarm_size: u32,
+    /// The same by now, by offers that have come since.
+    pub estimate: u32,
     /// Many of them have said that the origin is overrun: see [`Signaling::set_overrun`].
     pub overrun: bool,
     /// The swarm is too small to make connections: see [`Signaling::with_min_viewers`].
@@ -236,10 +238,11 @@ impl Signaling {
 
     /// The tracker's socket is open.
     pub fn opened(&mut self, now: Instant, tracker: TrackerId) {
+        let gathering = self.census(now).gathering > 0;
         if let Some(link) = self.links.get_mut(&tracker)
             && matches!(link.socket, Socket::Opening { .. })
         {
-            link.opened(now);
+            link.opened(now, gathering);
         }
         self.advance(now);
     }
@@ -415,6 +418,7 @@ impl Signaling {
             status.reachable |= link.is_open();
             status.answered |= link.answered;
             status.swarm_size = status.swarm_size.max(link.swarm_size.unwrap_or(0));
+            status.estimate = status.estimate.max(link.estimate());
             status.overrun |= link.is_overrun();
             if status.failure.is_none() {
                 status.failure.clone_from(&link.failure);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::offers::{MAX_INTRODUCING, MAX_RELAYED, MAX_SHUNNED};
-use super::pool::MAX_GATHERING;
+use super::pool::{FIRST, MAX_GATHERING};
 use super::*;
 use crate::tracker::message::ClientMessage;
 use crate::tracker::{Announce, AnswerRelay, Failure, OfferRelay};
@@ -20,18 +20,18 @@ mod overrun;
 mod world;
 
 #[test]
-fn the_first_announce_does_not_wait_for_offers_and_a_newcomer_announces_again_with_them() {
+fn a_newcomer_announces_once_with_two_offers() {
     let mut world = World::new(1);
     let first = world.join();
     world.run(5.0);
     let second = world.join();
     world.run(2.0);
     let announces = world.viewers[second].announces();
-    assert_eq!(announces[0].1.event, Some(AnnounceEvent::Started));
-    assert!(announces[0].0 < 5.1 && announces[0].1.offers.is_empty());
-    assert_eq!((announces[1].1.event, announces[1].1.offers.len()), (None, 5));
-    assert_eq!(announces[1].1.numwant, Some(5));
-    assert!(announces[1].0 < 5.6, "offers went out at {} s", announces[1].0);
+    assert_eq!(announces.len(), 1);
+    let (at, announce) = announces[0];
+    assert_eq!(announce.event, Some(AnnounceEvent::Started));
+    assert_eq!((announce.offers.len(), announce.numwant), (FIRST, Some(FIRST as u32)));
+    assert!(at < 5.3, "offers went out at {at} s");
     assert_eq!(world.viewers[first].peers(), [peer(second)]);
     assert_eq!(world.viewers[second].peers(), [peer(first)]);
     let introduced: Vec<_> = world.viewers[second].introduced.values().collect();
@@ -39,6 +39,21 @@ fn the_first_announce_does_not_wait_for_offers_and_a_newcomer_announces_again_wi
     let status = world.viewers[second].signaling.status();
     assert!(status.reachable && status.answered && status.failure.is_none());
     assert_eq!(status.swarm_size, 2);
+}
+
+#[test]
+fn the_first_announce_waits_for_offers_for_three_tenths_of_a_second() {
+    let mut signaling = Signaling::new(&[URL.to_owned()], HASH, peer(0), 5, 1);
+    signaling.start(seconds(0.0));
+    signaling.opened(seconds(1.0), TrackerId(0));
+    let announced = |signaling: &mut Signaling| {
+        std::iter::from_fn(|| signaling.poll_output())
+            .any(|output| matches!(output, SignalingOutput::Send(..)))
+    };
+    assert!(!announced(&mut signaling));
+    assert_eq!(signaling.poll_timeout(), Some(seconds(1.3)));
+    signaling.handle_timeout(seconds(1.3));
+    assert!(announced(&mut signaling));
 }
 
 #[test]
@@ -60,12 +75,24 @@ fn offers_go_with_the_first_announce_when_they_are_ready_by_then() {
     assert_ne!(announce.offers[0].offer_id, announce.offers[1].offer_id);
 }
 
+/// A tracker's word that the swarm has so many members.
+fn members(number: u32) -> ServerMessage {
+    ServerMessage::Announce(AnnounceResponse {
+        info_hash: HASH,
+        incomplete: Some(number),
+        ..AnnounceResponse::default()
+    })
+}
+
 #[test]
 fn offers_are_gathered_a_few_at_a_time() {
     let mut world = World::new(1);
-    world.join();
+    world.join_as(Signaling::new(&[URL.to_owned()], HASH, peer(0), 10, 1));
     world.run(10.0);
-    assert_eq!(world.viewers[0].created, 5);
+    assert_eq!(world.viewers[0].created, FIRST);
+    world.text(0, &members(1000));
+    world.run(10.0);
+    assert_eq!(world.viewers[0].created, 10);
     assert_eq!(world.viewers[0].most_gathering, MAX_GATHERING);
 }
 
@@ -77,10 +104,10 @@ fn a_viewer_alone_keeps_its_offers_and_announces_at_the_interval_only() {
     let times: Vec<f64> = world.viewers[0].announces().iter().map(|(at, _)| *at).collect();
     assert_eq!(times.len(), 3, "{times:?}");
     assert!((times[1] - times[0] - 120.0).abs() < 0.01);
-    assert_eq!(world.viewers[0].created, 5, "offers that nobody got are reused");
-    // They are gathered anew at last.
+    assert_eq!(world.viewers[0].created, FIRST, "offers that nobody got are reused");
+    // One is gathered anew at last.
     world.run(100.0);
-    assert_eq!(world.viewers[0].created, 10);
+    assert_eq!(world.viewers[0].created, FIRST + 1);
 }
 
 #[test]
@@ -94,7 +121,7 @@ fn offers_that_nobody_got_go_to_another_tracker() {
     let second = world.join();
     world.run(2.0);
     assert_eq!(world.viewers[second].peers(), [peer(0)]);
-    assert_eq!(world.viewers[second].created, 6, "one was used and replaced");
+    assert_eq!(world.viewers[second].created, 5, "one was used, and not replaced");
 }
 
 #[test]
@@ -159,8 +186,9 @@ fn an_answer_to_an_unknown_used_or_foreign_offer_is_ignored() {
     world.run(1.0);
     world.join();
     world.run(2.0);
-    let offer = world.viewers[1].announces()[1].1.offers.clone();
+    let offer = world.viewers[1].announces()[0].1.offers.clone();
     let used = world.viewers[1].open.keys().next().unwrap().0 as usize;
+    let unused = offer[1 - used].offer_id;
     let introduced = world.viewers[1].introduced.len();
     let answer = |info_hash, peer_id, offer_id| {
         let sdp = "9 0 1 0".to_owned();
@@ -168,13 +196,13 @@ fn an_answer_to_an_unknown_used_or_foreign_offer_is_ignored() {
     };
     world.text(1, &answer(HASH, peer(8), OfferId([0; 20])));
     world.text(1, &answer(HASH, peer(8), offer[used].offer_id));
-    world.text(1, &answer(InfoHash([9; 20]), peer(8), offer[4].offer_id));
-    world.text(1, &answer(HASH, peer(1), offer[4].offer_id));
+    world.text(1, &answer(InfoHash([9; 20]), peer(8), unused));
+    world.text(1, &answer(HASH, peer(1), unused));
     assert_eq!(world.viewers[1].introduced.len(), introduced);
     // The offer itself was good.
-    let mut good = answer(HASH, peer(8), offer[4].offer_id);
+    let mut good = answer(HASH, peer(8), unused);
     if let ServerMessage::Answer(answer) = &mut good {
-        answer.sdp = "0 99 1 4".to_owned();
+        answer.sdp = format!("0 99 1 {}", 1 - used);
     }
     world.text(1, &good);
     assert_eq!(world.viewers[1].introduced.len(), introduced + 1);
@@ -340,13 +368,13 @@ fn an_incoming_offer_that_comes_to_nothing_is_closed_after_15_seconds() {
     let mut world = World::new(1);
     world.join();
     world.run(1.0);
-    let before = world.viewers[0].held.len();
     let message = stranger(5, 1);
     world.text(0, &message);
+    let connection = *world.viewers[0].introduced.keys().next().expect("it is answered");
     world.run(14.0);
-    assert_eq!(world.viewers[0].held.len(), before + 1);
+    assert!(world.viewers[0].held.contains(&connection));
     world.run(2.0);
-    assert_eq!(world.viewers[0].held.len(), before);
+    assert!(!world.viewers[0].held.contains(&connection));
     // The same peer may try again.
     world.text(0, &message);
     assert_eq!(world.viewers[0].introduced.len(), 2);
@@ -617,7 +645,7 @@ fn offers_that_are_never_gathered_are_given_up() {
     signaling.handle_timeout(seconds(15.0));
     let closed = std::iter::from_fn(|| signaling.poll_output())
         .filter(|output| matches!(output, SignalingOutput::ClosePeer(_)));
-    assert_eq!(closed.count(), MAX_GATHERING);
+    assert_eq!(closed.count(), FIRST);
     signaling.offer_ready(seconds(15.1), ConnectionId(0), "late".to_owned());
     assert!(signaling.connections.is_empty());
 }
@@ -722,6 +750,26 @@ proptest! {
 }
 
 #[test]
+fn offers_that_come_tell_how_much_a_large_swarm_has_grown() {
+    for (told, grown) in [(100, 100 * 4..100 * 5), (30, 30..31)] {
+        let mut world = World::new(1);
+        world.join();
+        world.run(1.0);
+        world.text(0, &members(told));
+        assert_eq!(world.viewers[0].signaling.status().estimate, told);
+        for number in 1..=5 {
+            world.text(0, &stranger(number, number as u8));
+        }
+        // Five offers are three halves of an e: two may come anyway.
+        let status = world.viewers[0].signaling.status();
+        assert!(grown.contains(&status.estimate), "{} of {told}", status.estimate);
+        assert_eq!(status.swarm_size, told);
+        world.text(0, &members(2 * told));
+        assert_eq!(world.viewers[0].signaling.status().estimate, 2 * told);
+    }
+}
+
+#[test]
 fn who_has_enough_of_a_large_swarm_makes_one_offer_an_announce_and_others_as_many_as_they_have() {
     for (peers, offers) in [(20, 1), (3, 5)] {
         let mut world = World::new(1);
@@ -737,12 +785,7 @@ fn who_has_enough_of_a_large_swarm_makes_one_offer_an_announce_and_others_as_man
             let connection = last.expect("the offer is answered");
             world.tell(0, |signaling, now| signaling.connection_opened(now, connection));
         }
-        let members = ServerMessage::Announce(AnnounceResponse {
-            info_hash: HASH,
-            incomplete: Some(1000),
-            ..AnnounceResponse::default()
-        });
-        world.text(0, &members);
+        world.text(0, &members(1000));
         world.run(130.0);
         let announces = world.viewers[0].announces();
         let later =

@@ -13,6 +13,9 @@ const OPEN_TIMEOUT: Duration = Duration::from_secs(20);
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(45);
 /// The interval until a tracker has told its own.
 const DEFAULT_INTERVAL: Duration = Duration::from_secs(120);
+/// The first announce waits for offers that are being gathered for this long: an announce for the swarm's size and another
+/// with offers cost the tracker twice as much.
+const FIRST_OFFERS: Duration = Duration::from_millis(300);
 const MIN_INTERVAL: u32 = 10;
 const MAX_INTERVAL: u32 = 600;
 /// No tracker is left alone for longer.
@@ -22,6 +25,11 @@ const MAX_IN_FLIGHT: usize = 8;
 /// So many members have to say that the origin is overrun, and one in so many.
 const MIN_OVERRUN: u32 = 5;
 const OVERRUN_SHARE: u32 = 6;
+const RELAY_INTERVAL: Duration = Duration::from_secs(10);
+/// By how much a swarm of so many members has grown for each offer that came: the root of e, at most so often.
+const GROWTH: (u32, u32) = (33, 20);
+const LARGE: u32 = 64;
+const MAX_CAME: u32 = 16;
 /// Most characters kept of a tracker's words.
 const MAX_FAILURE_CHARS: usize = 200;
 
@@ -65,6 +73,8 @@ pub(super) struct Link {
     heard: Instant,
     /// Offers of others that it has brought since then.
     pub(super) relayed: (u32, Instant),
+    /// The same since its last response.
+    came: u32,
     /// When the next announce goes out, with or without offers.
     pub(super) next_announce: Instant,
     /// From when on an announce with offers may go out ahead of that; `None`: not at all.
@@ -94,6 +104,7 @@ impl Link {
             in_flight: Queue::new(),
             heard: Instant::default(),
             relayed: (0, Instant::default()),
+            came: 0,
             next_announce: Instant::default(),
             offers_at: None,
             hungry: 0,
@@ -115,6 +126,29 @@ impl Link {
         self.swarm_size.map(|size| size.saturating_sub(1))
     }
 
+    /// It has brought an offer; returns how many in the last [`RELAY_INTERVAL`].
+    pub(super) fn brought_offer(&mut self, now: Instant) -> u32 {
+        if now.since(self.relayed.1) >= RELAY_INTERVAL {
+            self.relayed = (0, now);
+        }
+        self.relayed.0 = self.relayed.0.saturating_add(1);
+        self.came = self.came.saturating_add(1);
+        self.relayed.0
+    }
+
+    /// Members by now, ourselves included. A newcomer makes two offers, to members that chance chooses: while a swarm
+    /// grows to e times its size, each member gets so many. One a minute comes of those who have been there; another is left to chance, so that
+    /// a swarm is not thought so large that nobody begins a segment.
+    pub(super) fn estimate(&self) -> u32 {
+        let mut size = self.swarm_size.unwrap_or(0);
+        if size >= LARGE {
+            for _ in 2..self.came.min(MAX_CAME) {
+                size = size.max(size.saturating_mul(GROWTH.0) / GROWTH.1);
+            }
+        }
+        size
+    }
+
     /// Whether so many members have said that the origin is overrun that it is no fault of their own lines.
     pub(super) fn is_overrun(&self) -> bool {
         let size = self.swarm_size.unwrap_or(0);
@@ -131,11 +165,12 @@ impl Link {
         self.socket = Socket::Opening { until: now + OPEN_TIMEOUT };
     }
 
-    pub(super) fn opened(&mut self, now: Instant) {
+    /// The socket is open. Where offers are being gathered, the first announce waits for them a little.
+    pub(super) fn opened(&mut self, now: Instant, gathering: bool) {
         self.socket = Socket::Open;
         self.announced = false;
         self.heard = now;
-        self.next_announce = now;
+        self.next_announce = if gathering { now + FIRST_OFFERS } else { now };
         self.offers_at = Some(now);
         self.hungry = 0;
     }
@@ -187,6 +222,7 @@ impl Link {
         self.failure = None;
         self.retry_in = Duration::ZERO;
         self.swarm_size = response.swarm_size();
+        self.came = 0;
         self.overrun = response.complete.unwrap_or(0);
         if let Some(interval) = response.interval {
             self.interval = seconds(interval.clamp(MIN_INTERVAL, MAX_INTERVAL));

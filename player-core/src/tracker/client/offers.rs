@@ -1,7 +1,5 @@
 //! Offers and answers: ours that are passed on, others' that come, by trackers and by neighbours.
 
-use std::time::Duration;
-
 use super::pool::FEW_PEERS;
 use super::stage::{CONNECT_TIMEOUT, READY_LIFETIME, Stage, Via};
 use super::{Signaling, SignalingOutput};
@@ -13,9 +11,8 @@ use crate::wire::{Introduction, MAX_SDP_BYTES, PeerId};
 
 /// Most offers that neighbours pass on for us at the same time, and most of others that one neighbour brings us.
 pub(super) const MAX_INTRODUCING: usize = 6;
-/// Offers that one tracker brings us in [`RELAY_INTERVAL`] and that are heeded: each costs a connection.
+/// Offers that one tracker brings us in 10 s and that are heeded: each costs a connection.
 pub(super) const MAX_RELAYED: u32 = 64;
-const RELAY_INTERVAL: Duration = Duration::from_secs(10);
 /// Most candidates in a description: a browser sends packets to each of them.
 const MAX_CANDIDATES: usize = 64;
 /// Most peers that are shunned.
@@ -113,14 +110,9 @@ impl Signaling {
         let OfferRelay { info_hash, peer_id: peer, offer_id, sdp } = relay;
         if let Via::Tracker(tracker) = via
             && let Some(link) = self.links.get_mut(&tracker)
+            && link.brought_offer(now) > MAX_RELAYED
         {
-            if now.since(link.relayed.1) >= RELAY_INTERVAL {
-                link.relayed = (0, now);
-            }
-            link.relayed.0 += 1;
-            if link.relayed.0 > MAX_RELAYED {
-                return;
-            }
+            return;
         }
         if !is_plausible(&sdp)
             || info_hash != self.info_hash

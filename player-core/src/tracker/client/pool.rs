@@ -18,8 +18,11 @@ const GATHER_PATIENCE: Duration = Duration::from_millis(500);
 /// With fewer peers than this (or than the swarm has), offers go out ahead of the tracker's interval: news of who fetches
 /// what travels one hop, so a small swarm is to be a full mesh.
 pub(super) const FEW_PEERS: usize = 30;
-/// Offers in each announce of a viewer who has enough peers of a large swarm: so now and then it and whoever takes the offer
-/// give up the neighbour of least use for another.
+/// Offers of a newcomer, until a tracker has said how many members there are: neighbours make the other introductions, and
+/// each offer costs the tracker an answer. With a single one, six viewers take .03 and twenty .06 copies more while they come.
+pub(super) const FIRST: usize = 2;
+/// Offers in each announce of a viewer who has enough peers: in a large swarm it and whoever takes the offer
+/// give up the neighbour of least use for another, now and then.
 const MIXED: usize = 1;
 
 /// Whether offers should go out ahead of the interval.
@@ -33,11 +36,16 @@ enum Hunger {
 impl Signaling {
     /// Members besides ourselves, as far as trackers tell.
     pub(super) fn others(&self) -> usize {
+        self.told().unwrap_or(FEW_PEERS)
+    }
+
+    /// The same, `None` while no tracker has said anything.
+    fn told(&self) -> Option<usize> {
         let mut most = None;
         for link in self.links.values() {
             most = most.max(link.others());
         }
-        most.map_or(FEW_PEERS, |others| others as usize)
+        most.map(|others| others as usize)
     }
 
     /// Does what is due, then finds out when something will be.
@@ -268,12 +276,14 @@ impl Signaling {
         self.wanted.min(MAX_PENDING).saturating_sub(census.connecting)
     }
 
-    /// How many peers may be made an offer: with enough of a large swarm only so many that the mesh stays mixed.
+    /// How many peers may be made an offer: few at first, and with enough peers only so many that the mesh stays mixed.
     fn sought(&self, census: &Census) -> usize {
-        let others = self.others();
-        let large = others > census.open + self.wanted;
-        let enough = large && census.open >= self.enough(census, others);
-        self.free(census).min(if enough { MIXED } else { usize::MAX })
+        let most = match self.told() {
+            None => FIRST,
+            Some(others) if census.open + census.connecting >= self.enough(census, others) => MIXED,
+            Some(_) => usize::MAX,
+        };
+        self.free(census).min(most)
     }
 
     pub(super) fn gathering_failed(&mut self, now: Instant) {
