@@ -57,7 +57,11 @@ impl Session {
                     self.player.handle_input(self.now, Input::TrackerOpened(tracker));
                 }
                 Output::CloseTracker(_) => self.closed += 1,
-                Output::CreateOffer(_) => self.offers += 1,
+                Output::CreateOffer(connection) => {
+                    self.offers += 1;
+                    let sdp = "an offer".to_owned();
+                    self.player.handle_input(self.now, Input::OfferReady { connection, sdp });
+                }
                 Output::SendTracker(_, text) => match ClientMessage::from_json(&text) {
                     Ok(ClientMessage::Announce(announce)) => self.announces.push(announce),
                     other => panic!("{other:?}"),

@@ -289,11 +289,12 @@ impl Player {
             });
         }
         self.run_introductions(now);
-        let size = self.signaling.as_ref().map_or(0, |signaling| signaling.status().estimate);
+        let status = self.signaling.as_ref().map(Signaling::status).unwrap_or_default();
         let short = self.rebuffering_since.is_some();
         let gives = self.gives();
         let Some(swarm) = &mut self.swarm else { return };
-        swarm.set_size(size as usize);
+        swarm.set_size(status.swarm_size as usize);
+        swarm.set_drawing(status.estimate as usize);
         swarm.set_short(short);
         let sent = swarm.upload(now, &self.store, &self.config);
         if let Some(left) = &mut self.config.upload_budget_bytes {

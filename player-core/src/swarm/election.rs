@@ -21,6 +21,21 @@ pub(crate) const LAG: u64 = 3;
 pub(crate) const ABREAST: u64 = 2;
 
 impl Swarm {
+    /// How many members trackers told of. That may be a while ago: if neighbours name more, there are more.
+    pub(crate) fn set_size(&mut self, told: usize) {
+        self.size = told.max(self.introductions.named);
+    }
+
+    /// How many members the swarm has, as far as is known.
+    pub(crate) const fn size(&self) -> usize {
+        self.size
+    }
+
+    /// How many there are by now, as far as is seen.
+    pub(crate) fn set_drawing(&mut self, estimate: usize) {
+        self.drawing = estimate.max(self.size);
+    }
+
     /// How many peers are to fetch `segment` from the origin before this one does.
     ///
     /// Candidates can fetch and give, want the segment and do not hold it. For VOD the nearest playheads come
@@ -91,7 +106,7 @@ impl Swarm {
         let rank = self.rank(segment, playhead, lag).min(50) as f64;
         let mut wait = rank * STEP;
         if live && self.size > self.ready_peers() + 1 {
-            wait = self.drawn(segment, self.size as f64, DOUBLING).max(wait.min(STEP));
+            wait = self.drawn(segment, self.drawing as f64, DOUBLING).max(wait.min(STEP));
         }
         if !self.gives() {
             // Nobody else has anything of what it fetches: it waits for those who give.
@@ -111,7 +126,7 @@ impl Swarm {
     /// watch the rendition.
     pub(crate) fn lot(&self, segment: SegmentId, block: u16) -> Duration {
         let watching = (self.watchers(segment.rendition) + 1) as f64 / (self.ready + 1) as f64;
-        let drawn = self.drawn(salted(segment, block), self.size as f64 * watching, STEP);
+        let drawn = self.drawn(salted(segment, block), self.drawing as f64 * watching, STEP);
         Duration::from_secs_f64(drawn)
     }
 

@@ -87,7 +87,7 @@ impl Swarm {
         let longer = if self.is_full_mesh() {
             0.0
         } else {
-            STRENGTH / (1.0 + self.number(segment, self.size as f64))
+            STRENGTH / (1.0 + self.number(segment, self.drawing as f64))
         };
         let ttl_ms = ttl_ms + longer as u32;
         if !self.offer(segment, tag, held).is_some_and(|offer| offer.covered) {
@@ -190,6 +190,7 @@ mod tests {
         }
         while swarm.poll_message().is_some() {}
         swarm.set_size(size);
+        swarm.set_drawing(size);
         swarm
     }
 

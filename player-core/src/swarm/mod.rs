@@ -125,6 +125,8 @@ pub(crate) struct Swarm {
     uploads: uploads::Uploads,
     /// Members, as far as it is known.
     size: usize,
+    /// The same by offers that came since. Only the lottery heeds it: anybody can make offers.
+    drawing: usize,
     /// Who is believed.
     pub(crate) reputation: Reputation,
     /// Hash lists that were asked for: of whom, and when.
@@ -168,6 +170,7 @@ impl Swarm {
             claims: OrderedMap::new(),
             uploads: uploads::Uploads::default(),
             size: 0,
+            drawing: 0,
             reputation: Reputation::default(),
             asked_lists: OrderedMap::new(),
             introductions: introductions::Introductions::default(),
@@ -205,16 +208,6 @@ impl Swarm {
     /// Whether requests are answered.
     pub(crate) fn gives(&self) -> bool {
         self.own.capabilities.contains(Capabilities::UPLOAD)
-    }
-
-    /// How many members trackers told of. That may be a while ago: if neighbours name more, there are more.
-    pub(crate) fn set_size(&mut self, told: usize) {
-        self.size = told.max(self.introductions.named);
-    }
-
-    /// How many members the swarm has, as far as is known.
-    pub(crate) const fn size(&self) -> usize {
-        self.size
     }
 
     /// Whether hardly any of this uplink is left, or of the others'.
