@@ -293,8 +293,7 @@ impl Player {
         let short = self.rebuffering_since.is_some();
         let gives = self.gives();
         let Some(swarm) = &mut self.swarm else { return };
-        swarm.set_size(status.swarm_size as usize);
-        swarm.set_drawing(status.estimate as usize);
+        swarm.set_size(status.swarm_size as usize, status.estimate as usize);
         swarm.set_short(short);
         let sent = swarm.upload(now, &self.store, &self.config);
         if let Some(left) = &mut self.config.upload_budget_bytes {

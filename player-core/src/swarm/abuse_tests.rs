@@ -224,7 +224,7 @@ fn claims_that_come_to_nothing_are_not_believed_for_long() {
 #[test]
 fn a_claim_made_and_taken_back_over_and_over_is_passed_on_a_few_times() {
     let mut world = World::new(2);
-    world.swarm.set_size(100);
+    world.swarm.set_size(100, 100);
     for _ in 0..2000 {
         for ttl_ms in [5000, 0] {
             world.say(1.0, ATTACKER, Message::Claim { segment: SEGMENT, ttl_ms });

@@ -21,19 +21,16 @@ pub(crate) const LAG: u64 = 3;
 pub(crate) const ABREAST: u64 = 2;
 
 impl Swarm {
-    /// How many members trackers told of. That may be a while ago: if neighbours name more, there are more.
-    pub(crate) fn set_size(&mut self, told: usize) {
+    /// How many members trackers told of, and how many there may be by now. The first may be a while ago: if neighbours
+    /// name more, there are more.
+    pub(crate) fn set_size(&mut self, told: usize, estimate: usize) {
         self.size = told.max(self.introductions.named);
+        self.drawing = estimate.max(self.size);
     }
 
     /// How many members the swarm has, as far as is known.
     pub(crate) const fn size(&self) -> usize {
         self.size
-    }
-
-    /// How many there are by now, as far as is seen.
-    pub(crate) fn set_drawing(&mut self, estimate: usize) {
-        self.drawing = estimate.max(self.size);
     }
 
     /// How many peers are to fetch `segment` from the origin before this one does.

@@ -189,8 +189,7 @@ mod tests {
             swarm.message(now, ConnectionId(number), Message::Hello(hello), &Store::default());
         }
         while swarm.poll_message().is_some() {}
-        swarm.set_size(size);
-        swarm.set_drawing(size);
+        swarm.set_size(size, size);
         swarm
     }
 

@@ -191,13 +191,13 @@ fn a_swarm_is_as_large_as_neighbours_say() {
     let peers = (2..=9).map(id).collect();
     swarm.message(at(1), ConnectionId(1), Message::Members { peers }, &Store::default());
     swarm.tell_members(at(10));
-    swarm.set_size(3);
+    swarm.set_size(3, 3);
     assert_eq!(swarm.size(), 10, "two neighbours, seven whom they name, and this one");
-    swarm.set_size(50);
+    swarm.set_size(50, 50);
     assert_eq!(swarm.size(), 50);
     swarm.closed(at(11), ConnectionId(2));
     swarm.closed(at(11), ConnectionId(1));
     swarm.tell_members(at(20));
-    swarm.set_size(1);
+    swarm.set_size(1, 1);
     assert_eq!(swarm.size(), 1, "who named them has gone");
 }

@@ -259,7 +259,8 @@ impl Uploads {
     /// Sends pieces; the bytes of media sent. What was begun is finished first, but before the next piece of what many hold and
     /// is not due soon comes what hardly anybody holds; then what nobody else holds goes to those who pass it on; then, where
     /// hardly anything of the uplink is left, comes what those ask for who give; then what is due soon; then what goes to those
-    /// who pass it on; then the block that the fewest hold; then the request that came first. So what is new doubles with each step, and does not wait behind what is out there.
+    /// who pass it on; then the block that the fewest hold; then the request that came first. So what is new doubles with each
+    /// step, and does not wait behind what is out there.
     pub(super) fn run(
         &mut self,
         now: Instant,

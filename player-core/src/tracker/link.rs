@@ -25,11 +25,16 @@ const MAX_IN_FLIGHT: usize = 8;
 /// So many members have to say that the origin is overrun, and one in so many.
 const MIN_OVERRUN: u32 = 5;
 const OVERRUN_SHARE: u32 = 6;
+/// Offers that a tracker brings are counted for so long, to bound them.
 const RELAY_INTERVAL: Duration = Duration::from_secs(10);
-/// By how much a swarm of so many members has grown for each offer that came: the root of e, at most so often.
+/// So many offers between two responses say nothing: one comes of those who have been there, another of chance.
+const USUAL: u32 = 2;
+/// By how much a swarm has grown for each offer beyond those: the root of e.
 const GROWTH: (u32, u32) = (33, 20);
+/// At most so many offers count.
+const MAX_GROWTHS: u32 = 14;
+/// Only swarms of so many members are thought to have grown.
 const LARGE: u32 = 64;
-const MAX_CAME: u32 = 16;
 /// Most characters kept of a tracker's words.
 const MAX_FAILURE_CHARS: usize = 200;
 
@@ -72,7 +77,7 @@ pub(super) struct Link {
     pub(super) in_flight: Queue<Sent>,
     heard: Instant,
     /// Offers of others that it has brought since then.
-    pub(super) relayed: (u32, Instant),
+    relayed: (u32, Instant),
     /// The same since its last response.
     came: u32,
     /// When the next announce goes out, with or without offers.
@@ -137,12 +142,11 @@ impl Link {
     }
 
     /// Members by now, ourselves included. A newcomer makes two offers, to members that chance chooses: while a swarm
-    /// grows to e times its size, each member gets so many. One a minute comes of those who have been there; another is left to chance, so that
-    /// a swarm is not thought so large that nobody begins a segment.
+    /// grows to e times its size, each member gets so many.
     pub(super) fn estimate(&self) -> u32 {
         let mut size = self.swarm_size.unwrap_or(0);
         if size >= LARGE {
-            for _ in 2..self.came.min(MAX_CAME) {
+            for _ in 0..self.came.saturating_sub(USUAL).min(MAX_GROWTHS) {
                 size = size.max(size.saturating_mul(GROWTH.0) / GROWTH.1);
             }
         }

@@ -15,6 +15,7 @@ use player_core::io::{
 };
 use player_core::proof::{Hash, block_hash, push_hexadecimal, root};
 use player_core::recording::Recorder;
+use player_core::tracker::{AnnounceResponse, ServerMessage};
 use player_core::wire::{
     BLOCK_BYTES, Bitfield, Capabilities, HaveEntry, Hello, InfoHash, Interest, Introduction,
     Message, PeerId, RejectReason, RenditionId, SegmentId, block_count,
@@ -264,6 +265,16 @@ impl World {
             match round {
                 1 => self.tell(Input::CodecSupport(vec![true; 2])),
                 2 => self.tell(Input::TrackerOpened(TrackerId(0))),
+                // There are so many members that more than a newcomer's offers are made.
+                3 => {
+                    let members = AnnounceResponse {
+                        info_hash: self.info_hash,
+                        incomplete: Some(9),
+                        ..AnnounceResponse::default()
+                    };
+                    let text = ServerMessage::Announce(members).to_json();
+                    self.tell(Input::TrackerMessage(TrackerId(0), text));
+                }
                 5 => {
                     for connection in self.connections.clone().into_iter().take(3) {
                         self.tell(Input::OfferReady { connection, sdp: "offer".into() });
