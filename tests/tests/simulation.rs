@@ -1,9 +1,12 @@
 //! What must hold of the real core, on a virtual network.
 
-use player_core::Player;
 use player_core::config::P2pMode;
+use player_core::io::{Input, Output};
+use player_core::stats::Stats;
+use player_core::wire::Message;
+use player_core::{Config, Instant, Player};
 use tests::simulation::{
-    Action, Bar, Fault, FaultKind, MOST_CONTROL, MOST_DUPLICATES, Report, Step, Title,
+    Action, Bar, Engine, Fault, FaultKind, MOST_CONTROL, MOST_DUPLICATES, Report, Step, Title,
     ViewerReport, World, cases,
 };
 
@@ -189,6 +192,43 @@ fn a_swarm_that_outgrows_its_mesh_stays_one() {
             assert!(segment.requests >= 5, "{segment:?}\n{}", text(&report));
         }
     }
+}
+
+/// A player that brings nothing of what others leave to it.
+struct Heedless(Player);
+
+impl Engine for Heedless {
+    fn new(config: Config, seed: u64) -> Self {
+        Self(Player::new(config, seed))
+    }
+
+    fn handle_input(&mut self, now: Instant, input: Input) {
+        if !matches!(input, Input::PeerMessage(_, Message::Handover { .. })) {
+            self.0.handle_input(now, input);
+        }
+    }
+
+    fn poll_output(&mut self) -> Option<Output> {
+        self.0.poll_output()
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        self.0.poll_timeout()
+    }
+
+    fn stats(&self, now: Instant) -> Stats {
+        self.0.stats(now)
+    }
+}
+
+#[test]
+fn what_is_left_to_the_heedless_whoever_leads_brings() {
+    let mut world = World { seconds: 90.0, ..World::live(40) };
+    world.config.max_peers = 12;
+    let report = world.run::<Heedless>();
+    assert_smooth(&report);
+    let copies = report.late_origin_copies.unwrap();
+    assert!(copies < 2.4, "{copies} copies\n{}", text(&report));
 }
 
 #[test]
