@@ -2,7 +2,8 @@
 //!
 //! Each viewer has an uplink, which serves its data channels in turns, frame by frame, and a
 //! downlink, which is one queue. Channels are reliable and ordered: a lost packet is a delay of one
-//! round trip for all that follows it. A channel has a window of bytes in flight.
+//! round trip for all that follows it. A channel has a window of bytes in flight. Messages that wait behind each other share
+//! packets, as SCTP bundles them.
 
 use player_core::wire::Message;
 use std::collections::VecDeque;
@@ -12,6 +13,8 @@ use std::sync::Arc;
 const PEER_HEADERS: u64 = 93;
 /// Payload per packet of a data channel.
 const PEER_PAYLOAD: u64 = 1_120;
+/// Of these headers, that of the chunk: one for each message that shares a packet (RFC 9260 §3.3.1).
+const CHUNK_HEADER: u64 = 16;
 /// Headers per packet of HTTP over TLS over TCP, records included.
 const HTTP_HEADERS: u64 = 66;
 /// Payload per packet of HTTP.
@@ -22,6 +25,11 @@ const SMALL: u32 = 1_500;
 /// Bytes on the wire for a message of `len` bytes on a data channel.
 pub(super) const fn peer_wire_bytes(len: u64) -> u64 {
     len + len.div_ceil(PEER_PAYLOAD) * PEER_HEADERS
+}
+
+/// Bytes that a message of `len` bytes takes in a packet it shares: chunks are filled up to four bytes.
+const fn chunk_bytes(len: u64) -> u64 {
+    (len + CHUNK_HEADER).next_multiple_of(4)
 }
 
 /// Bytes on the wire for `len` bytes of a response.
@@ -48,11 +56,6 @@ pub(super) fn loss_delay(rng: &mut fastrand::Rng, loss: f64, packets: u64, rtt: 
         odds = loss;
     }
     delay
-}
-
-/// Packets of a message.
-pub(super) const fn peer_packets(len: u64) -> u64 {
-    len.div_ceil(PEER_PAYLOAD)
 }
 
 /// µs of one step of a line that changes.
@@ -127,6 +130,8 @@ impl Uplink {
 pub(super) struct Frame {
     pub(super) message: Message,
     pub(super) len: u32,
+    /// Bytes on the wire.
+    pub(super) wire: u32,
     /// It is a polluter's.
     pub(super) lies: bool,
 }
@@ -151,6 +156,8 @@ pub(super) struct Channel {
     pub(super) last_arrival: u64,
     /// Has a turn at the uplink.
     pub(super) queued: bool,
+    /// Bytes left in the packet that is being filled.
+    pub(super) room: u64,
     /// Bytes received of which the other end has not been told.
     pub(super) received: u32,
 }
@@ -168,8 +175,26 @@ impl Channel {
             in_flight: 0,
             last_arrival: 0,
             queued: false,
+            room: 0,
             received: 0,
         }
+    }
+
+    /// Puts a message of `len` bytes into the packet that is being filled, or into new ones: bytes on the wire, and how
+    /// many packets are new.
+    pub(super) fn fill(&mut self, len: u64) -> (u64, u64) {
+        if let Some(left) = self.room.checked_sub(chunk_bytes(len)) {
+            self.room = left;
+            return (chunk_bytes(len), 0);
+        }
+        let packets = len.div_ceil(PEER_PAYLOAD);
+        self.room = packets * PEER_PAYLOAD - len;
+        (peer_wire_bytes(len), packets)
+    }
+
+    /// Whether what goes out next fits into the packet that is being filled (RFC 9260 §6.10).
+    pub(super) fn shares_packet(&self) -> bool {
+        self.waiting.front().is_some_and(|next| chunk_bytes(next.len.into()) <= self.room)
     }
 }
 
@@ -200,6 +225,16 @@ mod tests {
         assert_eq!(peer_wire_bytes(1), 94);
         assert_eq!(peer_wire_bytes(1_120 * 3), 1_120 * 3 + 279);
         assert_eq!(transmission(125_000, 1_000_000), 1_000_000);
+    }
+
+    #[test]
+    fn short_messages_share_the_rest_of_a_packet() {
+        let mut channel = Channel::new((0, 0), 0);
+        assert_eq!(channel.fill(1_120 + 1_000), (1_120 + 1_000 + 2 * 93, 2));
+        assert_eq!(channel.fill(50), (68, 0), "a chunk of its own, filled up to four bytes");
+        assert_eq!(channel.room, 52);
+        assert_eq!(channel.fill(50), (143, 1), "what does not fit begins a packet");
+        assert_eq!(channel.fill(50), (68, 0));
     }
 
     #[test]

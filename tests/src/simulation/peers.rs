@@ -6,9 +6,7 @@ use player_core::wire::Message;
 
 use super::engine::Engine;
 use super::event::{Common, Event};
-use super::net::{
-    Channel, Frame, Passage, loss_delay, peer_packets, peer_wire_bytes, transmission,
-};
+use super::net::{Channel, Frame, Passage, loss_delay, transmission};
 use super::run::Run;
 use super::shard::{Shard, place};
 use super::viewer::Connection;
@@ -197,7 +195,7 @@ impl<E: Engine> Shard<'_, E> {
         }
         channel.buffered += len as usize;
         channel.unreported += len as usize;
-        channel.waiting.push_back(Box::new(Frame { message, len, lies }));
+        channel.waiting.push_back(Box::new(Frame { message, len, wire: 0, lies }));
         if !channel.queued && channel.in_flight < world.channel_window {
             channel.queued = true;
             v.uplink.turns.push_back(connection.0);
@@ -222,12 +220,12 @@ impl<E: Engine> Shard<'_, E> {
             let Some(Connection::Linked(channel)) = v.connections.get_mut(&connection) else {
                 continue;
             };
-            let Some(frame) = channel.waiting.pop_front() else {
+            let Some(mut frame) = channel.waiting.pop_front() else {
                 channel.queued = false;
                 continue;
             };
-            let len = u64::from(frame.len);
-            let wire = peer_wire_bytes(len);
+            let (wire, packets) = channel.fill(frame.len.into());
+            frame.wire = wire as u32;
             let piece = match &frame.message {
                 Message::Piece { data, .. } => {
                     v.counted.uploaded_bytes += data.len() as u64;
@@ -240,7 +238,7 @@ impl<E: Engine> Shard<'_, E> {
             }
             uplink.busy_until = uplink.busy_until.max(now) + transmission(wire, uplink.rate_bps);
             let latency = channel.latency;
-            let delay = loss_delay(&mut v.rng, world.loss, peer_packets(len), 2 * latency);
+            let delay = loss_delay(&mut v.rng, world.loss, packets, 2 * latency);
             let arrival = (uplink.busy_until + latency + delay).max(channel.last_arrival);
             channel.last_arrival = arrival;
             channel.buffered -= frame.len as usize;
@@ -253,8 +251,13 @@ impl<E: Engine> Shard<'_, E> {
             }
             channel.queued =
                 !channel.waiting.is_empty() && channel.in_flight < world.channel_window;
-            if channel.queued {
-                uplink.turns.push_back(connection);
+            if channel.queued && channel.shares_packet() {
+                uplink.turns.push_front(connection);
+            } else {
+                channel.room = 0;
+                if channel.queued {
+                    uplink.turns.push_back(connection);
+                }
             }
             let sent_at = uplink.busy_until;
             let (peer, other) = (channel.peer, channel.other);
@@ -284,7 +287,7 @@ impl<E: Engine> Shard<'_, E> {
         if !v.connections.contains_key(&connection) {
             return;
         }
-        match v.downlink.take(now, peer_wire_bytes(u64::from(frame.len)) as u32) {
+        match v.downlink.take(now, frame.wire) {
             Passage::AtOnce => self.deliver(viewer, connection, *frame),
             Passage::At(at) => self.events.push(at, Event::Deliver { viewer, connection, frame }),
         }
