@@ -39,6 +39,9 @@ const NEWCOMER: Duration = Duration::from_secs(1);
 const START_GRACE: Duration = Duration::from_millis(1000);
 /// A segment that peers hold is asked of the origin no sooner than this before it is due, however slow the origin is.
 const COVERED_LEAD: Duration = Duration::from_millis(2500);
+/// How much later an ample origin is asked for it where not everybody is connected: of the blocks that neighbours have yet to
+/// bring all but a few come within that time, and in a large swarm a few times as many viewers are many copies.
+const STRAGGLERS: Duration = Duration::from_millis(400);
 /// The [`LAG`] of parts: two segments.
 const PART_LAG: u64 = part_number(2, 0) - part_number(0, 0);
 /// How much later than a segment a part is asked of the origin, which brings it in a round trip.
@@ -512,6 +515,9 @@ impl Player {
         if covered {
             // An origin that is slow because all ask it at once only gets slower when they ask it sooner.
             at = at.max(want.deadline - COVERED_LEAD);
+            if !want.part && !swarm.is_full_mesh() && self.is_ample(want) {
+                at += STRAGGLERS;
+            }
         }
         if want.deadline <= now && covered {
             // Nothing is buffered here. Peers that hold it all may be as quick as the origin.
