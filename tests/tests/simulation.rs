@@ -12,9 +12,13 @@ use tests::simulation::{
 
 /// Runs a world, and checks what holds in each.
 fn run(world: &World) -> Report {
+    run_as::<Player>(world)
+}
+
+fn run_as<E: Engine>(world: &World) -> Report {
     // To look into a failure: the number of the viewer whose inputs and outputs to print.
     let log = std::env::var("SIMULATION_LOG").ok().and_then(|viewer| viewer.parse().ok());
-    let report = World { log, ..world.clone() }.run::<Player>();
+    let report = World { log, ..world.clone() }.run::<E>();
     assert_eq!(report.violations, Vec::<String>::new(), "the contract with the shell");
     if world.polluter_share == 0.0 {
         assert_eq!(report.corrupt_bytes, 0, "every appended byte is the origin's");
@@ -177,12 +181,16 @@ fn joining_costs_the_tracker_a_few_messages() {
     assert!(report.tracker_messages <= 20 * 3, "{}", text(&report));
 }
 
-#[test]
-fn a_swarm_that_outgrows_its_mesh_stays_one() {
-    // The first thirteen are all connected to each other before the others come.
+/// The first thirteen are all connected to each other before the others come.
+fn outgrown() -> World {
     let mut world = World { seconds: 90.0, ..World::live(40) };
     world.config.max_peers = 12;
-    let report = run(&world);
+    world
+}
+
+#[test]
+fn a_swarm_that_outgrows_its_mesh_stays_one() {
+    let report = run(&outgrown());
     assert_smooth(&report);
     let copies = report.late_origin_copies.unwrap();
     assert!(copies < 2.4, "{copies} copies\n{}", text(&report));
@@ -223,9 +231,7 @@ impl Engine for Heedless {
 
 #[test]
 fn what_is_left_to_the_heedless_whoever_leads_brings() {
-    let mut world = World { seconds: 90.0, ..World::live(40) };
-    world.config.max_peers = 12;
-    let report = world.run::<Heedless>();
+    let report = run_as::<Heedless>(&outgrown());
     assert_smooth(&report);
     let copies = report.late_origin_copies.unwrap();
     assert!(copies < 2.4, "{copies} copies\n{}", text(&report));

@@ -183,8 +183,8 @@ impl Channel {
     /// Puts a message of `len` bytes into the packet that is being filled, or into new ones: bytes on the wire, and how
     /// many packets are new.
     pub(super) fn fill(&mut self, len: u64) -> (u64, u64) {
-        if let Some(left) = self.room.checked_sub(chunk_bytes(len)) {
-            self.room = left;
+        if self.fits(len) {
+            self.room -= chunk_bytes(len);
             return (chunk_bytes(len), 0);
         }
         let packets = len.div_ceil(PEER_PAYLOAD);
@@ -194,7 +194,11 @@ impl Channel {
 
     /// Whether what goes out next fits into the packet that is being filled (RFC 9260 §6.10).
     pub(super) fn shares_packet(&self) -> bool {
-        self.waiting.front().is_some_and(|next| chunk_bytes(next.len.into()) <= self.room)
+        self.waiting.front().is_some_and(|next| self.fits(next.len.into()))
+    }
+
+    const fn fits(&self, len: u64) -> bool {
+        chunk_bytes(len) <= self.room
     }
 }
 
