@@ -380,7 +380,7 @@ impl Player {
         if self.signaling.is_some() {
             self.run_sharing(now);
         }
-        if self.timeline.is_some_and(|timeline| timeline.live) {
+        if self.started && self.timeline.is_some_and(|timeline| timeline.live) {
             self.run_latency(now);
         }
         if self.playhead.ready_state < 3 || !self.started {

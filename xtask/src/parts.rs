@@ -78,8 +78,8 @@ const SHARING: Part = Part {
     ],
 };
 
-/// What the first picture of a film does not need: live and low-latency playlists, steering, keys, texts, and whatever
-/// is done about failures. The worker loads it behind the start.
+/// What the first picture of a film or a live channel does not need: reloads, low-latency playlists, steering, keys,
+/// texts, and whatever is done about failures. The worker loads it behind the start.
 const MORE: Part = Part {
     name: "more",
     cut: &[
@@ -104,11 +104,8 @@ const MORE: Part = Part {
         "player_core::player::Player>::leave_codecs",
         "player_core::player::Player>::run_low_latency",
         "player_core::player::Player>::hold_open",
-        "player_core::player::Player>::reload_interval",
         "player_core::player::Player>::parts_loaded",
         "player_core::player::Player>::carve",
-        "player_core::player::Player>::edge_loaded",
-        "player_core::player::Player>::live_latency",
         "player_core::player::Player>::run_latency",
         "player_core::player::Player>::tell_text_sources",
         "player_core::player::Player>::select_text",

@@ -173,7 +173,6 @@ impl Controller {
 
 impl Player {
     /// The playlist in use has been loaded: its end tells where the edge is.
-    #[inline(never)]
     pub(super) fn edge_loaded(&mut self, now: Instant, index: usize, changed: bool, reset: bool) {
         if reset {
             self.latency.clock = LiveClock::default();
@@ -185,7 +184,6 @@ impl Player {
 
     /// Seconds between what is being published and the playhead: what the playlists' growth says, and where segments
     /// have dates and the viewer's clock agrees with them, what passed before publication too.
-    #[inline(never)]
     pub(super) fn live_latency(&self, now: Instant) -> Option<f64> {
         let track = self.tracks.first()?;
         let list = &self.title.lists[track.list];
@@ -204,7 +202,7 @@ impl Player {
     /// Speeds up or slows down whoever follows a live stream.
     #[inline(never)]
     pub(super) fn run_latency(&mut self, now: Instant) {
-        if self.load != Load::Playing || !self.started {
+        if self.load != Load::Playing {
             return;
         }
         let Some(list) = self.tracks.first().map(|track| &self.title.lists[track.list]) else {

@@ -461,7 +461,10 @@ impl Player {
             list.changed_at = now;
         }
         let live = list.playlist.as_ref().is_some_and(|playlist| !playlist.end_list);
-        if changed && (live || !list.parts.is_empty()) {
+        let has_parts = |list: &MediaPlaylist| {
+            !list.end_list && !(list.parts.is_empty() && list.preload_hints.is_empty())
+        };
+        if changed && (!list.parts.is_empty() || list.playlist.as_ref().is_some_and(has_parts)) {
             self.parts_loaded(now, index);
         }
         if live && self.tracks.first().is_some_and(|track| track.list == index) {

@@ -239,7 +239,6 @@ impl Player {
     }
 
     /// When to load a live playlist again, counted from its last request (bis §6.3.4).
-    #[inline(never)]
     pub(super) fn reload_interval(&self, index: usize, changed: bool) -> Duration {
         let list = &self.title.lists[index];
         let Some(playlist) = &list.playlist else { return Duration::ZERO };
@@ -267,9 +266,6 @@ impl Player {
     pub(super) fn parts_loaded(&mut self, now: Instant, index: usize) {
         let list = &mut self.title.lists[index];
         let Some(playlist) = &mut list.playlist else { return };
-        if playlist.parts.is_empty() && playlist.preload_hints.is_empty() && list.parts.is_empty() {
-            return;
-        }
         list.low_latency = self.config.low_latency;
         let parts = playlist.part_segments();
         let before = std::mem::replace(&mut list.parts, parts);

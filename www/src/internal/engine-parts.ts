@@ -45,6 +45,7 @@ export class EngineParts {
   /** Loads a part ahead of its first call. One that could not be loaded may be asked for again. */
   load(number: number): Promise<void> {
     const part = this.#part(number);
+    if (part.there) return Promise.resolve();
     part.loading ??= Promise.all([compileWasm(url(number)), this.#engine]).then(async ([module, p]) => {
       if (!part.there) await WebAssembly.instantiate(module, { p });
       part.there = true;
