@@ -18,7 +18,8 @@ extern "C" {
     #[wasm_bindgen(js_name = fetch)]
     fn browser_fetch(url: &str, init: &RequestInit) -> Promise;
 
-    type Promise;
+    #[derive(Debug)]
+    pub(crate) type Promise;
     #[wasm_bindgen(method)]
     fn then(this: &Promise, fulfilled: &Function, rejected: &Function);
 
@@ -48,8 +49,12 @@ pub(crate) struct Fetch {
 }
 
 impl Fetch {
-    /// Starts a request, whose course `shell` is told.
-    pub(crate) fn start(shell: Weak<Shell>, request: FetchRequest) -> Self {
+    /// Starts a request, whose course `shell` is told. `begun`: it is on its way already.
+    pub(crate) fn start(
+        shell: Weak<Shell>,
+        request: FetchRequest,
+        begun: Option<Promise>,
+    ) -> Self {
         let abort = AbortController::new().ok();
         let signal = abort.as_ref().map(AbortController::signal);
         // The defaults are what is wanted: mode `cors`, credentials `same-origin`, the HTTP cache as it is.
@@ -60,7 +65,7 @@ impl Fetch {
             let _ = headers.set("range", &range_header(first, end));
             init.set_headers(&headers);
         }
-        let promise = browser_fetch(&request.url, &init);
+        let promise = begun.unwrap_or_else(|| browser_fetch(&request.url, &init));
         let transfer =
             Transfer { shell, request, signal, reader: RefCell::default(), next: Cell::default() };
         Rc::new(transfer).wait(&promise, Transfer::responded);

@@ -140,7 +140,9 @@ pub(crate) fn task_from_js(message: &JsValue) -> Option<Task> {
     let task = match fields.text("type")?.as_str() {
         "load" => {
             let start_position = fields.number("startPosition").filter(|start| start.is_finite());
-            Task::Load { url: fields.text("url")?, start_position }
+            let response = fields.value("response");
+            let response = response.is_object().then(|| response.unchecked_into());
+            Task::Load { url: fields.text("url")?, start_position, response }
         }
         "unload" => Task::Unload,
         "select-variant" => {

@@ -15,7 +15,7 @@ use web_sys::{RtcDataChannel, RtcDataChannelState};
 
 use crate::channel::{self, Channel, Link, MAX_UNREAD, Pressure};
 use crate::clock::{self, Timer};
-use crate::fetch::Fetch;
+use crate::fetch::{Fetch, Promise};
 use crate::messages::{
     Object, check_codecs, decrypt_to_js, event_to_js, media_to_js, stats_to_js, text_to_js,
     transmux_to_js, verify_to_js,
@@ -32,6 +32,8 @@ pub(crate) enum Task {
     Load {
         url: String,
         start_position: Option<f64>,
+        /// The request for `url`, where it was sent before the engine ran.
+        response: Option<Promise>,
     },
     Unload,
     Input(Input),
@@ -84,6 +86,8 @@ pub(crate) struct Shell {
     pub(crate) recorder: RefCell<Option<Box<Recorder>>>,
     memory: RefCell<Memory>,
     next_stats: Cell<Instant>,
+    /// While a load begins: what its first request is answered with.
+    begun: Cell<Option<Promise>>,
     fetches: RefCell<Table<RequestId, Fetch>>,
     sockets: RefCell<Table<TrackerId, Socket>>,
     links: RefCell<Table<ConnectionId, Link>>,
@@ -120,6 +124,7 @@ impl Shell {
                 recorder: RefCell::new(None),
                 memory: RefCell::new(Memory { config, online: true, webrtc: true, playhead: None }),
                 next_stats: Cell::default(),
+                begun: Cell::default(),
                 fetches: RefCell::default(),
                 sockets: RefCell::default(),
                 links: RefCell::default(),
@@ -181,7 +186,10 @@ impl Shell {
 
     fn take(&self, task: Task) {
         match task {
-            Task::Load { url, start_position } => self.load(url, start_position),
+            Task::Load { url, start_position, response } => {
+                self.begun.set(response);
+                self.load(url, start_position);
+            }
             Task::Unload => self.unload(),
             Task::Input(input) => {
                 self.remember(&input);
@@ -271,6 +279,7 @@ impl Shell {
             self.feed(input);
         }
         self.feed(Input::Load { url });
+        self.begun.take();
     }
 
     /// Lets the core say goodbye, then ends what it may have left.
@@ -325,7 +334,7 @@ impl Shell {
         match output {
             Output::Fetch(request) => {
                 let id = request.id;
-                let fetch = Fetch::start(self.me.clone(), request);
+                let fetch = Fetch::start(self.me.clone(), request, self.begun.take());
                 self.fetches.borrow_mut().insert(id, fetch);
             }
             Output::CancelFetch(id) => {

@@ -36,8 +36,9 @@ export type P2pMode = 'on' | 'off' | 'download-only';
 export type ToWorker =
   /** First message. Answered by `ready` or `failed` (worker.ts). */
   | { type: 'start'; wasmUrl: string; config: EngineConfig }
-  /** Load a playlist (absolute URL), forgetting what was loaded before. `startPosition` in seconds. */
-  | { type: 'load'; url: string; startPosition: number | null }
+  /** Load a playlist (absolute URL), forgetting what was loaded before. `startPosition` in seconds. `response` is the worker's: to the request for
+   * `url`, where it was sent before the engine ran. */
+  | { type: 'load'; url: string; startPosition: number | null; response?: Promise<Response> }
   | { type: 'unload' }
   /** Index into `variants`; -1 chooses by itself. */
   | { type: 'select-variant'; index: number }

@@ -80,7 +80,15 @@ function toEngine(message: ToWorker): void {
   if (message.type === 'unload') sink?.close();
   if (tap.toEngine(message)) return;
   if (engine) engine.handle(message.type === 'p2p' && sharing ? { ...message, mode: sharing.allowed(message.mode) } : message);
-  else waiting.push(message);
+  else waiting.push(message.type === 'load' ? begun(message) : message);
+}
+
+/** The first request needs no engine: it travels while that is compiled. */
+function begun(message: Extract<ToWorker, { type: 'load' }>): ToWorker {
+  const response = fetch(message.url);
+  // The engine hears of a failure too.
+  response.catch(() => undefined);
+  return { ...message, response };
 }
 
 function fromEngine(message: EngineMessage, transfer: Transferable[]): void {
