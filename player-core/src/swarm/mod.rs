@@ -54,6 +54,9 @@ const RARE: usize = 3;
 const RARE_AFAR: usize = 8;
 /// News of other blocks is gathered this long.
 const IDLE_HAVE_INTERVAL: Duration = Duration::from_secs(1);
+/// The same where the others are not connected to each other, and uplinks suffice: whoever is nearest to the edge is to know of
+/// all that hold what it lacks.
+const AFAR_HAVE_INTERVAL: Duration = Duration::from_millis(250);
 /// The same while parts are shared, which are small and due soon.
 const HASTY_HAVE_INTERVAL: Duration = Duration::from_millis(10);
 /// Shortest time between two interests.
@@ -469,8 +472,10 @@ impl Swarm {
             HASTY_HAVE_INTERVAL
         } else if store.segment(segment).is_some_and(|held| self.is_rare(segment, held)) {
             HAVE_INTERVAL
-        } else {
+        } else if self.is_full_mesh() || self.uploads.busy() > SCARCE {
             IDLE_HAVE_INTERVAL
+        } else {
+            AFAR_HAVE_INTERVAL
         };
         let at = self.news_at.get_or_insert(now + wait);
         *at = (*at).min(now + wait);
