@@ -229,17 +229,33 @@ fn who_had_no_room_for_what_may_wait_is_asked_for_what_may_not() {
     assert!(ask_by(&mut swarm, 1.4, 0, 1.8).is_empty(), "and there it has none");
 }
 
+/// Who was told of blocks.
+fn told(swarm: &mut Swarm) -> Vec<u32> {
+    let sent = drain(swarm);
+    sent.iter().filter(|(_, of)| matches!(of, Message::Have { .. })).map(|(to, _)| *to).collect()
+}
+
+#[test]
+fn news_of_what_many_hold_waits_less_where_not_everybody_is_connected() {
+    let store = store(2);
+    let mut swarm = swarm(9, &store);
+    (0..8).for_each(|peer| show(&mut swarm, &store, peer, 3));
+    let waits = |swarm: &mut Swarm, from: f64| {
+        swarm.blocks_changed(at(from), SEGMENT, &store);
+        (1..20).find(|tenth| {
+            swarm.tick(at(from + f64::from(*tenth) / 10.0), &store);
+            told(swarm) == [8]
+        })
+    };
+    assert_eq!(waits(&mut swarm, 1.0), Some(10), "tenths of a second");
+    swarm.set_size(100, 100);
+    assert_eq!(waits(&mut swarm, 4.0), Some(3), "tenths of a second");
+}
+
 #[test]
 fn news_goes_to_those_who_lack_it_and_only_what_is_rare_is_pressing() {
     let store = store(2);
     let mut swarm = swarm(4, &store);
-    let told = |swarm: &mut Swarm| -> Vec<u32> {
-        let sent = drain(swarm);
-        sent.iter()
-            .filter(|(_, of)| matches!(of, Message::Have { .. }))
-            .map(|(to, _)| *to)
-            .collect()
-    };
     show(&mut swarm, &store, 0, 2);
     show(&mut swarm, &store, 1, 1);
     swarm.blocks_changed(at(1.0), SEGMENT, &store);
