@@ -1,10 +1,20 @@
 // A viewer who shares with nobody: nothing of sharing is loaded, nothing of it is called, and everything else works.
 
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import { chromium, firefox } from './lib/browsers.mjs';
 import { scene } from './lib/scene.mjs';
+import { startStage } from './lib/stage.mjs';
 import { openViewer } from './lib/viewer.mjs';
+
+const WWW = process.env.POTLUCK_WWW ?? fileURLToPath(new URL('../../www/dist', import.meta.url));
+
+/** A file of the player, for a stage. */
+function own(file) {
+  return { type: file.endsWith('.js') ? 'text/javascript' : 'application/wasm', body: readFileSync(`${WWW}/${file}`) };
+}
 
 for (const [name, launch] of [['Chromium', chromium], ['Firefox', firefox]]) {
   describe(`a viewer who shares with nobody, in ${name}`, () => {
@@ -12,16 +22,16 @@ for (const [name, launch] of [['Chromium', chromium], ['Firefox', firefox]]) {
     let browser;
     scene(launch, (...both) => { [demo, browser] = both; }, { faults: true });
 
-    /** A viewer of `src`, the names of the files that it has asked for, and of those for which its worker stood still. */
+    /** A viewer of `src`, the names of the files that it has asked for, and of those for which its worker stood still before it asked for media. */
     async function openAlone(src, options = {}) {
       const viewer = await openViewer(browser, demo);
-      const files = new Set();
+      const files = [];
       const stoodFor = [];
       viewer.page.on('request', (request) => {
         const file = new URL(request.url()).pathname.split('/').pop();
-        files.add(file);
+        files.push(file);
         // WebDriver BiDi does not tell one from the other.
-        if (name === 'Chromium' && request.resourceType() === 'xhr') stoodFor.push(file);
+        if (name === 'Chromium' && request.resourceType() === 'xhr' && !files.some((other) => other.endsWith('.m4s'))) stoodFor.push(file);
       });
       await viewer.add({ src, ...options });
       return { viewer, files, stoodFor };
@@ -44,7 +54,7 @@ for (const [name, launch] of [['Chromium', chromium], ['Firefox', firefox]]) {
         await viewer.until('it plays after a fault', (state) => state.position > 21 && state.readyState >= 3, { seconds: 30 });
         const state = await viewer.state();
         assert.equal(state.error, null);
-        assert.ok(!files.has('potluck-sharing.wasm') && !files.has('potluck-peers.js'), [...files].join());
+        assert.ok(!files.includes('potluck-sharing.wasm') && !files.includes('potluck-peers.js'), files.join());
         assert.deepEqual(viewer.problems.filter((problem) => !problem.includes('503')), []);
         await viewer.close();
       });
@@ -58,17 +68,44 @@ for (const [name, launch] of [['Chromium', chromium], ['Firefox', firefox]]) {
         const state = await viewer.state();
         assert.equal(state.error, null);
         assert.equal(state.stats.peerState, 'no-tracker');
-        assert.ok(!files.has('potluck-sharing.wasm'), [...files].join());
-        assert.ok(files.has('potluck-more.wasm') && stoodFor.length <= waited, `its worker stood still for ${stoodFor.join()}`);
+        assert.ok(!files.includes('potluck-sharing.wasm'), files.join());
+        assert.ok(files.includes('potluck-more.wasm') && stoodFor.length <= waited, `its worker stood still for ${stoodFor.join()}`);
         assert.deepEqual(viewer.problems, []);
         await viewer.close();
       });
     }
 
+    test('its playlist travels while the engine does', { timeout: 60_000 }, async () => {
+      let asked = 0;
+      let ask;
+      const first = new Promise((resolve) => { ask = resolve; });
+      const site = await startStage({
+        ...Object.fromEntries(['potluck.js', 'potluck-worker.js', 'potluck-more.wasm'].map((file) => [`/${file}`, own(file)])),
+        '/': `<link rel="icon" href="data:,"><script type="module" src="/potluck.js"></script><potluck-video muted autoplay src="/film.m3u8"></potluck-video>`,
+        '/film.m3u8': (_, response) => {
+          asked += 1;
+          ask();
+          response.writeHead(302, { location: demo.vod }).end();
+        },
+        // It comes once the playlist was asked for.
+        '/potluck.wasm': (_, response) => void first.then(() => response.writeHead(200, { 'content-type': 'application/wasm' }).end(own('potluck.wasm').body)),
+      });
+      try {
+        const viewer = await openViewer(browser, demo, { page: site.url });
+        await viewer.adopt(() => document.querySelector('potluck-video'));
+        await viewer.plays(1, { seconds: 30 });
+        assert.equal(asked, 1, 'it is asked for once');
+        assert.deepEqual(viewer.problems, []);
+        await viewer.close();
+      } finally {
+        await site.stop();
+      }
+    });
+
     test('wants to share later', { timeout: 60_000 }, async () => {
       const { viewer, files } = await openAlone(demo.vod, { trackers: demo.tracker, attributes: { p2p: 'off' } });
       await viewer.plays(1, { seconds: 30 });
-      assert.ok(!files.has('potluck-sharing.wasm'), [...files].join());
+      assert.ok(!files.includes('potluck-sharing.wasm'), files.join());
       await viewer.with((element) => { element.p2p = 'on'; });
       await viewer.until('the tracker has answered', (state) => state.stats.peerState === 'alone', { seconds: 20 });
       await viewer.with((element) => { element.p2p = 'off'; });
