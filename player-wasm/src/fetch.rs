@@ -50,11 +50,7 @@ pub(crate) struct Fetch {
 
 impl Fetch {
     /// Starts a request, whose course `shell` is told. `begun`: it is on its way already.
-    pub(crate) fn start(
-        shell: Weak<Shell>,
-        request: FetchRequest,
-        begun: Option<Promise>,
-    ) -> Self {
+    pub(crate) fn start(shell: Weak<Shell>, request: FetchRequest, begun: Option<Promise>) -> Self {
         let abort = AbortController::new().ok();
         let signal = abort.as_ref().map(AbortController::signal);
         // The defaults are what is wanted: mode `cors`, credentials `same-origin`, the HTTP cache as it is.
