@@ -462,7 +462,8 @@ impl Player {
         }
         let live = list.playlist.as_ref().is_some_and(|playlist| !playlist.end_list);
         let has_parts = |list: &MediaPlaylist| {
-            !list.end_list && !(list.parts.is_empty() && list.preload_hints.is_empty())
+            let any = !list.parts.is_empty() || !list.preload_hints.is_empty();
+            any && !list.end_list
         };
         if changed && (!list.parts.is_empty() || list.playlist.as_ref().is_some_and(has_parts)) {
             self.parts_loaded(now, index);
