@@ -187,8 +187,7 @@ impl Shell {
     fn take(&self, task: Task) {
         match task {
             Task::Load { url, start_position, response } => {
-                self.begun.set(response);
-                self.load(url, start_position);
+                self.load(url, start_position, response);
             }
             Task::Unload => self.unload(),
             Task::Input(input) => {
@@ -245,7 +244,7 @@ impl Shell {
         }
     }
 
-    fn load(&self, url: String, start_position: Option<f64>) {
+    fn load(&self, url: String, start_position: Option<f64>, response: Option<Promise>) {
         self.unload();
         self.first_connection.set(self.next_connection.get());
         let mut before = Vec::new();
@@ -278,6 +277,7 @@ impl Shell {
         for input in before {
             self.feed(input);
         }
+        self.begun.set(response);
         self.feed(Input::Load { url });
         self.begun.take();
     }

@@ -460,12 +460,10 @@ impl Player {
         if changed {
             list.changed_at = now;
         }
-        let live = list.playlist.as_ref().is_some_and(|playlist| !playlist.end_list);
-        let has_parts = |list: &MediaPlaylist| {
-            let any = !list.parts.is_empty() || !list.preload_hints.is_empty();
-            any && !list.end_list
-        };
-        if changed && (!list.parts.is_empty() || list.playlist.as_ref().is_some_and(has_parts)) {
+        let playlist = list.playlist.as_ref();
+        let live = playlist.is_some_and(MediaPlaylist::is_live);
+        let named = |list: &MediaPlaylist| !list.parts.is_empty() || !list.preload_hints.is_empty();
+        if changed && (live && playlist.is_some_and(named) || !list.parts.is_empty()) {
             self.parts_loaded(now, index);
         }
         if live && self.tracks.first().is_some_and(|track| track.list == index) {
