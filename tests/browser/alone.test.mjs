@@ -2,18 +2,17 @@
 
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
+import path from 'node:path';
 import { describe, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import { chromium, firefox } from './lib/browsers.mjs';
+import { WWW } from './lib/package.mjs';
 import { scene } from './lib/scene.mjs';
 import { startStage } from './lib/stage.mjs';
 import { openViewer } from './lib/viewer.mjs';
 
-const WWW = process.env.POTLUCK_WWW ?? fileURLToPath(new URL('../../www/dist', import.meta.url));
-
-/** A file of the player, for a stage. */
+/** A file of the player. */
 function own(file) {
-  return { type: file.endsWith('.js') ? 'text/javascript' : 'application/wasm', body: readFileSync(`${WWW}/${file}`) };
+  return readFileSync(path.join(WWW, file));
 }
 
 for (const [name, launch] of [['Chromium', chromium], ['Firefox', firefox]]) {
@@ -80,7 +79,7 @@ for (const [name, launch] of [['Chromium', chromium], ['Firefox', firefox]]) {
       let ask;
       const first = new Promise((resolve) => { ask = resolve; });
       const site = await startStage({
-        ...Object.fromEntries(['potluck.js', 'potluck-worker.js', 'potluck-more.wasm'].map((file) => [`/${file}`, own(file)])),
+        ...Object.fromEntries(['potluck.js', 'potluck-worker.js', 'potluck-more.wasm'].map((file) => [`/${file}`, { body: own(file) }])),
         '/': `<link rel="icon" href="data:,"><script type="module" src="/potluck.js"></script><potluck-video muted autoplay src="/film.m3u8"></potluck-video>`,
         '/film.m3u8': (_, response) => {
           asked += 1;
@@ -88,7 +87,7 @@ for (const [name, launch] of [['Chromium', chromium], ['Firefox', firefox]]) {
           response.writeHead(302, { location: demo.vod }).end();
         },
         // It comes once the playlist was asked for.
-        '/potluck.wasm': (_, response) => void first.then(() => response.writeHead(200, { 'content-type': 'application/wasm' }).end(own('potluck.wasm').body)),
+        '/potluck.wasm': (_, response) => void first.then(() => response.writeHead(200, { 'content-type': 'application/wasm' }).end(own('potluck.wasm'))),
       });
       try {
         const viewer = await openViewer(browser, demo, { page: site.url });

@@ -1,16 +1,13 @@
 // Under a Content-Security-Policy: what the documentation says is enough, and what is missing is named.
 
 import assert from 'node:assert/strict';
-import { fileURLToPath } from 'node:url';
 import { after, before, describe, test } from 'node:test';
 import { chromium, firefox } from './lib/browsers.mjs';
 import { startDemo } from './lib/demo.mjs';
 import { inWords } from './lib/figures.mjs';
-import { serveFolder } from './lib/package.mjs';
+import { WWW, serveFolder } from './lib/package.mjs';
 import { openViewer } from './lib/viewer.mjs';
 import { until } from './lib/wait.mjs';
-
-const WWW = process.env.POTLUCK_WWW ?? fileURLToPath(new URL('../../www/dist', import.meta.url));
 
 for (const [name, launch] of [['Chromium', chromium], ['Firefox', firefox]]) {
   describe(`a page with a Content-Security-Policy, in ${name}`, () => {

@@ -5,13 +5,12 @@ import { createServer } from 'node:http';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import { chromium, firefox } from './lib/browsers.mjs';
 import { startDemo } from './lib/demo.mjs';
+import { WWW } from './lib/package.mjs';
 import { startStage } from './lib/stage.mjs';
 import { until } from './lib/wait.mjs';
 
-const WWW = process.env.POTLUCK_WWW ?? fileURLToPath(new URL('../../www/dist', import.meta.url));
 const TYPES = { '.html': 'text/html', '.js': 'text/javascript', '.wasm': 'application/wasm', '.m3u8': 'application/vnd.apple.mpegurl' };
 
 /** A site with the player and the film on one origin, which gives each visitor a cookie. `seen`: path and cookie of each request. */

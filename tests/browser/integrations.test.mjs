@@ -11,7 +11,7 @@ import { promisify } from 'node:util';
 import { chromium } from './lib/browsers.mjs';
 import { startDemo } from './lib/demo.mjs';
 import { inWords } from './lib/figures.mjs';
-import { freshProject, run, serveFolder } from './lib/package.mjs';
+import { WWW, freshProject, run, serveFolder } from './lib/package.mjs';
 import { startPeerTube } from './lib/peertube.mjs';
 import { startStage } from './lib/stage.mjs';
 import { openViewer } from './lib/viewer.mjs';
@@ -260,7 +260,6 @@ describe('the piece for', () => {
 
 /** The built player's files, by name. */
 async function builtFiles() {
-  const folder = process.env.POTLUCK_WWW ?? fileURLToPath(new URL('../../www/dist', import.meta.url));
-  const names = (await readdir(folder)).filter((name) => /\.(js|wasm)$/.test(name));
-  return { contents: await Promise.all(names.map(async (name) => [name, await readFile(path.join(folder, name))])) };
+  const names = (await readdir(WWW)).filter((name) => /\.(js|wasm)$/.test(name));
+  return { contents: await Promise.all(names.map(async (name) => [name, await readFile(path.join(WWW, name))])) };
 }

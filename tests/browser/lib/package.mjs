@@ -46,6 +46,9 @@ export async function run(folder, script, ...args) {
   }
 }
 
+/** The folder of the built player. */
+export const WWW = process.env.POTLUCK_WWW ?? path.join(www, 'dist');
+
 const TYPES = { '.html': 'text/html', '.js': 'text/javascript', '.css': 'text/css', '.json': 'application/json', '.wasm': 'application/wasm', '.svg': 'image/svg+xml' };
 
 /** Serves a folder as any static server does; `headers` come with each answer. */

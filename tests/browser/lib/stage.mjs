@@ -53,5 +53,7 @@ function send(response, { status = 200, type, body = '', cut = null }, pathname)
 function typeOf(pathname) {
   if (pathname.endsWith('.m3u8')) return 'application/vnd.apple.mpegurl';
   if (pathname.endsWith('.html') || pathname === '/') return 'text/html';
+  if (pathname.endsWith('.js')) return 'text/javascript';
+  if (pathname.endsWith('.wasm')) return 'application/wasm';
   return 'application/octet-stream';
 }

@@ -6,11 +6,11 @@ import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { WWW } from './package.mjs';
 import { freePort } from './ports.mjs';
 import { until } from './wait.mjs';
 
 const PLUGIN = fileURLToPath(new URL('../../../integrations/wordpress/potluck', import.meta.url));
-const PLAYER = process.env.POTLUCK_WWW ?? fileURLToPath(new URL('../../../www/dist', import.meta.url));
 const FILES = process.env.WORDPRESS ?? '/usr/share/wordpress';
 const ROOT = process.getuid?.() === 0;
 /** Runs a program, in a group of processes that ends with it, and with the test: then nobody holds this shell's input any more. */
@@ -125,7 +125,7 @@ class WordPress {
     await cp(FILES, this.root, { recursive: true, dereference: true, filter: (from) => !from.startsWith(path.join(FILES, 'wp-config')) && (existsSync(from)) });
     await mkdir(path.join(this.root, 'wp-content/plugins'), { recursive: true });
     await cp(PLUGIN, this.plugin, { recursive: true });
-    await cp(PLAYER, path.join(this.plugin, 'player'), { recursive: true });
+    await cp(WWW, path.join(this.plugin, 'player'), { recursive: true });
     // Browsers ask for one; PHP's server answers by itself where a name looks like a file's.
     await writeFile(path.join(this.root, 'favicon.ico'), '');
     const settings = {
