@@ -7,8 +7,10 @@ use std::time::Duration;
 
 use super::Player;
 use super::schedule::Want;
+use crate::proof::Proof;
+use crate::swarm::Swarm;
 use crate::time::Instant;
-use crate::wire::{SegmentId, block_count};
+use crate::wire::{BLOCK_BYTES, SegmentId, block_count};
 
 /// Longer than it takes until all who have begun a segment know of each other.
 const PAUSE: Duration = Duration::from_millis(600);
@@ -71,6 +73,22 @@ impl Player {
         self.fetch_unseen(now, want, blocks.start..end)
     }
 
+    /// Brings the first block of a segment that has just come out, if it is this viewer's turn to, and nothing of it is here or
+    /// asked for. Whether it did. What is verified as a whole only, one has to have first.
+    #[inline(never)]
+    pub(super) fn open_segment(&mut self, now: Instant, want: &Want) -> bool {
+        let count = want.estimate.div_ceil(BLOCK_BYTES.into()) as u16;
+        let opens = |swarm: &Swarm| swarm.opens(want.id, count) && !swarm.is_held(want.id, 0);
+        let opens = self.swarm.as_ref().is_some_and(opens)
+            && self.may_open(now, want)
+            && self.store.segment(want.id).is_none()
+            && self.proof_of(now, want.id).0 == Proof::None;
+        if opens {
+            self.start_transfer(now, want.list, want.sequence, 0, Some(BLOCK_BYTES), false);
+        }
+        opens
+    }
+
     /// Fetches those of these blocks that nobody is seen to hold. Whether there are any.
     fn fetch_unseen(&mut self, now: Instant, want: &Want, blocks: Range<u16>) -> bool {
         let Some(swarm) = &self.swarm else { return false };
@@ -83,3 +101,7 @@ impl Player {
         self.fetch_missing(now, want, false, Some(&unseen))
     }
 }
+
+#[cfg(test)]
+#[path = "opening_tests.rs"]
+mod tests;

@@ -191,7 +191,10 @@ impl Player {
         if discovery == Discovery::Ready {
             // Before peers are asked for it: what the origin brings, they need not send.
             for want in wants {
-                if self.is_open(now, want) && !self.fetch_handed_over(now, want) {
+                if self.is_open(now, want)
+                    && !self.fetch_handed_over(now, want)
+                    && !self.open_segment(now, want)
+                {
                     self.fetch_share(now, want);
                 }
             }
@@ -634,6 +637,12 @@ impl Player {
             return false;
         }
         self.fetch_missing(now, want, false, Some(&blocks))
+    }
+
+    /// Whether a segment may be fetched for others' sake: it is not needed here yet, and the origin has something to spare.
+    pub(super) fn may_open(&self, now: Instant, want: &Want) -> bool {
+        let early = want.deadline > now + STRANGER_HORIZON;
+        want.near && want.live && !want.part && early && self.is_ample(want)
     }
 
     /// Whether the origin is so fast that there is always time to ask it later.

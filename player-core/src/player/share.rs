@@ -17,7 +17,7 @@ use crate::io::{ConnectionId, Event, Input, Output};
 use crate::ordered::OrderedSet;
 use crate::stats::{PeerState, Stats};
 use crate::store::{Insert, Source};
-use crate::swarm::{LAG, Swarm, SwarmEvent, info_hash, token_swarm};
+use crate::swarm::{LAG, MAX_OPENERS, Swarm, SwarmEvent, info_hash, token_swarm};
 use crate::text::random_letter;
 use crate::time::Instant;
 use crate::tracker::{Signaling, SignalingOutput};
@@ -551,8 +551,9 @@ impl Player {
         let Some(swarm) = &mut self.swarm else { return };
         swarm.relay_edge(segment);
         let soon = swarm.turn(segment, playhead, LAG) < Duration::from_millis(RELOAD_SPREAD_MS);
+        let opens = swarm.opens(segment, MAX_OPENERS);
         let wait = match holder {
-            Some(holder) if holder || !soon => self.rng.u64(..RELOAD_SPREAD_MS),
+            Some(holder) if !opens && (holder || !soon) => self.rng.u64(..RELOAD_SPREAD_MS),
             _ => 0,
         };
         let at = (now + Duration::from_millis(wait)).max(rested);

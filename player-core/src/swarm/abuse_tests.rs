@@ -1,7 +1,7 @@
 //! What a peer may do to a viewer, and where it ends: each bound in virtual time.
 
 use super::*;
-use crate::wire::{Bitfield, PIECE_BYTES, RejectReason, block_count};
+use crate::wire::{Bitfield, HaveEntry, PIECE_BYTES, RejectReason, block_count};
 
 const RENDITION: RenditionId = RenditionId(1);
 const SEGMENT: SegmentId = segment(5);

@@ -13,6 +13,10 @@ pub(crate) const STEP: f64 = 0.8;
 /// tenths of a second through a large swarm, and each tenth that the first waits is missed by those who are far from it.
 const SPACING: f64 = 0.35;
 const DOUBLING: f64 = 0.6;
+/// One in so many members brings a copy of a segment's first block, which is due first: it has so much less far to go.
+const OPENERS: f64 = 16384.0;
+/// So many at most.
+pub(crate) const MAX_OPENERS: u16 = 8;
 /// A live peer whose window ends this many segments before one will want it too: news of its window is on the way, or
 /// it has not looked at the playlist yet.
 pub(crate) const LAG: u64 = 3;
@@ -127,6 +131,16 @@ impl Swarm {
         Duration::from_secs_f64(drawn)
     }
 
+    /// Whether this one is to bring the first block of a segment that has just come out, one of `most` at most, beside whoever
+    /// leads. In a swarm of twice the size a block has to double once more; with twice as many who have it at first it does not.
+    pub(crate) fn opens(&self, segment: SegmentId, most: u16) -> bool {
+        let members = self.drawing as f64;
+        let openers = (members / OPENERS).min(most.min(MAX_OPENERS).into());
+        !self.is_full_mesh()
+            && !self.is_older(segment)
+            && self.number(salted(segment, 0), members) < openers
+    }
+
     /// The strongest of other peers' claims on this segment: for how many ms it was made, and until when it holds.
     pub(crate) fn claimed(&self, now: Instant, segment: SegmentId) -> Option<(u32, Instant)> {
         let mut strongest = None;
@@ -183,7 +197,7 @@ pub(super) const fn mix(value: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::RenditionId;
+    use crate::wire::{InfoHash, RenditionId};
 
     #[test]
     fn doublings_are_the_logarithm() {
@@ -191,6 +205,25 @@ mod tests {
             let exact = f64::log2(f64::max(number, 1.0));
             assert!((doublings(number) - exact).abs() < 1e-3, "{number}: {}", doublings(number));
         }
+    }
+
+    #[test]
+    fn so_many_of_a_large_swarm_open_a_segment_as_it_has_doubled() {
+        let opened = |members: usize, most: u16, came_at: u64| {
+            let mut swarm = Swarm::new(InfoHash::default(), PeerId([3; 20]), true);
+            swarm.set_size(members, members);
+            swarm.came_at = came_at;
+            let segment = |sequence| SegmentId { rendition: RenditionId(7), sequence };
+            (1..=400_000).filter(|of| swarm.opens(segment(*of), most)).count()
+        };
+        // In 400,000 segments one viewer of so many has 400,000 / OPENERS turns.
+        assert!((15..36).contains(&opened(65_536, 8, 0)), "{}", opened(65_536, 8, 0));
+        assert_eq!(opened(131_072, 8, 0), opened(65_536, 8, 0));
+        let least = opened(131_072, 1, 0);
+        assert!(least < 10, "one of 131,072 has three: {least}");
+        assert!(opened(1_000_000, 100, 0) < 10, "eight at most");
+        assert_eq!(opened(131_072, 8, 400_000), 0, "what was out before is out");
+        assert_eq!(opened(1, 8, 0), 0, "all are connected");
     }
 
     #[test]

@@ -6,6 +6,7 @@ mod gossip;
 mod identity;
 mod introductions;
 mod lists;
+mod news;
 mod peer;
 mod picker;
 mod reputation;
@@ -19,7 +20,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 pub(crate) use deadline::fallback_time;
-pub(crate) use election::{ABREAST, LAG, STEP as STEP_SECONDS};
+pub(crate) use election::{ABREAST, LAG, MAX_OPENERS, STEP as STEP_SECONDS};
 pub use identity::{info_hash, rendition_id, segment_tag, token_swarm};
 pub(crate) use peer::Peer;
 pub(crate) use picker::Blocks;
@@ -28,11 +29,11 @@ pub(crate) use reputation::Reputation;
 use crate::config::Config;
 use crate::io::ConnectionId;
 use crate::stats::PeerStats;
-use crate::store::{Store, StoredSegment};
+use crate::store::Store;
 use crate::time::Instant;
 use crate::wire::{
-    Capabilities, HaveEntry, Hello, InfoHash, Interest, Introduction, MAX_HAVE_ENTRIES, Message,
-    PeerId, RenditionId, SegmentId, VERSION,
+    Capabilities, Hello, InfoHash, Interest, Introduction, Message, PeerId, RenditionId, SegmentId,
+    VERSION,
 };
 
 /// A peer that has not said hello by then is closed.
@@ -46,19 +47,10 @@ const SLOW_PENALTY: Duration = Duration::from_secs(8);
 const UNREAD_TIMEOUT: Duration = Duration::from_secs(20);
 /// How often it is looked whether a peer has done so.
 const CHECK_INTERVAL: Duration = Duration::from_millis(100);
-/// News of blocks is gathered this long, so that one message carries several: what is new waits for it at each step.
-const HAVE_INTERVAL: Duration = Duration::from_millis(20);
 /// A block that fewer others hold is rare: there is news of it soon, and only news of rare blocks is pressing.
 const RARE: usize = 3;
 /// The same where the others are not connected to each other: what some of them hold, the next has yet to hear of.
 const RARE_AFAR: usize = 8;
-/// News of other blocks is gathered this long.
-const IDLE_HAVE_INTERVAL: Duration = Duration::from_secs(1);
-/// The same where the others are not connected to each other, and uplinks suffice: whoever is nearest to the edge is to know of
-/// all that hold what it lacks.
-const AFAR_HAVE_INTERVAL: Duration = Duration::from_millis(250);
-/// The same while parts are shared, which are small and due soon.
-const HASTY_HAVE_INTERVAL: Duration = Duration::from_millis(10);
 /// Shortest time between two interests.
 const INTEREST_INTERVAL: Duration = Duration::from_millis(500);
 
@@ -114,6 +106,8 @@ pub(crate) struct Swarm {
     /// Segments whose blocks changed since the last news.
     changed: OrderedSet<SegmentId>,
     news_at: Option<Instant>,
+    /// Of segments with blocks that others were told of while they came: how many of its blocks they were told of.
+    heralded: OrderedMap<SegmentId, u32>,
     /// News is not gathered for long.
     haste: bool,
     interests: OrderedMap<RenditionId, Interest>,
@@ -163,6 +157,7 @@ impl Swarm {
             requested: OrderedSet::new(),
             changed: OrderedSet::new(),
             news_at: None,
+            heralded: OrderedMap::new(),
             haste: false,
             interests: OrderedMap::new(),
             told: OrderedMap::new(),
@@ -418,7 +413,7 @@ impl Swarm {
                 }
             }
             Message::Piece { id, offset, data } => {
-                return self.piece(now, connection, id, offset, data);
+                return self.piece(now, connection, id, offset, data, store);
             }
             Message::Cancel { id } => self.uploads.cancel(connection, Some(id)),
             Message::Reject { id, reason } => {
@@ -455,30 +450,6 @@ impl Swarm {
     /// A frame that is no message: its bytes were refused.
     pub(crate) const fn refused(&mut self, bytes: usize) {
         self.rejected_bytes += bytes as u64;
-    }
-
-    /// Tells that blocks of this segment came or went.
-    #[inline(never)]
-    pub(crate) fn blocks_changed(&mut self, now: Instant, segment: SegmentId, store: &Store) {
-        if store.is_complete(segment) {
-            // The news of its blocks says that the claim was kept.
-            self.claims.remove(&segment);
-        }
-        if self.ready_peers() == 0 {
-            return;
-        }
-        self.changed.insert(segment);
-        let wait = if self.haste {
-            HASTY_HAVE_INTERVAL
-        } else if store.segment(segment).is_some_and(|held| self.is_rare(segment, held)) {
-            HAVE_INTERVAL
-        } else if self.is_full_mesh() || self.uploads.busy() > SCARCE {
-            IDLE_HAVE_INTERVAL
-        } else {
-            AFAR_HAVE_INTERVAL
-        };
-        let at = self.news_at.get_or_insert(now + wait);
-        *at = (*at).min(now + wait);
     }
 
     /// Whether news of blocks is told at once.
@@ -585,6 +556,7 @@ impl Swarm {
 
     /// Sends pieces as far as send buffers and the limits allow; the bytes of media sent.
     pub(crate) fn upload(&mut self, now: Instant, store: &Store, config: &Config) -> u64 {
+        self.settle_promises(store);
         let sent = self.uploads.run(now, &mut self.peers, store, config, &mut self.outbox);
         self.uploaded_bytes += sent;
         sent
@@ -688,10 +660,15 @@ impl Swarm {
         id: u32,
         offset: u32,
         data: Bytes,
+        store: &Store,
     ) -> Vec<SwarmEvent> {
         let Some(peer) = self.peers.get_mut(&connection) else { return Vec::new() };
         match peer.piece(now, id, offset, &data) {
             peer::Piece::Partial => Vec::new(),
+            peer::Piece::Nearly { segment, block } => {
+                self.block_comes(now, segment, block, store);
+                Vec::new()
+            }
             peer::Piece::Late if peer.may_say(now, data.len()) => {
                 self.duplicate_bytes += data.len() as u64;
                 Vec::new()
@@ -718,40 +695,6 @@ impl Swarm {
         vec![SwarmEvent::Close]
     }
 
-    /// Whether some of what is held of a segment is held by few others.
-    fn is_rare(&self, segment: SegmentId, held: &StoredSegment) -> bool {
-        (0..held.good.len()).filter(|block| held.good.has(*block)).any(|block| {
-            let holders = self.peers.values().filter(|peer| peer.holds_block(segment, block));
-            holders.count() < if self.is_full_mesh() { RARE } else { RARE_AFAR }
-        })
-    }
-
-    /// Tells all peers what is held of these segments, or only one.
-    fn send_news(&mut self, store: &Store, of: OrderedSet<SegmentId>, to: Option<ConnectionId>) {
-        let of: Vec<SegmentId> = of.into_iter().collect();
-        for ids in of.chunk_by(|one, next| one.rendition == next.rendition) {
-            for (connection, peer) in &self.peers {
-                if !peer.ready || to.is_some_and(|to| to != *connection) {
-                    continue;
-                }
-                let mut entries = Vec::new();
-                for (nth, id) in (1..).zip(ids) {
-                    let entry = have_entry(*id, store.segment(*id));
-                    // Who holds all of it itself has no use for the news.
-                    if entry.blocks.is_empty() || !peer.holds_all(*id, &entry) {
-                        entries.push(entry);
-                    }
-                    let last = nth == ids.len();
-                    if entries.len() == MAX_HAVE_ENTRIES || last && !entries.is_empty() {
-                        let entries = std::mem::take(&mut entries);
-                        let rendition = id.rendition;
-                        self.outbox.push_back((*connection, Message::Have { rendition, entries }));
-                    }
-                }
-            }
-        }
-    }
-
     fn broadcast(&mut self, message: &Message) {
         for (connection, peer) in &self.peers {
             if peer.ready {
@@ -765,23 +708,6 @@ const fn capabilities(upload: bool) -> Capabilities {
     let always =
         Capabilities::ORIGIN.with(Capabilities::HASH_LISTS).with(Capabilities::INTRODUCTIONS);
     if upload { Capabilities::UPLOAD.with(always) } else { always }
-}
-
-fn have_entry(id: SegmentId, segment: Option<&StoredSegment>) -> HaveEntry {
-    segment.map_or_else(
-        || HaveEntry {
-            sequence: id.sequence,
-            tag: 0,
-            size: 1,
-            blocks: crate::wire::Bitfield::empty(1),
-        },
-        |segment| HaveEntry {
-            sequence: id.sequence,
-            tag: segment.tag,
-            size: segment.size,
-            blocks: segment.good.clone(),
-        },
-    )
 }
 
 #[cfg(test)]

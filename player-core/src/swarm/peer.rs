@@ -68,6 +68,8 @@ pub(crate) struct PeerSegment {
 pub(super) enum Piece {
     /// More of the block is to come.
     Partial,
+    /// The last piece of it is, from one who has sent a right one before.
+    Nearly { segment: SegmentId, block: u16 },
     /// The block is whole.
     Whole { segment: SegmentId, block: u16, data: Bytes },
     /// It answers a request that was cancelled.
@@ -474,8 +476,14 @@ impl Peer {
         asked.data.extend_from_slice(data);
         asked.piece_at = now;
         let since = asked.sent_at.max(self.last_progress);
-        if (asked.data.len() as u64) < u64::from(asked.len) {
-            return Piece::Partial;
+        let left = asked.len.saturating_sub(asked.data.len() as u32);
+        if left > 0 {
+            let nearly = left <= PIECE_BYTES && self.line_known && !self.suspect;
+            return if nearly {
+                Piece::Nearly { segment: asked.segment, block: asked.block }
+            } else {
+                Piece::Partial
+            };
         }
         let Some(asked) = self.asked.remove(&id) else { return Piece::Refused };
         if let Some(sample) = asked.line() {

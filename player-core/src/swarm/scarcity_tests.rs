@@ -3,7 +3,7 @@
 use super::*;
 use crate::proof::Proof;
 use crate::store::Source;
-use crate::wire::{BLOCK_BYTES, Bitfield, PIECE_BYTES, RejectReason};
+use crate::wire::{BLOCK_BYTES, Bitfield, HaveEntry, PIECE_BYTES, RejectReason};
 
 const RENDITION: RenditionId = RenditionId(1);
 const SEGMENT: SegmentId = SegmentId { rendition: RENDITION, sequence: 5 };
@@ -605,4 +605,83 @@ fn a_spared_uplink_is_tried_again() {
     measured(&mut swarm, &self::store(0), 0.0, 1, 0.25);
     assert!(!gives(&mut swarm, &store, 3.0, 5.0, 0.8));
     assert!(gives(&mut swarm, &store, 8.0, 70.0, 0.1), "it is fast by now");
+}
+
+/// Who is told in which blocks of [`SEGMENT`] are there.
+fn shown(swarm: &mut Swarm) -> Vec<(u32, Vec<u16>)> {
+    let have = |(to, message): (u32, Message)| match message {
+        Message::Have { entries, .. } => {
+            let blocks = &entries[0].blocks;
+            Some((to, (0..blocks.len()).filter(|block| blocks.has(*block)).collect()))
+        }
+        _ => None,
+    };
+    drain(swarm).into_iter().filter_map(have).collect()
+}
+
+/// One of a swarm of that size, to whom three of the four pieces of block 2 have come, of a peer who has sent block 1 before; the
+/// request for it.
+fn nearly_there(size: usize) -> (Store, Swarm, (u32, u32)) {
+    let mut store = store(1);
+    let mut swarm = swarm(4, &store);
+    swarm.set_size(size, size);
+    show(&mut swarm, &store, 0, 3);
+    let asked = ask(&mut swarm, 1.0, 1)[0];
+    give_some(&mut swarm, &store, 1.0, 3, 0.1, asked);
+    swarm.tick(at(1.3), &store);
+    assert!(shown(&mut swarm).is_empty(), "a stranger's block may be a wrong one");
+    last_piece(&mut swarm, &mut store, 1.4, 1, asked);
+    swarm.tick(at(1.5), &store);
+    assert_eq!(shown(&mut swarm).len(), 3, "all but who sent it");
+    let asked = ask(&mut swarm, 2.0, 2)[0];
+    give_some(&mut swarm, &store, 2.0, 3, 0.1, asked);
+    swarm.tick(at(2.3), &store);
+    (store, swarm, asked)
+}
+
+/// The last piece of a block comes.
+fn last_piece(swarm: &mut Swarm, store: &mut Store, now: f64, block: u16, (peer, id): (u32, u32)) {
+    let data = Bytes::from(vec![1; PIECE_BYTES as usize]);
+    let piece = Message::Piece { id, offset: BLOCK_BYTES - PIECE_BYTES, data };
+    swarm.message(at(now), ConnectionId(peer), piece, store);
+    let data = Bytes::from(vec![1; BLOCK_BYTES as usize]);
+    store.insert(SEGMENT, block, data, Source::Http);
+    swarm.blocks_changed(at(now), SEGMENT, store);
+}
+
+#[test]
+fn a_rare_block_that_is_nearly_here_is_told_of_and_goes_on_when_it_is() {
+    let (mut store, mut swarm, asked) = nearly_there(100);
+    let all = vec![0, 1, 2];
+    assert_eq!(shown(&mut swarm), [(1, all.clone()), (2, all.clone()), (3, all)]);
+    let request = Message::Request { id: 7, segment: SEGMENT, block: 2, due_ms: 9_000 };
+    swarm.message(at(2.3), ConnectionId(3), request, &store);
+    swarm.upload(at(2.3), &store, &line());
+    assert!(drain(&mut swarm).is_empty(), "neither refused nor answered");
+    last_piece(&mut swarm, &mut store, 2.4, 2, asked);
+    swarm.upload(at(2.4), &store, &line());
+    assert_eq!(pieces(&mut swarm), [3]);
+    swarm.tick(at(4.0), &store);
+    assert!(shown(&mut swarm).is_empty(), "it is no news any more");
+}
+
+#[test]
+fn whoever_waits_for_a_block_that_does_not_come_is_told() {
+    let (mut store, mut swarm, asked) = nearly_there(100);
+    drain(&mut swarm);
+    let request = Message::Request { id: 7, segment: SEGMENT, block: 2, due_ms: 9_000 };
+    swarm.message(at(2.3), ConnectionId(3), request, &store);
+    swarm.closed(at(2.4), ConnectionId(asked.0));
+    swarm.upload(at(2.4), &store, &line());
+    let refusal = Message::Reject { id: 7, reason: RejectReason::NotHeld };
+    assert_eq!(drain(&mut swarm), [(3, refusal)]);
+    last_piece(&mut swarm, &mut store, 3.0, 2, asked);
+    swarm.tick(at(3.1), &store);
+    assert_eq!(shown(&mut swarm).len(), 3, "it came from elsewhere, and that is news");
+}
+
+#[test]
+fn where_everybody_is_connected_only_what_is_here_is_told_of() {
+    let (_, mut swarm, _) = nearly_there(5);
+    assert!(shown(&mut swarm).is_empty());
 }

@@ -1,7 +1,7 @@
 //! Peers that say nothing any more, and whose connection has not ended yet.
 
 use super::*;
-use crate::wire::{Bitfield, PIECE_BYTES, RejectReason};
+use crate::wire::{Bitfield, HaveEntry, PIECE_BYTES, RejectReason};
 
 const RENDITION: RenditionId = RenditionId(1);
 const SEGMENT: SegmentId = SegmentId { rendition: RENDITION, sequence: 5 };

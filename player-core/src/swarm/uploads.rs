@@ -1,7 +1,7 @@
 //! What is given, within the limit: of the requests that wait first those that were begun, then blocks that nobody else holds,
 //! then what is due soonest, and what goes to those who pass it on.
 
-use crate::ordered::{OrderedMap, retain};
+use crate::ordered::{OrderedMap, OrderedSet, retain};
 use crate::queue::Queue;
 use std::cmp::Reverse;
 use std::time::Duration;
@@ -88,6 +88,8 @@ pub(super) struct Uploads {
     rotated_at: Instant,
     seen_at: Instant,
     next_refill: Option<Instant>,
+    /// Blocks that others were told of and that are nearly here: what asks for them waits until they are.
+    pub(super) promised: OrderedSet<(SegmentId, u16)>,
     /// This viewer has nothing to play itself: only what others need as soon is begun.
     pub(super) short: bool,
 }
@@ -130,7 +132,9 @@ impl Uploads {
         if !upload {
             return Some((connection, id, RejectReason::Choked));
         }
-        if store.segment(request.segment).and_then(|held| held.block(request.block)).is_none() {
+        if !self.comes(&request)
+            && store.segment(request.segment).and_then(|held| held.block(request.block)).is_none()
+        {
             return Some((connection, id, RejectReason::NotHeld));
         }
         retain(&mut self.invited, |(other, _)| *other != connection);
@@ -170,6 +174,11 @@ impl Uploads {
         self.admit(connection);
         self.waiting.push(request);
         None
+    }
+
+    /// Whether the block that is asked for is nearly here.
+    fn comes(&self, of: &Upload) -> bool {
+        self.promised.contains(&(of.segment, of.block))
     }
 
     /// How many others hold a block, as far as is known. One that nobody does has to go out once before anything else: only
@@ -310,7 +319,8 @@ impl Uploads {
             let mut best = None;
             for (at, upload) in self.waiting.iter().enumerate() {
                 let urgent = is_urgent(upload);
-                if self.short && upload.offset == 0 && !urgent
+                if self.comes(upload)
+                    || self.short && upload.offset == 0 && !urgent
                     || peers.get(&upload.connection).is_none_or(|peer| peer.queued >= high)
                 {
                     continue;

@@ -224,7 +224,8 @@ pub struct HaveEntry {
     pub tag: u32,
     /// Size in bytes, 1 to [`MAX_SEGMENT_BYTES`].
     pub size: u32,
-    /// The blocks held; empty when the segment was dropped.
+    /// The blocks held, or of which hardly anything is still to come: a request for one of those waits for it. Empty when the
+    /// segment was dropped.
     pub blocks: Bitfield,
 }
 
