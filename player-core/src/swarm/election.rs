@@ -14,7 +14,7 @@ pub(crate) const STEP: f64 = 0.8;
 const SPACING: f64 = 0.35;
 const DOUBLING: f64 = 0.6;
 /// One in so many members brings a copy of a segment's first block, which is due first: it has so much less far to go.
-const OPENERS: f64 = 16384.0;
+const OPENERS: f64 = 32768.0;
 /// So many at most.
 pub(crate) const MAX_OPENERS: u16 = 8;
 /// A live peer whose window ends this many segments before one will want it too: news of its window is on the way, or
@@ -217,11 +217,11 @@ mod tests {
             (1..=400_000).filter(|of| swarm.opens(segment(*of), most)).count()
         };
         // In 400,000 segments one viewer of so many has 400,000 / OPENERS turns.
-        assert!((15..36).contains(&opened(65_536, 8, 0)), "{}", opened(65_536, 8, 0));
-        assert_eq!(opened(131_072, 8, 0), opened(65_536, 8, 0));
-        let least = opened(131_072, 1, 0);
-        assert!(least < 10, "one of 131,072 has three: {least}");
-        assert!(opened(1_000_000, 100, 0) < 10, "eight at most");
+        let usual = opened(65_536, 8, 0);
+        assert!((6..22).contains(&usual), "{usual}");
+        assert_eq!(opened(131_072, 8, 0), usual);
+        assert!(opened(131_072, 1, 0) < usual, "no more than it has blocks");
+        assert!(opened(2_000_000, 100, 0) < usual, "eight at most");
         assert_eq!(opened(131_072, 8, 400_000), 0, "what was out before is out");
         assert_eq!(opened(1, 8, 0), 0, "all are connected");
     }

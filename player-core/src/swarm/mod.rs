@@ -106,8 +106,6 @@ pub(crate) struct Swarm {
     /// Segments whose blocks changed since the last news.
     changed: OrderedSet<SegmentId>,
     news_at: Option<Instant>,
-    /// Of segments with blocks that others were told of while they came: how many of its blocks they were told of.
-    heralded: OrderedMap<SegmentId, u32>,
     /// News is not gathered for long.
     haste: bool,
     interests: OrderedMap<RenditionId, Interest>,
@@ -157,7 +155,6 @@ impl Swarm {
             requested: OrderedSet::new(),
             changed: OrderedSet::new(),
             news_at: None,
-            heralded: OrderedMap::new(),
             haste: false,
             interests: OrderedMap::new(),
             told: OrderedMap::new(),
@@ -556,7 +553,7 @@ impl Swarm {
 
     /// Sends pieces as far as send buffers and the limits allow; the bytes of media sent.
     pub(crate) fn upload(&mut self, now: Instant, store: &Store, config: &Config) -> u64 {
-        self.settle_promises(store);
+        self.settle_promises();
         let sent = self.uploads.run(now, &mut self.peers, store, config, &mut self.outbox);
         self.uploaded_bytes += sent;
         sent

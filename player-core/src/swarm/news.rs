@@ -35,14 +35,12 @@ impl Swarm {
             return;
         }
         let blocks = told_of(&self.uploads, segment, store).blocks;
-        let count = blocks.count().into();
-        if count == 0 {
-            self.heralded.remove(&segment);
-        }
-        if let Some(told) = self.heralded.get_mut(&segment)
-            && std::mem::replace(told, count) == count
-        {
+        let here = |block| store.segment(segment).is_some_and(|held| held.good.has(block));
+        let promised = &mut self.uploads.promised;
+        let kept = promised.iter().find(|(of, block)| *of == segment && here(*block)).copied();
+        if let Some(kept) = kept {
             // There was news of it while it came.
+            promised.remove(&kept);
             return;
         }
         let rare = (0..blocks.len()).any(|block| blocks.has(block) && self.is_rare(segment, block));
@@ -75,8 +73,6 @@ impl Swarm {
             && self.is_rare(segment, block)
             && self.uploads.promised.insert((segment, block))
         {
-            let count = told_of(&self.uploads, segment, store).blocks.count().into();
-            self.heralded.insert(segment, count);
             self.tell_within(now, segment, HAVE_INTERVAL);
         }
     }
@@ -87,17 +83,10 @@ impl Swarm {
         *at = (*at).min(now + wait);
     }
 
-    /// What was promised and is not awaited any more is here, or there is to be news when it is.
-    pub(super) fn settle_promises(&mut self, store: &Store) {
-        let Self { uploads, requested, heralded, .. } = self;
-        uploads.promised.retain(|(segment, block)| {
-            let comes = requested.contains(&(*segment, *block));
-            let here = store.segment(*segment).is_some_and(|held| held.good.has(*block));
-            if !comes && !here {
-                heralded.remove(segment);
-            }
-            comes
-        });
+    /// Of what does not come any more there is to be news when it is here.
+    pub(super) fn settle_promises(&mut self) {
+        let Self { uploads, requested, .. } = self;
+        uploads.promised.retain(|of| requested.contains(of));
     }
 
     /// Whether few others hold a block.
