@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use super::Player;
 use super::schedule::Want;
-use crate::proof::Proof;
 use crate::swarm::Swarm;
 use crate::time::Instant;
 use crate::wire::{BLOCK_BYTES, SegmentId, block_count};
@@ -79,10 +78,10 @@ impl Player {
     pub(super) fn open_segment(&mut self, now: Instant, want: &Want) -> bool {
         let count = want.estimate.div_ceil(BLOCK_BYTES.into()) as u16;
         let opens = |swarm: &Swarm| swarm.opens(want.id, count) && !swarm.is_held(want.id, 0);
-        let opens = self.swarm.as_ref().is_some_and(opens)
-            && self.may_open(now, want)
-            && self.store.segment(want.id).is_none()
-            && self.proof_of(now, want.id).0 == Proof::None;
+        let opens = want.near
+            && self.is_ample(want)
+            && self.swarm.as_ref().is_some_and(opens)
+            && self.may_split(now, want);
         if opens {
             self.start_transfer(now, want.list, want.sequence, 0, Some(BLOCK_BYTES), false);
         }

@@ -8,9 +8,7 @@ use crate::io::{ConnectionId, FetchRequest, Input, MediaCommand, Output, Playhea
 use crate::swarm::{Swarm, info_hash, rendition_id};
 use crate::time::Instant;
 use crate::tracker::{AnnounceResponse, ServerMessage};
-use crate::wire::{
-    BLOCK_BYTES, Capabilities, Hello, Message, PeerId, RenditionId, SegmentId, VERSION,
-};
+use crate::wire::{BLOCK_BYTES, Capabilities, Hello, Message, PeerId, SegmentId, VERSION};
 use crate::{Config, Player};
 
 const URL: &str = "https://o.example/live.m3u8";
@@ -79,7 +77,7 @@ impl Session {
         session
     }
 
-    /// What the origin is asked for of the next segment within a second of its playlist.
+    /// What the origin is asked for of the next segment as soon as the peer tells of it.
     fn next(mut self, edge: u64) -> Vec<Range> {
         self.edge = edge;
         let segment = SegmentId { rendition: rendition_id(URL, 0), sequence: edge };
@@ -169,7 +167,7 @@ fn number(opens: bool) -> u64 {
     let player = Player::new(Config::default(), 7);
     let mut swarm = Swarm::new(info_hash(URL), player.peer_id, true);
     swarm.set_size(MEMBERS as usize, MEMBERS as usize);
-    let rendition: RenditionId = rendition_id(URL, 0);
+    let rendition = rendition_id(URL, 0);
     (1000..)
         .find(|sequence| swarm.opens(SegmentId { rendition, sequence: *sequence }, 8) == opens)
         .unwrap()

@@ -85,7 +85,7 @@ pub(super) struct Want {
     /// Bytes by the variant's bit rate, for when the size is not known.
     pub(super) estimate: u64,
     /// It is near enough for the origin to be asked.
-    near: bool,
+    pub(super) near: bool,
     /// It is the segment that its track waits for.
     first: bool,
     /// It can be appended while it arrives: each block has a due time of its own.
@@ -639,14 +639,16 @@ impl Player {
         self.fetch_missing(now, want, false, Some(&blocks))
     }
 
-    /// Whether a segment may be fetched for others' sake: it is not needed here yet, and the origin has something to spare.
-    pub(super) fn may_open(&self, now: Instant, want: &Want) -> bool {
+    /// Whether some of a segment is worth bringing: nothing of it is here, there is time for others to bring the rest, and what comes
+    /// can be passed on at once.
+    pub(super) fn may_split(&mut self, now: Instant, want: &Want) -> bool {
         let early = want.deadline > now + STRANGER_HORIZON;
-        want.near && want.live && !want.part && early && self.is_ample(want)
+        let new = want.live && !want.part && early && self.store.segment(want.id).is_none();
+        new && self.proof_of(now, want.id).0 == Proof::None
     }
 
     /// Whether the origin is so fast that there is always time to ask it later.
-    fn is_ample(&self, want: &Want) -> bool {
+    pub(super) fn is_ample(&self, want: &Want) -> bool {
         let bitrate = self.title.variants.get(want.list).map_or(0, |variant| variant.bitrate_bps);
         self.bandwidth.bps() >= AMPLE * bitrate.max(500_000) as f64
     }
@@ -734,11 +736,9 @@ impl Player {
         // first of it, which tells them how large it is, and they take their stripes. Where not everybody hears everybody,
         // another may be about to begin: each takes a quarter, and one of them the rest. What is verified as a whole only,
         // one has to have first.
-        let early = want.deadline > now + STRANGER_HORIZON;
-        if want.live && !want.part && early && held.is_none() {
-            let plain = self.proof_of(now, want.id).0 == Proof::None;
+        if self.may_split(now, want) {
             let count = want.estimate.div_ceil(BLOCK_BYTES.into()) as u32;
-            if plain && count > 1 && (!meshed || self.is_scarce(now)) {
+            if count > 1 && (!meshed || self.is_scarce(now)) {
                 let parts = if meshed { STRIPES.into() } else { BEGINNING };
                 let to = Some(count.div_ceil(parts) * BLOCK_BYTES);
                 return self.start_transfer(now, want.list, want.sequence, 0, to, !meshed);

@@ -9,7 +9,7 @@ use super::{RARE, RARE_AFAR, SCARCE, Swarm};
 use crate::io::ConnectionId;
 use crate::ordered::OrderedSet;
 use crate::proof::Proof;
-use crate::store::Store;
+use crate::store::{Store, StoredSegment};
 use crate::time::Instant;
 use crate::wire::{Bitfield, HaveEntry, MAX_HAVE_ENTRIES, Message, SegmentId};
 
@@ -34,7 +34,6 @@ impl Swarm {
         if self.ready_peers() == 0 {
             return;
         }
-        let blocks = told_of(&self.uploads, segment, store).blocks;
         let here = |block| store.segment(segment).is_some_and(|held| held.good.has(block));
         let promised = &mut self.uploads.promised;
         let kept = promised.iter().find(|(of, block)| *of == segment && here(*block)).copied();
@@ -43,6 +42,7 @@ impl Swarm {
             promised.remove(&kept);
             return;
         }
+        let blocks = told_of(&self.uploads, segment, store).blocks;
         let rare = (0..blocks.len()).any(|block| blocks.has(block) && self.is_rare(segment, block));
         let wait = if self.haste {
             HASTY_HAVE_INTERVAL
@@ -64,8 +64,7 @@ impl Swarm {
         block: u16,
         store: &Store,
     ) {
-        let shown_at_once =
-            |held: &crate::store::StoredSegment| held.proof == Proof::None || held.listed;
+        let shown_at_once = |held: &StoredSegment| held.proof == Proof::None || held.listed;
         if !self.is_full_mesh()
             && self.gives()
             && self.uploads.busy() <= SCARCE
