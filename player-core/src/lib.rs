@@ -13,6 +13,10 @@
 //! are ordered. The same inputs give the same outputs, bit for bit. Nothing that a server, a peer or a page sends may
 //! panic: an error is bad input, a panic a broken invariant.
 
+// What tests inside and outside share names the crate as those outside do.
+#[cfg(test)]
+extern crate self as player_core;
+
 mod abr;
 mod buffer;
 pub mod config;

@@ -1,12 +1,15 @@
 //! The cache across sessions: what is kept in it, and what is taken out of it.
 
+mod boxes;
+mod page;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use boxes::{boxed, moof};
 use bytes::Bytes;
-use player_core::io::{
-    CacheCommand, ConnectionId, FetchRequest, Input, JobId, MediaCommand, Output, TrackerId,
-};
+use page::{carried_out, response};
+use player_core::io::{CacheCommand, ConnectionId, FetchRequest, Input, JobId, Output, TrackerId};
 use player_core::proof::{block_hash, digest, push_hexadecimal, root};
 use player_core::time::Instant;
 use player_core::wire::{BLOCK_BYTES, Capabilities, Hello, Message, PeerId, VERSION};
@@ -18,12 +21,7 @@ const REST: u32 = 500;
 
 /// A fragment of more than a block.
 fn segment(number: u8) -> Vec<u8> {
-    let boxed = |kind: &[u8; 4], content: &[u8]| {
-        [&(content.len() as u32 + 8).to_be_bytes()[..], kind, content].concat()
-    };
-    let tfhd = boxed(b"tfhd", &[0, 0, 0, 0, 0, 0, 0, 1]);
-    let tfdt = boxed(b"tfdt", &[0; 8]);
-    let moof = boxed(b"moof", &boxed(b"traf", &[tfhd, tfdt].concat()));
+    let moof = moof(0);
     let rest = (BLOCK_BYTES + REST) as usize - moof.len() - 8;
     [moof, boxed(b"mdat", &vec![number; rest])].concat()
 }
@@ -103,23 +101,14 @@ impl Session {
         let mut answers = Vec::new();
         while let Some(output) = self.player.poll_output() {
             match output {
-                Output::Fetch(request) => answers.extend(self.answer(&request)),
+                Output::Fetch(request) => answers.extend(self.answer(request)),
                 Output::CheckCodecs(types) => {
                     answers.push(Input::CodecSupport(vec![true; types.len()]));
                 }
                 Output::OpenTracker(..) => answers.push(Input::TrackerClosed(TrackerId(0))),
                 Output::Cache(command) => answers.extend(self.cached(command)),
                 Output::SendPeer(_, message) => self.sent.push(message),
-                Output::Media(
-                    MediaCommand::Append { track, .. }
-                    | MediaCommand::ChangeType(track, _)
-                    | MediaCommand::Remove(track, ..)
-                    | MediaCommand::ResetParser(track),
-                ) => answers.push(Input::MediaDone { track, buffered: vec![0.0..1.0] }),
-                Output::Media(MediaCommand::Open(tracks)) => {
-                    let done = |(track, _)| Input::MediaDone { track, buffered: vec![0.0..1.0] };
-                    answers.extend(tracks.into_iter().map(done));
-                }
+                Output::Media(command) => answers.extend(carried_out(&command, &(0.0..1.0))),
                 _ => {}
             }
         }
@@ -143,28 +132,16 @@ impl Session {
         }
     }
 
-    fn answer(&mut self, request: &FetchRequest) -> Vec<Input> {
-        let (id, url) = (request.id, request.url.clone());
-        let body = match url.rsplit('/').next().and_then(|name| name.split_once('.')) {
+    fn answer(&mut self, request: FetchRequest) -> [Input; 3] {
+        let body = match request.url.rsplit('/').next().and_then(|name| name.split_once('.')) {
             Some((_, "m3u8")) => self.playlist.clone().into_bytes(),
             Some((number, "m4s")) => {
-                self.fetched.push(url.clone());
+                self.fetched.push(request.url.clone());
                 segment(number.parse().unwrap_or(0))
             }
             _ => vec![0; 16],
         };
-        let (first, end) = request.range.unwrap_or((0, None));
-        let total = body.len() as u64;
-        let part = body[first as usize..end.unwrap_or(total).min(total) as usize].to_vec();
-        let head = Input::FetchHead {
-            id,
-            status: if request.range.is_some() { 206 } else { 200 },
-            content_length: Some(part.len() as u64),
-            content_range: request.range.map(|_| (first, Some(total))),
-            content_type: None,
-            url,
-        };
-        vec![head, Input::FetchChunk { id, data: part.into() }, Input::FetchDone { id }]
+        response(request, &body)
     }
 
     fn kept(&self) -> usize {

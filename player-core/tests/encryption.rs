@@ -1,34 +1,24 @@
 //! Which key and which job an encrypted stream gets.
 
+mod boxes;
+mod page;
+
+use boxes::{boxed, init_of, moof};
 use bytes::Bytes;
+use page::{carried_out, response};
 use player_core::error::{KeyFault, PlayerError};
 use player_core::io::{Cipher, Event, FetchRequest, Input, JobId, MediaCommand, Output};
 use player_core::time::Instant;
 use player_core::{Config, Player};
 
-fn boxed(kind: &[u8; 4], content: &[u8]) -> Vec<u8> {
-    [&(content.len() as u32 + 8).to_be_bytes()[..], kind, content].concat()
-}
-
-/// The least of an init section: one video track, whose sample entry has this type.
+/// An init section of encrypted video (ISO/IEC 14496-12 §8.12), whose sample entry has this type.
 fn init(entry: &[u8; 4]) -> Vec<u8> {
-    let tkhd = boxed(b"tkhd", &[&[0; 12][..], &1u32.to_be_bytes()].concat());
-    let mdhd = boxed(b"mdhd", &[&[0; 12][..], &1000u32.to_be_bytes()].concat());
-    let hdlr = boxed(b"hdlr", b"\0\0\0\0\0\0\0\0vide");
-    let sinf = boxed(b"sinf", &boxed(b"frma", b"avc1"));
-    let inner = [boxed(b"avcC", &[1, 0x64, 0, 0x1f]), sinf].concat();
-    let entry = boxed(entry, &[&[0; 78][..], &inner].concat());
-    let stsd = boxed(b"stsd", &[&[0; 8][..], &entry].concat());
-    let mdia = [mdhd, hdlr, boxed(b"minf", &boxed(b"stbl", &stsd))].concat();
-    boxed(b"moov", &boxed(b"trak", &[tkhd, boxed(b"mdia", &mdia)].concat()))
+    init_of(entry, &boxed(b"sinf", &boxed(b"frma", b"avc1")))
 }
 
 /// A fragment with this in it.
 fn segment(filler: u8) -> Vec<u8> {
-    let tfhd = boxed(b"tfhd", &[0, 0, 0, 0, 0, 0, 0, 1]);
-    let tfdt = boxed(b"tfdt", &[0; 8]);
-    let moof = boxed(b"moof", &boxed(b"traf", &[tfhd, tfdt].concat()));
-    [moof, boxed(b"mdat", &[filler; 5000])].concat()
+    [moof(0), boxed(b"mdat", &[filler; 5000])].concat()
 }
 
 /// A decryption that was asked for.
@@ -78,7 +68,7 @@ impl World {
         let mut answers = Vec::new();
         while let Some(output) = self.player.poll_output() {
             match output {
-                Output::Fetch(request) => answers.extend(self.answer(&request)),
+                Output::Fetch(request) => answers.extend(self.answer(request)),
                 Output::CheckCodecs(types) => {
                     answers.push(Input::CodecSupport(vec![true; types.len()]));
                 }
@@ -86,19 +76,9 @@ impl World {
                     self.work.push(Work { job, cipher, key, iv, init, data });
                 }
                 Output::Media(command) => {
-                    let done = |track| Input::MediaDone { track, buffered: vec![0.0..4.0] };
-                    match command {
-                        MediaCommand::Open(tracks) => {
-                            answers.extend(tracks.into_iter().map(|(track, _)| done(track)));
-                        }
-                        MediaCommand::Append { track, data, .. } => {
-                            self.appended.push(data);
-                            answers.push(done(track));
-                        }
-                        MediaCommand::ChangeType(track, _)
-                        | MediaCommand::Remove(track, ..)
-                        | MediaCommand::ResetParser(track) => answers.push(done(track)),
-                        _ => {}
+                    answers.extend(carried_out(&command, &(0.0..4.0)));
+                    if let MediaCommand::Append { data, .. } = command {
+                        self.appended.push(data);
                     }
                 }
                 Output::Event(event) => self.events.push(event),
@@ -110,22 +90,13 @@ impl World {
         }
     }
 
-    fn answer(&mut self, request: &FetchRequest) -> Vec<Input> {
-        let id = request.id;
+    fn answer(&mut self, request: FetchRequest) -> Vec<Input> {
         self.asked.push(request.url.clone());
         let name = request.url.rsplit('/').next().unwrap_or_default();
-        let file = self.files.iter().find(|(known, _)| *known == name);
-        let Some((_, body)) = file else { return vec![Input::FetchFailed { id }] };
-        let head = Input::FetchHead {
-            id,
-            status: 200,
-            content_length: Some(body.len() as u64),
-            content_range: None,
-            content_type: None,
-            url: request.url.clone(),
-        };
-        let chunk = Input::FetchChunk { id, data: Bytes::from(body.clone()) };
-        vec![head, chunk, Input::FetchDone { id }]
+        match self.files.iter().find(|(known, _)| *known == name) {
+            Some((_, body)) => response(request, body).into(),
+            None => vec![Input::FetchFailed { id: request.id }],
+        }
     }
 
     fn decrypted(&mut self, work: &Work, data: Option<&[u8]>) {

@@ -1,16 +1,17 @@
 //! Text in virtual time: which subtitles are shown, which of their segments are fetched and when, date ranges.
 
 mod boxes;
+mod page;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use boxes::{boxed, init, moof};
-use bytes::Bytes;
+use page::{carried_out, response};
 use player_core::config::P2pMode;
 use player_core::io::{
     DateRangeInfo, Event, FetchKind, FetchRequest, Input, MediaCommand, Output, Playhead, TextKind,
-    TextSegment, TextSource, Track,
+    TextSegment, TextSource,
 };
 use player_core::{Config, Instant, Player};
 
@@ -105,24 +106,18 @@ impl World {
         match output {
             Output::Fetch(request) => self.answer(request),
             Output::CheckCodecs(types) => self.tell(Input::CodecSupport(vec![true; types.len()])),
-            Output::Media(MediaCommand::Open(tracks)) => {
-                for (track, _) in tracks {
-                    self.tell(Input::MediaDone { track, buffered: Vec::new() });
+            Output::Media(command) => {
+                match &command {
+                    MediaCommand::Append { data, .. } if data.get(4..8) == Some(b"moof") => {
+                        self.buffered += 4.0;
+                    }
+                    MediaCommand::Remove(_, _, until) => self.removed = *until,
+                    _ => {}
+                }
+                for answer in carried_out(&command, &(self.removed..self.buffered)) {
+                    self.tell(answer);
                 }
             }
-            Output::Media(MediaCommand::Append { track, data, .. }) => {
-                if data.get(4..8) == Some(b"moof") {
-                    self.buffered += 4.0;
-                }
-                self.done(track);
-            }
-            Output::Media(MediaCommand::Remove(track, _, until)) => {
-                self.removed = until;
-                self.done(track);
-            }
-            Output::Media(
-                MediaCommand::ResetParser(track) | MediaCommand::ChangeType(track, _),
-            ) => self.done(track),
             Output::Decrypt { job, iv, data, .. } => {
                 self.decrypted.push(iv);
                 self.tell(Input::Decrypted { job, data: Some(data) });
@@ -135,33 +130,24 @@ impl World {
         }
     }
 
-    fn done(&mut self, track: Track) {
-        let all = self.removed..self.buffered;
-        self.tell(Input::MediaDone { track, buffered: vec![all] });
-    }
-
-    fn answer(&mut self, FetchRequest { id, url, range, kind }: FetchRequest) {
-        let name = url.strip_prefix(BASE).unwrap();
+    fn answer(&mut self, request: FetchRequest) {
+        let name = request.url.strip_prefix(BASE).unwrap();
         let name = name.split('?').next().unwrap_or_default().to_owned();
-        let body = self.files.get(&name).cloned();
-        if kind == FetchKind::Text {
-            self.fetched.push(name);
+        assert_eq!(request.range, None);
+        if request.kind == FetchKind::Text {
+            self.fetched.push(name.clone());
         }
-        let status = if body.is_some() { 200 } else { 404 };
-        let body = body.unwrap_or_default();
-        let content_length = Some(body.len() as u64);
-        assert_eq!(range, None);
-        self.tell(Input::FetchHead {
-            id,
-            status,
-            content_length,
-            content_range: None,
-            content_type: None,
-            url,
-        });
-        if status == 200 {
-            self.tell(Input::FetchChunk { id, data: Bytes::from(body) });
-            self.tell(Input::FetchDone { id });
+        if let Some(body) = self.files.get(&name) {
+            response(request, body).into_iter().for_each(|answer| self.tell(answer));
+        } else {
+            self.tell(Input::FetchHead {
+                id: request.id,
+                status: 404,
+                content_length: Some(0),
+                content_range: None,
+                content_type: None,
+                url: request.url,
+            });
         }
     }
 

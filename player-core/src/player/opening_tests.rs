@@ -1,10 +1,16 @@
 //! Of a large swarm, whoever is to bring a segment's first block does so at once, and nobody else.
 
+#[path = "../../tests/boxes/mod.rs"]
+mod boxes;
+#[path = "../../tests/page/mod.rs"]
+mod page;
+
 use std::time::Duration;
 
-use bytes::Bytes;
+use boxes::{boxed, moof};
+use page::{carried_out, response};
 
-use crate::io::{ConnectionId, FetchRequest, Input, MediaCommand, Output, Playhead, TrackerId};
+use crate::io::{ConnectionId, FetchRequest, Input, Output, Playhead, TrackerId};
 use crate::swarm::{Swarm, info_hash, rendition_id};
 use crate::time::Instant;
 use crate::tracker::{AnnounceResponse, ServerMessage};
@@ -17,12 +23,7 @@ const BLOCKS: usize = 8;
 
 /// A fragment as long as a segment at 1 Mbit/s.
 fn fragment() -> Vec<u8> {
-    let boxed = |kind: &[u8; 4], content: &[u8]| {
-        [&(content.len() as u32 + 8).to_be_bytes()[..], kind, content].concat()
-    };
-    let tfhd = boxed(b"tfhd", &[0, 0, 0, 0, 0, 0, 0, 1]);
-    let tfdt = boxed(b"tfdt", &[0; 8]);
-    let moof = boxed(b"moof", &boxed(b"traf", &[tfhd, tfdt].concat()));
+    let moof = moof(0);
     let rest = BLOCKS * BLOCK_BYTES as usize - moof.len() - 8;
     [moof, boxed(b"mdat", &vec![7; rest])].concat()
 }
@@ -117,29 +118,19 @@ impl Session {
         let mut answers = Vec::new();
         while let Some(output) = self.player.poll_output() {
             match output {
-                Output::Fetch(request) => answers.extend(self.answer(&request)),
+                Output::Fetch(request) => answers.extend(self.answer(request)),
                 Output::CheckCodecs(types) => {
                     answers.push(Input::CodecSupport(vec![true; types.len()]));
                 }
-                Output::Media(
-                    MediaCommand::Append { track, .. }
-                    | MediaCommand::ChangeType(track, _)
-                    | MediaCommand::Remove(track, ..)
-                    | MediaCommand::ResetParser(track),
-                ) => answers.push(Input::MediaDone { track, buffered: vec![0.0..40.0] }),
-                Output::Media(MediaCommand::Open(tracks)) => {
-                    let done = |(track, _)| Input::MediaDone { track, buffered: vec![0.0..40.0] };
-                    answers.extend(tracks.into_iter().map(done));
-                }
+                Output::Media(command) => answers.extend(carried_out(&command, &(0.0..40.0))),
                 _ => {}
             }
         }
         answers.into_iter().for_each(|answer| self.tell(answer));
     }
 
-    fn answer(&mut self, request: &FetchRequest) -> Vec<Input> {
-        let (id, url) = (request.id, request.url.clone());
-        let name = url.rsplit('/').next().and_then(|name| name.split_once('.'));
+    fn answer(&mut self, request: FetchRequest) -> [Input; 3] {
+        let name = request.url.rsplit('/').next().and_then(|name| name.split_once('.'));
         let body = match name {
             Some((number, "m4s")) => {
                 self.fetched.push((number.parse().unwrap(), request.range));
@@ -147,18 +138,7 @@ impl Session {
             }
             _ => self.playlist().into_bytes(),
         };
-        let (first, end) = request.range.unwrap_or((0, None));
-        let total = body.len() as u64;
-        let part = body[first as usize..end.unwrap_or(total).min(total) as usize].to_vec();
-        let head = Input::FetchHead {
-            id,
-            status: if request.range.is_some() { 206 } else { 200 },
-            content_length: Some(part.len() as u64),
-            content_range: request.range.map(|_| (first, Some(total))),
-            content_type: None,
-            url,
-        };
-        vec![head, Input::FetchChunk { id, data: Bytes::from(part) }, Input::FetchDone { id }]
+        response(request, &body)
     }
 }
 
