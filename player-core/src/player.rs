@@ -7,6 +7,8 @@ mod crowd;
 mod fitness;
 mod handover;
 mod latency;
+#[cfg(test)]
+mod live_session;
 mod load;
 mod low_latency;
 mod pathway;

@@ -22,8 +22,10 @@ const MARGIN: f64 = 2.0;
 const ROUND_TRIPS: f64 = 4.0;
 /// It counts as overrun for so long, and whoever came no longer ago believes others that it is.
 const OVERRUN: Duration = Duration::from_secs(10);
-/// Whoever has measured so much (bit/s) believes nobody.
+/// Whoever has measured so much (bit/s), of so many bytes, believes nobody: single blocks come fast even in a crowd, whose
+/// viewers ask for few.
 const AMPLE_BPS: f64 = 8e6;
+const AMPLE_BYTES: u64 = 4 * BLOCK_BYTES as u64;
 /// Seconds buffered from which on a viewer is no newcomer any more.
 const SETTLED: f64 = 12.0;
 /// Without any peer for so long the origin is asked as ever.
@@ -57,7 +59,7 @@ impl Player {
     fn is_overrun(&self, now: Instant) -> bool {
         let Some(signaling) = &self.signaling else { return false };
         let joined = now.since(self.sharing_since);
-        let ample = self.bandwidth.is_measured() && self.bandwidth.bps() > AMPLE_BPS;
+        let ample = self.stats.http_bytes > AMPLE_BYTES && self.bandwidth.bps() > AMPLE_BPS;
         let told = joined < OVERRUN && !ample && signaling.status().overrun;
         let list = self.tracks.first().map(|track| &self.title.lists[track.list]);
         (told || now < self.overrun_until)
@@ -206,3 +208,7 @@ impl Player {
         left > 0 && (overrun && waited < LONGEST || comes) && self.buffer_ahead(now) < 0.1
     }
 }
+
+#[cfg(test)]
+#[path = "crowd_tests.rs"]
+mod tests;

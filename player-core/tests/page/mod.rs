@@ -9,6 +9,7 @@ pub(crate) fn response(request: FetchRequest, body: &[u8]) -> [Input; 3] {
     let FetchRequest { id, url, range, .. } = request;
     let (first, end) = range.unwrap_or((0, None));
     let total = body.len() as u64;
+    assert!(first < total, "{url} {range:?} of {total}");
     let part = body[first as usize..end.unwrap_or(total).min(total) as usize].to_vec();
     let head = Input::FetchHead {
         id,
