@@ -22,10 +22,10 @@ const MARGIN: f64 = 2.0;
 const ROUND_TRIPS: f64 = 4.0;
 /// It counts as overrun for so long, and whoever came no longer ago believes others that it is.
 const OVERRUN: Duration = Duration::from_secs(10);
-/// Whoever has measured so much (bit/s), of so many bytes, believes nobody: single blocks come fast even in a crowd, whose
-/// viewers ask for few.
+/// Whoever has measured so much (bit/s), of so many bytes, believes nobody: single blocks, and a segment now and then, come
+/// fast even in a crowd, whose viewers ask for few.
 const AMPLE_BPS: f64 = 8e6;
-const AMPLE_BYTES: u64 = 4 * BLOCK_BYTES as u64;
+const AMPLE_BYTES: u64 = 16 * BLOCK_BYTES as u64;
 /// Seconds buffered from which on a viewer is no newcomer any more.
 const SETTLED: f64 = 12.0;
 /// Without any peer for so long the origin is asked as ever.
