@@ -41,9 +41,12 @@ pub(super) struct Session {
     pub(super) hashed: bool,
     /// Of which segments the origin was asked for what range.
     pub(super) fetched: Vec<(u64, Range)>,
+    /// To members of the swarm.
+    pub(super) offers: usize,
     /// Seconds that count as buffered whatever was appended.
     buffered: std::ops::Range<f64>,
-    appended: bool,
+    /// Whether there is a picture.
+    pub(super) appended: bool,
     swarm: AnnounceResponse,
 }
 
@@ -62,6 +65,7 @@ impl Session {
             edge,
             hashed: false,
             fetched: Vec::new(),
+            offers: 0,
             buffered,
             appended: false,
             swarm: AnnounceResponse {
@@ -129,6 +133,10 @@ impl Session {
                     let text = ServerMessage::Announce(self.swarm.clone()).to_json();
                     let message = Input::TrackerMessage(tracker, text);
                     answers.splice(0..0, [Input::TrackerOpened(tracker), message]);
+                }
+                Output::CreateOffer(connection) => {
+                    self.offers += 1;
+                    answers.push(Input::OfferReady { connection, sdp: "an offer".into() });
                 }
                 Output::CheckCodecs(types) => {
                     answers.push(Input::CodecSupport(vec![true; types.len()]));

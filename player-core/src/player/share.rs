@@ -33,6 +33,10 @@ const SETTLE: Duration = Duration::from_millis(300);
 const RELOAD_REST: Duration = Duration::from_secs(1);
 /// Connections beyond the most, in exchange for others.
 const EXCHANGED: usize = 2;
+/// Until the first picture, or for so long, no more connections than this are begun: each is work for the page, and what comes
+/// over them is not what the first picture waits for, except in a crowd.
+const FIRST_CONNECTIONS: usize = 3;
+const FIRST_PICTURE: Duration = Duration::from_secs(1);
 /// Others wait at random up to this before they reload a playlist that has grown.
 const RELOAD_SPREAD_MS: u64 = 1000;
 
@@ -315,7 +319,9 @@ impl Player {
         }
         let Some(swarm) = &self.swarm else { return most };
         let exchanged = if swarm.size() > most + 1 { EXCHANGED } else { 0 };
-        (most + exchanged).saturating_sub(swarm.connections())
+        let wanted = (most + exchanged).saturating_sub(swarm.connections());
+        let busy = !self.started && now.since(self.sharing_since) < FIRST_PICTURE;
+        if busy && !self.is_crowd(now) { wanted.min(FIRST_CONNECTIONS) } else { wanted }
     }
 
     /// Has neighbours introduce this viewer to members that it is not connected to.
@@ -561,3 +567,7 @@ impl Player {
         self.wake_at(at);
     }
 }
+
+#[cfg(test)]
+#[path = "share_tests.rs"]
+mod tests;
