@@ -67,7 +67,7 @@ impl Player {
             && self.buffer_ahead(now) < SETTLED
     }
 
-    fn is_among_many(&self) -> bool {
+    pub(super) fn is_among_many(&self) -> bool {
         self.signaling.as_ref().is_some_and(|it| it.status().swarm_size >= FEW)
     }
 

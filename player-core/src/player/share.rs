@@ -34,7 +34,7 @@ const RELOAD_REST: Duration = Duration::from_secs(1);
 /// Connections beyond the most, in exchange for others.
 const EXCHANGED: usize = 2;
 /// Until the first picture, or for so long, no more connections than this are begun: each is work for the page, and what comes
-/// over them is not what the first picture waits for, except in a crowd.
+/// over them is not what the first picture waits for, except in a crowd, which larger swarms may become.
 const FIRST_CONNECTIONS: usize = 3;
 const FIRST_PICTURE: Duration = Duration::from_secs(1);
 /// Others wait at random up to this before they reload a playlist that has grown.
@@ -321,7 +321,7 @@ impl Player {
         let exchanged = if swarm.size() > most + 1 { EXCHANGED } else { 0 };
         let wanted = (most + exchanged).saturating_sub(swarm.connections());
         let busy = !self.started && now.since(self.sharing_since) < FIRST_PICTURE;
-        if busy && !self.is_crowd(now) { wanted.min(FIRST_CONNECTIONS) } else { wanted }
+        if busy && !self.is_among_many() { wanted.min(FIRST_CONNECTIONS) } else { wanted }
     }
 
     /// Has neighbours introduce this viewer to members that it is not connected to.

@@ -6,7 +6,7 @@ use super::FIRST_CONNECTIONS;
 #[test]
 fn few_connections_are_begun_before_the_first_picture_and_more_afterwards() {
     for (shown, until) in [(true, 0.04), (false, 1.1)] {
-        let mut session = Session::of(40, 0, 1000, 0.0..0.0);
+        let mut session = Session::of(9, 0, 1000, 0.0..0.0);
         session.pass(0.2);
         assert!((1..=FIRST_CONNECTIONS).contains(&session.offers), "{}", session.offers);
         session.appended = shown;
@@ -17,7 +17,7 @@ fn few_connections_are_begun_before_the_first_picture_and_more_afterwards() {
 }
 
 #[test]
-fn in_a_crowd_whose_first_picture_comes_from_peers_all_are_begun_at_once() {
-    let session = Session::of(150, 50, 1000, 0.0..0.0);
+fn in_a_swarm_that_may_become_a_crowd_all_are_begun_at_once() {
+    let session = Session::of(10, 0, 1000, 0.0..0.0);
     assert!(session.offers > FIRST_CONNECTIONS, "{}", session.offers);
 }
