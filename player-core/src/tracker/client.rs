@@ -419,7 +419,7 @@ impl Signaling {
             status.answered |= link.answered;
             status.swarm_size = status.swarm_size.max(link.swarm_size.unwrap_or(0));
             status.estimate = status.estimate.max(link.estimate());
-            status.overrun |= link.is_overrun();
+            status.overrun |= link.overrun;
             if status.failure.is_none() {
                 status.failure.clone_from(&link.failure);
             }

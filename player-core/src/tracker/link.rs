@@ -22,7 +22,7 @@ const MAX_INTERVAL: u32 = 600;
 const MAX_RETRY_MINUTES: u32 = 60;
 /// Most announces whose response is waited for; older ones are forgotten.
 const MAX_IN_FLIGHT: usize = 8;
-/// So many members have to say that the origin is overrun, and one in so many.
+/// So many members have to say that the origin is overrun, and one in so many; half as many once that was so.
 const MIN_OVERRUN: u32 = 5;
 const OVERRUN_SHARE: u32 = 6;
 /// Offers that a tracker brings are counted for so long, to bound them.
@@ -92,8 +92,8 @@ pub(super) struct Link {
     retry_in: Duration,
     /// Members of the swarm, ourselves included, by the last response and by who came since.
     pub(super) swarm_size: Option<u32>,
-    /// Those of them who have said that the origin is overrun.
-    overrun: u32,
+    /// So many of them have said that the origin is overrun that it is no fault of their own lines.
+    pub(super) overrun: bool,
     /// Why the last announce was refused.
     pub(super) failure: Option<String>,
 }
@@ -117,7 +117,7 @@ impl Link {
             min_interval: Duration::ZERO,
             retry_in: Duration::ZERO,
             swarm_size: None,
-            overrun: 0,
+            overrun: false,
             failure: None,
         }
     }
@@ -151,12 +151,6 @@ impl Link {
             }
         }
         size
-    }
-
-    /// Whether so many members have said that the origin is overrun that it is no fault of their own lines.
-    pub(super) fn is_overrun(&self) -> bool {
-        let size = self.swarm_size.unwrap_or(0);
-        self.overrun >= MIN_OVERRUN && self.overrun.saturating_mul(OVERRUN_SHARE) >= size
     }
 
     /// So many others have been met: the swarm has grown since the last response.
@@ -227,7 +221,10 @@ impl Link {
         self.retry_in = Duration::ZERO;
         self.swarm_size = response.swarm_size();
         self.came = 0;
-        self.overrun = response.complete.unwrap_or(0);
+        let said = response.complete.unwrap_or(0);
+        let share = OVERRUN_SHARE * (1 + u32::from(self.overrun));
+        self.overrun =
+            said >= MIN_OVERRUN && said.saturating_mul(share) >= self.swarm_size.unwrap_or(0);
         if let Some(interval) = response.interval {
             self.interval = seconds(interval.clamp(MIN_INTERVAL, MAX_INTERVAL));
         }

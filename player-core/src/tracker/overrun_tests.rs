@@ -38,9 +38,11 @@ fn an_origin_is_overrun_when_a_sixth_of_the_members_say_so_and_more_than_a_few()
     world.join();
     world.run(1.0);
     assert!(!counted(&mut world, 4, 2), "four lines may be slow by chance");
-    assert!(counted(&mut world, 5, 25));
     assert!(!counted(&mut world, 5, 26));
-    assert!(counted(&mut world, 170, 830));
+    assert!(counted(&mut world, 5, 25));
+    assert!(counted(&mut world, 5, 55), "a little less says nothing else");
+    assert!(!counted(&mut world, 5, 56));
     assert!(!counted(&mut world, 100, 900));
+    assert!(counted(&mut world, 170, 830));
     assert!(counted(&mut world, u32::MAX, u32::MAX));
 }
