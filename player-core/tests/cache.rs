@@ -102,14 +102,10 @@ impl Session {
         while let Some(output) = self.player.poll_output() {
             match output {
                 Output::Fetch(request) => answers.extend(self.answer(request)),
-                Output::CheckCodecs(types) => {
-                    answers.push(Input::CodecSupport(vec![true; types.len()]));
-                }
                 Output::OpenTracker(..) => answers.push(Input::TrackerClosed(TrackerId(0))),
                 Output::Cache(command) => answers.extend(self.cached(command)),
                 Output::SendPeer(_, message) => self.sent.push(message),
-                Output::Media(command) => answers.extend(carried_out(&command, &(0.0..1.0))),
-                _ => {}
+                output => answers.extend(carried_out(&output, &(0.0..1.0))),
             }
         }
         for answer in answers {

@@ -69,20 +69,16 @@ impl World {
         while let Some(output) = self.player.poll_output() {
             match output {
                 Output::Fetch(request) => answers.extend(self.answer(request)),
-                Output::CheckCodecs(types) => {
-                    answers.push(Input::CodecSupport(vec![true; types.len()]));
-                }
                 Output::Decrypt { job, cipher, key, iv, init, data } => {
                     self.work.push(Work { job, cipher, key, iv, init, data });
                 }
-                Output::Media(command) => {
-                    answers.extend(carried_out(&command, &(0.0..4.0)));
-                    if let MediaCommand::Append { data, .. } = command {
+                Output::Event(event) => self.events.push(event),
+                output => {
+                    answers.extend(carried_out(&output, &(0.0..4.0)));
+                    if let Output::Media(MediaCommand::Append { data, .. }) = output {
                         self.appended.push(data);
                     }
                 }
-                Output::Event(event) => self.events.push(event),
-                _ => {}
             }
         }
         for answer in answers {

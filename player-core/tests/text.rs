@@ -105,19 +105,6 @@ impl World {
     fn obey(&mut self, output: Output) {
         match output {
             Output::Fetch(request) => self.answer(request),
-            Output::CheckCodecs(types) => self.tell(Input::CodecSupport(vec![true; types.len()])),
-            Output::Media(command) => {
-                match &command {
-                    MediaCommand::Append { data, .. } if data.get(4..8) == Some(b"moof") => {
-                        self.buffered += 4.0;
-                    }
-                    MediaCommand::Remove(_, _, until) => self.removed = *until,
-                    _ => {}
-                }
-                for answer in carried_out(&command, &(self.removed..self.buffered)) {
-                    self.tell(answer);
-                }
-            }
             Output::Decrypt { job, iv, data, .. } => {
                 self.decrypted.push(iv);
                 self.tell(Input::Decrypted { job, data: Some(data) });
@@ -126,7 +113,20 @@ impl World {
             Output::Event(Event::TextSources(sources)) => self.sources = sources,
             Output::Event(Event::DateRanges(ranges)) => self.ranges = ranges,
             Output::Event(Event::Error { error, fatal }) => self.errors.push((error.code(), fatal)),
-            _ => {}
+            output => {
+                match &output {
+                    Output::Media(MediaCommand::Append { data, .. })
+                        if data.get(4..8) == Some(b"moof") =>
+                    {
+                        self.buffered += 4.0;
+                    }
+                    Output::Media(MediaCommand::Remove(_, _, until)) => self.removed = *until,
+                    _ => {}
+                }
+                for answer in carried_out(&output, &(self.removed..self.buffered)) {
+                    self.tell(answer);
+                }
+            }
         }
     }
 

@@ -138,14 +138,10 @@ impl Session {
                     self.offers += 1;
                     answers.push(Input::OfferReady { connection, sdp: "an offer".into() });
                 }
-                Output::CheckCodecs(types) => {
-                    answers.push(Input::CodecSupport(vec![true; types.len()]));
+                output => {
+                    answers.extend(carried_out(&output, &self.buffered));
+                    self.appended |= matches!(output, Output::Media(MediaCommand::Append { .. }));
                 }
-                Output::Media(command) => {
-                    answers.extend(carried_out(&command, &self.buffered));
-                    self.appended |= matches!(command, MediaCommand::Append { .. });
-                }
-                _ => {}
             }
         }
         answers.into_iter().for_each(|answer| self.tell(answer));

@@ -1,8 +1,8 @@
-//! What a page answers a player, at once: a server's responses, and that commands to MSE are carried out.
+//! What a page answers a player, at once: a server's responses, what plays, and that commands to MSE are carried out.
 
 use std::ops::Range;
 
-use player_core::io::{FetchRequest, Input, MediaCommand};
+use player_core::io::{FetchRequest, Input, MediaCommand, Output};
 
 /// A whole response: all of this body, or the range of it that was asked for.
 pub(crate) fn response(request: FetchRequest, body: &[u8]) -> [Input; 3] {
@@ -22,15 +22,20 @@ pub(crate) fn response(request: FetchRequest, body: &[u8]) -> [Input; 3] {
     [head, Input::FetchChunk { id, data: part.into() }, Input::FetchDone { id }]
 }
 
-/// What a command to MSE is answered with, from when to when (s) is buffered then.
-pub(crate) fn carried_out(command: &MediaCommand, buffered: &Range<f64>) -> Vec<Input> {
+/// What an output is answered with: each codec plays, each command to MSE is carried out, and from when to when (s) is buffered then.
+pub(crate) fn carried_out(output: &Output, buffered: &Range<f64>) -> Vec<Input> {
     let done = |track| Input::MediaDone { track, buffered: vec![buffered.clone()] };
-    match command {
-        MediaCommand::Open(tracks) => tracks.iter().map(|(track, _)| done(*track)).collect(),
-        MediaCommand::Append { track, .. }
-        | MediaCommand::ChangeType(track, _)
-        | MediaCommand::Remove(track, ..)
-        | MediaCommand::ResetParser(track) => vec![done(*track)],
+    match output {
+        Output::CheckCodecs(types) => vec![Input::CodecSupport(vec![true; types.len()])],
+        Output::Media(MediaCommand::Open(tracks)) => {
+            tracks.iter().map(|(track, _)| done(*track)).collect()
+        }
+        Output::Media(
+            MediaCommand::Append { track, .. }
+            | MediaCommand::ChangeType(track, _)
+            | MediaCommand::Remove(track, ..)
+            | MediaCommand::ResetParser(track),
+        ) => vec![done(*track)],
         _ => Vec::new(),
     }
 }
