@@ -172,13 +172,13 @@ fn a_swarm_that_loses_its_tracker_makes_its_mesh_whole_and_keeps_it() {
 
 #[test]
 fn joining_costs_the_tracker_a_few_messages() {
-    let report = run(&World { seconds: 55.0, ..World::live(20) });
+    let report = run(&World { seconds: 59.0, join_spacing: 2.5, ..World::live(20) });
     assert_smooth(&report);
     for viewer in &report.viewers {
         assert!(viewer.connections >= 19, "viewer {}\n{}", viewer.viewer, text(&report));
     }
-    // An announce of each, and the answers to the two offers in it.
-    assert!(report.tracker_messages <= 20 * 3, "{}", text(&report));
+    // An announce of each, and the answers to its two offers, or to one of them once the swarm is settled: 57 if all were.
+    assert!(report.tracker_messages <= 54, "{}", text(&report));
 }
 
 /// The first thirteen are all connected to each other before the others come.

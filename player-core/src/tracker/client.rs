@@ -416,7 +416,7 @@ impl Signaling {
         let mut status = TrackerStatus { gated: self.is_gated(), ..TrackerStatus::default() };
         for link in self.links.values() {
             status.reachable |= link.is_open();
-            status.answered |= link.answered;
+            status.answered |= link.answered_at.is_some();
             status.swarm_size = status.swarm_size.max(link.swarm_size.unwrap_or(0));
             status.estimate = status.estimate.max(link.estimate());
             status.overrun |= link.overrun;
@@ -432,7 +432,7 @@ impl Signaling {
         if response.info_hash != self.info_hash {
             return;
         }
-        let sent = link.responded(response);
+        let sent = link.responded(now, response);
         let others = link.others();
         if others == Some(0) {
             link.offers_at = None;

@@ -16,6 +16,8 @@ use world::*;
 mod gate;
 #[path = "overrun_tests.rs"]
 mod overrun;
+#[path = "spare_tests.rs"]
+mod spare;
 #[path = "client_world.rs"]
 mod world;
 
@@ -562,7 +564,7 @@ fn a_flood_of_offers_leaves_a_bounded_number_pending() {
     world.join();
     world.run(1.0);
     for number in 1..200 {
-        let message = stranger(number, number as u8);
+        let message = stranger(number, number as u8 | 0x80);
         world.text(0, &message);
     }
     assert_eq!(world.viewers[0].introduced.len(), MAX_PENDING);

@@ -25,14 +25,17 @@ const MAX_IN_FLIGHT: usize = 8;
 /// So many members have to say that the origin is overrun, and one in so many; half as many once that was so.
 const MIN_OVERRUN: u32 = 5;
 const OVERRUN_SHARE: u32 = 6;
-/// Offers that a tracker brings are counted for so long, to bound them.
+/// Offers that a tracker brings are counted for so long, to bound them; more than so many are a crowd's.
 const RELAY_INTERVAL: Duration = Duration::from_secs(10);
+const CALM: u32 = 2;
 /// So many offers between two responses say nothing: one comes of those who have been there, another of chance.
 const USUAL: u32 = 2;
 /// By how much a swarm has grown for each offer beyond those: the root of e.
 const GROWTH: (u32, u32) = (33, 20);
 /// At most so many offers count.
 const MAX_GROWTHS: u32 = 14;
+/// Swarms of fewer members are small: each connection counts, and an origin that is slow is slow for other reasons than a crowd.
+const FEW: u32 = 10;
 /// Only swarms of so many members are thought to have grown.
 const LARGE: u32 = 64;
 /// Most characters kept of a tracker's words.
@@ -72,8 +75,8 @@ pub(super) struct Link {
     attempts: u32,
     /// An announce has been sent on this socket and was not refused.
     pub(super) announced: bool,
-    /// A response has come since the start.
-    pub(super) answered: bool,
+    /// When the first response since the start has come.
+    pub(super) answered_at: Option<Instant>,
     pub(super) in_flight: Queue<Sent>,
     heard: Instant,
     /// Offers of others that it has brought since then.
@@ -105,7 +108,7 @@ impl Link {
             socket: Socket::Closed { retry_at: None },
             attempts: 0,
             announced: false,
-            answered: false,
+            answered_at: None,
             in_flight: Queue::new(),
             heard: Instant::default(),
             relayed: (0, Instant::default()),
@@ -151,6 +154,12 @@ impl Link {
             }
         }
         size
+    }
+
+    /// The swarm is not small, and there is no crowd: a newcomer needs one neighbour to begin with, who introduces it to others.
+    pub(super) fn is_settled(&self, now: Instant) -> bool {
+        let old = self.answered_at.is_some_and(|at| now.since(at) >= RELAY_INTERVAL);
+        old && self.relayed.0 <= CALM && self.swarm_size >= Some(FEW) && !self.overrun
     }
 
     /// So many others have been met: the swarm has grown since the last response.
@@ -214,9 +223,13 @@ impl Link {
     }
 
     /// A response has come; returns the offers in the announce that it answers.
-    pub(super) fn responded(&mut self, response: &AnnounceResponse) -> Vec<ConnectionId> {
+    pub(super) fn responded(
+        &mut self,
+        now: Instant,
+        response: &AnnounceResponse,
+    ) -> Vec<ConnectionId> {
         self.attempts = 0;
-        self.answered = true;
+        self.answered_at.get_or_insert(now);
         self.failure = None;
         self.retry_in = Duration::ZERO;
         self.swarm_size = response.swarm_size();

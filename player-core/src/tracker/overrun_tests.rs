@@ -2,7 +2,7 @@
 
 use super::*;
 
-fn counted(world: &mut World, complete: u32, incomplete: u32) -> bool {
+pub(super) fn counted(world: &mut World, complete: u32, incomplete: u32) -> bool {
     let response = AnnounceResponse {
         info_hash: HASH,
         complete: Some(complete),

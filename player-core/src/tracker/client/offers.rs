@@ -1,6 +1,6 @@
 //! Offers and answers: ours that are passed on, others' that come, by trackers and by neighbours.
 
-use super::pool::FEW_PEERS;
+use super::pool::{FEW_PEERS, SPARE};
 use super::stage::{CONNECT_TIMEOUT, READY_LIFETIME, Stage, Via};
 use super::{Signaling, SignalingOutput};
 use crate::io::ConnectionId;
@@ -110,7 +110,8 @@ impl Signaling {
         let OfferRelay { info_hash, peer_id: peer, offer_id, sdp } = relay;
         if let Via::Tracker(tracker) = via
             && let Some(link) = self.links.get_mut(&tracker)
-            && link.brought_offer(now) > MAX_RELAYED
+            && (link.brought_offer(now) > MAX_RELAYED
+                || offer_id.0[0] == SPARE && link.is_settled(now))
         {
             return;
         }

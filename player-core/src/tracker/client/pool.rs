@@ -19,11 +19,19 @@ const GATHER_PATIENCE: Duration = Duration::from_millis(500);
 /// what travels one hop, so a small swarm is to be a full mesh.
 pub(super) const FEW_PEERS: usize = 30;
 /// Offers of a newcomer, until a tracker has said how many members there are: neighbours make the other introductions, and
-/// each offer costs the tracker an answer. With a single one, six viewers take .03 and twenty .06 copies more while they come.
+/// each offer costs the tracker an answer.
 pub(super) const FIRST: usize = 2;
+/// How the names of an announce's offers begin: of the first, which whoever gets it answers, and of the others, which are
+/// answered only where the swarm is not settled. With the first alone six viewers take .02, twenty .1 copies more while
+/// they come, and more of a crowd stand still.
+const MAIN: u8 = b'A';
+pub(super) const SPARE: u8 = b'+';
 /// Offers in each announce of a viewer who has enough peers: in a large swarm it and whoever takes the offer
 /// give up the neighbour of least use for another, now and then.
 const MIXED: usize = 1;
+
+/// Later than all else.
+const NEVER: Instant = Instant::from_micros(u64::MAX);
 
 /// Whether offers should go out ahead of the interval.
 enum Hunger {
@@ -180,12 +188,13 @@ impl Signaling {
     /// Announces with as many of the ready offers as there is room for peers.
     fn announce(&mut self, now: Instant, id: TrackerId) {
         let room = self.sought(&self.census(now));
-        let mut offers = Vec::new();
+        let mut offers = Vec::<Offer>::new();
         let mut offered = Vec::new();
         for (connection, stage) in &mut self.connections {
             if offers.len() < room
                 && let Stage::Ready { offer, since } = stage
             {
+                offer.offer_id.0[0] = if offers.is_empty() { MAIN } else { SPARE };
                 offers.push(offer.clone());
                 offered.push(*connection);
                 *stage =
@@ -223,33 +232,31 @@ impl Signaling {
 
     fn next_deadline(&self, now: Instant) -> Option<Instant> {
         let census = self.census(now);
-        let mut next = None;
-        let mut sooner = |at: Instant| next = Some(next.map_or(at, |next: Instant| next.min(at)));
+        let mut due = NEVER;
         for stage in self.connections.values() {
-            stage.deadline().into_iter().for_each(&mut sooner);
+            due = due.min(stage.deadline().unwrap_or(NEVER));
             if let Stage::Announced { at, .. } = stage
                 && *at + OFFER_PATIENCE > now
             {
-                sooner(*at + OFFER_PATIENCE);
+                due = due.min(*at + OFFER_PATIENCE);
             }
         }
         if self.pool_lacks(&census) {
-            sooner(self.gather_at);
+            due = due.min(self.gather_at);
         }
         for link in self.links.values() {
-            link.deadline().into_iter().for_each(&mut sooner);
+            due = due.min(link.deadline().unwrap_or(NEVER));
             match link.offers_at.filter(|_| link.is_open()) {
-                Some(at) if at > now => sooner(at),
+                Some(at) if at > now => due = due.min(at),
                 // Due already, but the pool is not ready.
                 Some(_) if census.gathering > 0 && self.free(&census) > 0 => {
-                    self.oldest_ready()
-                        .into_iter()
-                        .for_each(|since| sooner(since + GATHER_PATIENCE));
+                    due =
+                        due.min(self.oldest_ready().map_or(NEVER, |since| since + GATHER_PATIENCE));
                 }
                 _ => {}
             }
         }
-        next
+        (due < NEVER).then_some(due)
     }
 
     pub(super) fn census(&self, now: Instant) -> Census {
