@@ -9,10 +9,9 @@ use super::transfer::blocks_to_come;
 use crate::io::{MediaCommand, Output};
 use crate::swarm::Swarm;
 use crate::time::Instant;
+use crate::tracker::Signaling;
 use crate::wire::{BLOCK_BYTES, SegmentId};
 
-/// With fewer members an origin that is slow is slow for other reasons.
-const FEW: u32 = 10;
 /// The origin is overrun if it brings a newcomer for so long (s) less than plays meanwhile, and less than [`ENOUGH_BPS`].
 const JUDGED: f64 = 0.3;
 const ENOUGH_BPS: f64 = 2e6;
@@ -68,7 +67,7 @@ impl Player {
     }
 
     pub(super) fn is_among_many(&self) -> bool {
-        self.signaling.as_ref().is_some_and(|it| it.status().swarm_size >= FEW)
+        self.signaling.as_ref().is_some_and(Signaling::has_many)
     }
 
     /// Begins at a segment's start, where one block makes a picture.

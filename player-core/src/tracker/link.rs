@@ -156,6 +156,11 @@ impl Link {
         size
     }
 
+    /// The swarm is not small: as told, or because so many have just come.
+    pub(super) fn has_many(&self) -> bool {
+        self.swarm_size >= Some(FEW) || self.relayed.0 >= FEW
+    }
+
     /// The swarm is not small, and there is no crowd: a newcomer needs one neighbour to begin with, who introduces it to others.
     pub(super) fn is_settled(&self, now: Instant) -> bool {
         let old = self.answered_at.is_some_and(|at| now.since(at) >= RELAY_INTERVAL);
