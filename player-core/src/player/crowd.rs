@@ -9,7 +9,7 @@ use super::transfer::blocks_to_come;
 use crate::io::{MediaCommand, Output};
 use crate::swarm::Swarm;
 use crate::time::Instant;
-use crate::tracker::Signaling;
+use crate::tracker::FEW;
 use crate::wire::{BLOCK_BYTES, SegmentId};
 
 /// The origin is overrun if it brings a newcomer for so long (s) less than plays meanwhile, and less than [`ENOUGH_BPS`].
@@ -66,8 +66,9 @@ impl Player {
             && self.buffer_ahead(now) < SETTLED
     }
 
+    /// Whether the swarm is not small. The first of all were told of one, and hear from neighbours how many have come.
     pub(super) fn is_among_many(&self) -> bool {
-        self.signaling.as_ref().is_some_and(Signaling::has_many)
+        self.swarm.as_ref().is_some_and(|swarm| swarm.size() >= FEW as usize)
     }
 
     /// Begins at a segment's start, where one block makes a picture.

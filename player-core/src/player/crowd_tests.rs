@@ -2,6 +2,7 @@
 
 use super::super::live_session::Session;
 use super::AMPLE_BYTES;
+use crate::wire::{Message, PeerId};
 
 #[test]
 fn single_blocks_that_come_fast_say_nothing_against_a_crowd_but_many_do() {
@@ -14,4 +15,15 @@ fn single_blocks_that_come_fast_say_nothing_against_a_crowd_but_many_do() {
     }
     assert!(session.fetched.len() > 3, "{:?}", session.fetched);
     assert!(!session.player.is_overrun(session.now), "{:?}", session.fetched);
+}
+
+#[test]
+fn who_was_told_of_a_few_hears_from_neighbours_that_there_are_many() {
+    let mut session = Session::of(3, 0, 1000, 0.0..0.0);
+    session.pass(2.1);
+    assert!(!session.player.is_among_many());
+    let peers = (20..29).map(|number| PeerId([number; 20])).collect();
+    session.told(Message::Members { peers });
+    session.pass(2.1);
+    assert!(session.player.is_among_many());
 }

@@ -427,12 +427,6 @@ impl Signaling {
         status
     }
 
-    /// Whether the swarm is not small: a tracker tells of ten members, or brings ten offers within ten seconds.
-    #[must_use]
-    pub fn has_many(&self) -> bool {
-        self.links.values().any(Link::has_many)
-    }
-
     fn responded(&mut self, now: Instant, tracker: TrackerId, response: &AnnounceResponse) {
         let Some(link) = self.links.get_mut(&tracker) else { return };
         if response.info_hash != self.info_hash {

@@ -35,7 +35,7 @@ const GROWTH: (u32, u32) = (33, 20);
 /// At most so many offers count.
 const MAX_GROWTHS: u32 = 14;
 /// Swarms of fewer members are small: each connection counts, and an origin that is slow is slow for other reasons than a crowd.
-const FEW: u32 = 10;
+pub(crate) const FEW: u32 = 10;
 /// Only swarms of so many members are thought to have grown.
 const LARGE: u32 = 64;
 /// Most characters kept of a tracker's words.
@@ -154,11 +154,6 @@ impl Link {
             }
         }
         size
-    }
-
-    /// The swarm is not small: as told, or because so many have just come.
-    pub(super) fn has_many(&self) -> bool {
-        self.swarm_size >= Some(FEW) || self.relayed.0 >= FEW
     }
 
     /// The swarm is not small, and there is no crowd: a newcomer needs one neighbour to begin with, who introduces it to others.

@@ -10,4 +10,5 @@ mod message;
 
 pub use binary::*;
 pub use client::*;
+pub(crate) use link::FEW;
 pub use message::*;
