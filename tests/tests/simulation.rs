@@ -267,7 +267,7 @@ fn threads_change_nothing() {
         join_spacing: 0.2,
         loss: 0.005,
         nat_share: 0.3,
-        churn_per_minute: 1.0,
+        churn_per_minute: 1.5,
         origin_limit_bps: Some(10_000_000),
         ..World::live(30)
     };
