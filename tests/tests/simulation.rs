@@ -181,6 +181,15 @@ fn joining_costs_the_tracker_a_few_messages() {
     assert!(report.tracker_messages <= 54, "{}", text(&report));
 }
 
+#[test]
+fn what_came_late_while_others_joined_makes_nobody_ask_for_more_afterwards() {
+    let mut world = World { seed: 6, seconds: 90.0, join_spacing: 2.0 / 3.0, ..World::live(30) };
+    world.title.hold_back = Some(14.0);
+    let report = run(&world);
+    assert_smooth(&report);
+    assert!(report.late_origin_copies.is_some_and(|k| k <= 1.05), "{}", text(&report));
+}
+
 /// The first thirteen are all connected to each other before the others come.
 fn outgrown() -> World {
     let mut world = World { seconds: 90.0, ..World::live(40) };

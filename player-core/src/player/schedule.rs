@@ -592,8 +592,8 @@ impl Player {
         let (Some(swarm), Some(stored)) = (&self.swarm, self.store.segment(want.id)) else {
             return false;
         };
-        // In a large swarm, what did not come though lines have something to spare was an accident.
-        let accident = !swarm.is_full_mesh() && !swarm.lines_below(STRAINED_LINE);
+        // What did not come though lines have something to spare was an accident.
+        let accident = !swarm.lines_below(STRAINED_LINE);
         // Uplinks with nothing to spare would take from the others what they give to one who comes.
         let lack = match self.deficit {
             _ if !self.is_ample(want) => 0.0,
