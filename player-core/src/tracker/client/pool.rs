@@ -23,7 +23,7 @@ pub(super) const FEW_PEERS: usize = 30;
 pub(super) const FIRST: usize = 2;
 /// How the names of an announce's offers begin: of the first, which whoever gets it answers, and of the others, which are
 /// answered only where the swarm is not settled. With the first alone six viewers take .02, twenty .1 copies more while
-/// they come, and more of a crowd stand still.
+/// they come.
 const MAIN: u8 = b'A';
 pub(super) const SPARE: u8 = b'+';
 /// Offers in each announce of a viewer who has enough peers: in a large swarm it and whoever takes the offer
