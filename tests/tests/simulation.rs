@@ -519,6 +519,18 @@ fn scarce_uplinks_carry_what_is_needed_and_little_else() {
 }
 
 #[test]
+fn whoever_is_furthest_from_the_edge_has_something_to_give_as_well() {
+    let mut world = World { seconds: 60.0, join_spacing: 0.2, ..World::live(100) };
+    world.title.hold_back = Some(14.0);
+    world.uplink_bps = 1_000_000;
+    world.config.max_peers = 30;
+    let report = run(&world);
+    assert_smooth(&report);
+    // Of the uplinks; 91 % if all asked for what they play next.
+    assert!(report.uplinks[0] > 0.93, "{}", text(&report));
+}
+
+#[test]
 fn uplinks_too_slow_for_a_block_hold_up_nobody() {
     let mut world = World { seconds: 80.0, seed: 3, slow_share: 0.25, ..World::live(12) };
     world.title.hold_back = Some(14.0);

@@ -39,6 +39,8 @@ const NEWCOMER: Duration = Duration::from_secs(1);
 const START_GRACE: Duration = Duration::from_millis(1000);
 /// A segment that peers hold is asked of the origin no sooner than this before it is due, however slow the origin is.
 const COVERED_LEAD: Duration = Duration::from_millis(2500);
+/// What is due within this time is asked of peers in playing order.
+const URGENT: Duration = Duration::from_millis(2500);
 /// How much later an ample origin is asked for it where not everybody is connected: of the blocks that neighbours have yet to
 /// bring all but a few come within that time, and in a large swarm a few times as many viewers are many copies.
 const STRAGGLERS: Duration = Duration::from_millis(400);
@@ -87,7 +89,7 @@ pub(super) struct Want {
     /// It is near enough for the origin to be asked.
     pub(super) near: bool,
     /// It is the segment that its track waits for.
-    first: bool,
+    pub(super) first: bool,
     /// It can be appended while it arrives: each block has a due time of its own.
     begun: bool,
     pub(super) live: bool,
@@ -198,7 +200,13 @@ impl Player {
                     self.fetch_share(now, want);
                 }
             }
-            for want in wants {
+            // Whoever holds nothing that the others lack asks for what is new first, to have something for them.
+            let spare = |swarm: &Swarm| wants[0].live && swarm.has_spare_uplink();
+            let soon = match self.swarm.as_ref().is_some_and(spare) {
+                true => wants.partition_point(|want| want.deadline <= now + URGENT),
+                false => wants.len(),
+            };
+            for want in wants[..soon].iter().chain(wants[soon..].iter().rev()) {
                 let able = |swarm: &Swarm| swarm.any_can_be_asked(now, want.deadline);
                 if !self.swarm.as_ref().is_some_and(able) {
                     break;
@@ -207,17 +215,6 @@ impl Player {
             }
         }
         discovery
-    }
-
-    /// A peer has blocks of this segment that it had not before, and can be asked for one. There is much such news, and
-    /// nothing else hangs on it that could not wait until the plan is looked at again.
-    pub(super) fn ask_at_once(&mut self, now: Instant, segment: SegmentId) {
-        let want = self.missing.iter().find(|want| want.id == segment).copied();
-        if let Some(want) = want
-            && (want.first || self.discovery(now) == Discovery::Ready)
-        {
-            self.ask_peers(now, &want);
-        }
     }
 
     /// Whether a request for (some of) a segment can be made now.
@@ -390,7 +387,7 @@ impl Player {
 
     /// Asks peers for the missing blocks of a segment, but for those that are on their way from the origin.
     #[inline(never)]
-    fn ask_peers(&mut self, now: Instant, want: &Want) {
+    pub(super) fn ask_peers(&mut self, now: Instant, want: &Want) {
         let Some(swarm) = &mut self.swarm else { return };
         let held = self.store.segment(want.id);
         if held.is_none() {
@@ -422,7 +419,7 @@ impl Player {
         });
         let count = block_count(size);
         let slack = want.deadline.since(now);
-        let urgent = slack < Duration::from_millis(2500);
+        let urgent = slack < URGENT;
         let blocks = Blocks {
             segment: want.id,
             tag: want.tag,

@@ -272,6 +272,17 @@ impl Player {
         plan
     }
 
+    /// A peer has blocks of this segment that it had not before, and can be asked for one. There is much such news, and
+    /// nothing else hangs on it that could not wait until the plan is looked at again.
+    fn ask_at_once(&mut self, now: Instant, segment: SegmentId) {
+        let want = self.missing.iter().find(|want| want.id == segment).copied();
+        if let Some(want) = want
+            && (want.first || self.discovery(now) == Discovery::Ready)
+        {
+            self.ask_peers(now, &want);
+        }
+    }
+
     /// Time-outs of swarm and trackers, uploads, and everything that is to be sent.
     #[inline(never)]
     pub(super) fn run_sharing(&mut self, now: Instant) {

@@ -56,6 +56,8 @@ const INTEREST_INTERVAL: Duration = Duration::from_millis(500);
 
 /// Uplinks that are busy for this part of the time have next to nothing to spare.
 const SCARCE: f64 = 0.92;
+/// Those that are busy for this part of the time have nothing.
+const FULL: f64 = 0.97;
 /// Of a film the foremost viewer's uplink that is busy for this part of the time is strained, and so is the fastest line if
 /// it carries fewer streams than this.
 const STRAINED: f64 = 0.6;
@@ -224,6 +226,12 @@ impl Swarm {
     /// Whether whoever gives everything to the others has hardly any of its uplink left, as far as is seen from here.
     pub(crate) fn is_strained(&self) -> bool {
         self.uploads.busy() > STRAINED || self.lines_below(STRAINED_LINE)
+    }
+
+    /// Whether nobody's line carries much more than the stream, and yet some of this uplink is left: what is held here, the
+    /// others have, as those have that are nearer to the edge. Where all are connected it goes round anyway.
+    pub(crate) fn has_spare_uplink(&self) -> bool {
+        !self.is_full_mesh() && self.uploads.busy() < FULL && self.lines_below(THIN_LINE)
     }
 
     /// Whether the fastest line that was measured carries fewer streams than that.
