@@ -52,6 +52,15 @@ fn eight_viewers_share_the_parts() {
 }
 
 #[test]
+fn a_part_that_a_peer_cannot_bring_in_time_is_not_asked_of_it() {
+    let report = run(&channel(12));
+    assert_low(&report, 3.0);
+    // 3 copies and 2.9 % of what comes comes twice if requests for parts wait for as long as it takes.
+    assert!(report.late_origin_copies.is_some_and(|k| k <= 1.4), "{}", text(&report));
+    assert!(report.duplicate_share <= 0.005, "{}", text(&report));
+}
+
+#[test]
 fn with_a_publishers_key_parts_come_from_the_origin_alone_and_in_time() {
     // No part has an entry that could be signed.
     let mut world = channel(4);

@@ -32,7 +32,7 @@ pub(crate) struct Blocks {
     pub(crate) size: u32,
     /// Uplinks do not suffice.
     pub(crate) scarce: bool,
-    /// It is a part: all of it is due at once, and no request lapses.
+    /// It is a part: all of it is due at once, and soon.
     pub(crate) part: bool,
     /// It is due soon.
     pub(crate) urgent: bool,
@@ -94,7 +94,7 @@ impl Swarm {
             if let Some(of) = peer.segment(segment, tag)
                 && of.size == size
             {
-                let due = peer.slack(now, what.deadline) <= 0.0;
+                let due = peer.slack(now, what.deadline, what.part) <= 0.0;
                 holders.push((*connection, of.blocks.clone(), peer.can_be_asked(now, few, due)));
             }
         }
@@ -125,7 +125,7 @@ impl Swarm {
                 if *able
                     && blocks.has(block)
                     && let Some(peer) = self.peers.get(connection)
-                    && (peer.slow_until <= now || peer.slack(now, deadline) <= 0.0)
+                    && (peer.slow_until <= now || peer.slack(now, deadline, what.part) <= 0.0)
                 {
                     // Whoever has sent one wrong block is to show soon whether it lies.
                     let tested = peer.suspect && !urgent;
@@ -139,12 +139,13 @@ impl Swarm {
             let Some(((.., eta), at)) = best else { continue };
             let connection = holders[at].0;
             let Some(peer) = self.peers.get_mut(&connection) else { continue };
-            let (notice, slack) = (peer.notice(), peer.slack(now, deadline));
+            let (notice, slack) = (peer.notice(what.part), peer.slack(now, deadline, what.part));
             let late = now + Duration::from_secs_f64(eta.min(3600.0)) > deadline;
-            if now < deadline && late || what.scarce && slack < 0.0 {
+            let hopeless = what.part && slack < 0.0;
+            if now < deadline && (late || hopeless) || what.scarce && slack < 0.0 {
                 continue;
             }
-            let wait = if what.part { 0.0 } else { slack.clamp(0.0, LONGEST_WAIT) };
+            let wait = slack.clamp(0.0, LONGEST_WAIT);
             // 0 tells the peer that the request never lapses: then it must not here either.
             let due_ms = (wait * 1000.0) as u32;
             let begins_by = (due_ms > 0).then(|| now + Duration::from_secs_f64(wait + notice));
@@ -159,8 +160,9 @@ impl Swarm {
 
     /// Whether any peer can be asked for one more block, which is due then.
     pub(crate) fn any_can_be_asked(&self, now: Instant, deadline: Instant) -> bool {
-        let able =
-            |peer: &Peer| peer.can_be_asked(now, self.has_few(), peer.slack(now, deadline) <= 0.0);
+        let able = |peer: &Peer| {
+            peer.can_be_asked(now, self.has_few(), peer.slack(now, deadline, false) <= 0.0)
+        };
         self.peers.values().any(able)
     }
 

@@ -180,6 +180,36 @@ fn whoever_asks_knows_when_a_request_has_lapsed() {
 }
 
 #[test]
+fn a_part_is_asked_of_a_peer_while_there_is_time_to_ask_the_origin_as_well() {
+    let store = store(0);
+    // When it is asked for, of what is due at 3 s, and for how many ms the request may wait; 0: until it is answered.
+    for (now, waits) in [(1.0, Some(1_100..1_500)), (2.6, None), (3.0, Some(0..1))] {
+        let mut swarm = swarm(1, &store);
+        show(&mut swarm, &store, 0, BLOCKS);
+        let what = Blocks {
+            segment: SEGMENT,
+            tag: 9,
+            size: u32::from(BLOCKS) * BLOCK_BYTES,
+            scarce: false,
+            part: true,
+            urgent: true,
+            deadline: at(3.0),
+            first: 0,
+            step: Duration::ZERO,
+        };
+        let mut rng = fastrand::Rng::with_seed(1);
+        let asked = swarm.request_blocks(at(now), &what, &mut rng, |block| block == 2);
+        assert_eq!(asked, usize::from(waits.is_some()), "at {now} s");
+        let due = drain(&mut swarm).into_iter().find_map(|(_, message)| match message {
+            Message::Request { due_ms, .. } => Some(due_ms),
+            _ => None,
+        });
+        let fits = |waits: &Range<u32>| due.is_some_and(|due| waits.contains(&due));
+        assert!(waits.as_ref().map_or(due.is_none(), fits), "at {now} s: {due:?}");
+    }
+}
+
+#[test]
 fn whoever_is_refused_is_told_when_there_is_room() {
     let store = store(BLOCKS);
     let mut swarm = swarm(6, &store);
