@@ -202,11 +202,11 @@ impl Player {
             }
             // Whoever holds nothing that the others lack asks for what is new first, to have something for them.
             let spare = |swarm: &Swarm| wants[0].live && swarm.has_spare_uplink();
-            let soon = match self.swarm.as_ref().is_some_and(spare) {
-                true => wants.partition_point(|want| want.deadline <= now + URGENT),
-                false => wants.len(),
-            };
-            for want in wants[..soon].iter().chain(wants[soon..].iter().rev()) {
+            let newest = self.swarm.as_ref().is_some_and(spare);
+            let is_soon = |want: &&Want| !newest || want.deadline <= now + URGENT;
+            let soon = wants.iter().take_while(is_soon).count();
+            for at in 0..wants.len() {
+                let want = &wants[if at < soon { at } else { soon + wants.len() - 1 - at }];
                 let able = |swarm: &Swarm| swarm.any_can_be_asked(now, want.deadline);
                 if !self.swarm.as_ref().is_some_and(able) {
                     break;
