@@ -204,8 +204,8 @@ fn a_part_is_asked_of_a_peer_while_there_is_time_to_ask_the_origin_as_well() {
             Message::Request { due_ms, .. } => Some(due_ms),
             _ => None,
         });
-        let fits = |waits: &Range<u32>| due.is_some_and(|due| waits.contains(&due));
-        assert!(waits.as_ref().map_or(due.is_none(), fits), "at {now} s: {due:?}");
+        let fits = |waits: Range<u32>| due.is_some_and(|due| waits.contains(&due));
+        assert!(waits.is_none_or(fits), "at {now} s: {due:?}");
     }
 }
 
