@@ -51,6 +51,21 @@ fn show(swarm: &mut Swarm, store: &Store, peer: u32, blocks: u16) {
     swarm.message(at(0.0), ConnectionId(peer), have, store);
 }
 
+/// All of [`SEGMENT`], due then.
+fn due(deadline: f64) -> Blocks {
+    Blocks {
+        segment: SEGMENT,
+        tag: 9,
+        size: u32::from(BLOCKS) * BLOCK_BYTES,
+        scarce: false,
+        part: false,
+        urgent: false,
+        deadline: at(deadline),
+        first: 0,
+        step: Duration::ZERO,
+    }
+}
+
 fn line() -> Config {
     Config { send_buffer_high: 256 << 10, send_buffer_low: 4 << 10, ..Config::default() }
 }
@@ -146,17 +161,7 @@ fn whoever_asks_knows_when_a_request_has_lapsed() {
     let store = store(0);
     let mut swarm = swarm(1, &store);
     show(&mut swarm, &store, 0, BLOCKS);
-    let what = Blocks {
-        segment: SEGMENT,
-        tag: 9,
-        size: u32::from(BLOCKS) * BLOCK_BYTES,
-        scarce: true,
-        part: false,
-        urgent: false,
-        deadline: at(8.0),
-        first: 0,
-        step: Duration::ZERO,
-    };
+    let what = Blocks { scarce: true, ..due(8.0) };
     let mut rng = fastrand::Rng::with_seed(1);
     assert_eq!(swarm.request_blocks(at(1.0), &what, &mut rng, |block| block == 2), 1);
     let sent = drain(&mut swarm);
@@ -186,17 +191,7 @@ fn a_part_is_asked_of_a_peer_while_there_is_time_to_ask_the_origin_as_well() {
     for (now, waits) in [(1.0, Some(1_100..1_500)), (2.6, None), (3.0, Some(0..1))] {
         let mut swarm = swarm(1, &store);
         show(&mut swarm, &store, 0, BLOCKS);
-        let what = Blocks {
-            segment: SEGMENT,
-            tag: 9,
-            size: u32::from(BLOCKS) * BLOCK_BYTES,
-            scarce: false,
-            part: true,
-            urgent: true,
-            deadline: at(3.0),
-            first: 0,
-            step: Duration::ZERO,
-        };
+        let what = Blocks { part: true, urgent: true, ..due(3.0) };
         let mut rng = fastrand::Rng::with_seed(1);
         let asked = swarm.request_blocks(at(now), &what, &mut rng, |block| block == 2);
         assert_eq!(asked, usize::from(waits.is_some()), "at {now} s");
@@ -500,17 +495,7 @@ fn ask(swarm: &mut Swarm, now: f64, first: u16) -> Vec<(u32, u32)> {
 
 /// The same of what is due then.
 fn ask_by(swarm: &mut Swarm, now: f64, first: u16, deadline: f64) -> Vec<(u32, u32)> {
-    let what = Blocks {
-        segment: SEGMENT,
-        tag: 9,
-        size: u32::from(BLOCKS) * BLOCK_BYTES,
-        scarce: false,
-        part: false,
-        urgent: true,
-        deadline: at(deadline),
-        first: 0,
-        step: Duration::ZERO,
-    };
+    let what = Blocks { urgent: true, ..due(deadline) };
     swarm.request_blocks(at(now), &what, &mut fastrand::Rng::with_seed(1), |block| block >= first);
     let request = |(to, message): (u32, Message)| match message {
         Message::Request { id, .. } => Some((to, id)),
