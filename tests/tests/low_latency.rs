@@ -61,6 +61,13 @@ fn a_part_that_a_peer_cannot_bring_in_time_is_not_asked_of_it() {
 }
 
 #[test]
+fn parts_are_spoken_of_as_little_as_segments() {
+    let report = run(&channel(12));
+    // .0096 if each part moves a window that is told, .0079 if it is told which parts are not held any more.
+    assert!(report.control_share <= 0.0072, "{}\n{}", report.control_share, text(&report));
+}
+
+#[test]
 fn with_a_publishers_key_parts_come_from_the_origin_alone_and_in_time() {
     // No part has an entry that could be signed.
     let mut world = channel(4);

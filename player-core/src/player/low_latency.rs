@@ -280,11 +280,11 @@ impl Player {
             }
             let whole = part_of(old.segment.sequence)
                 .is_some_and(|(sequence, _)| self.store.is_complete(list.segment_id(sequence)));
-            if whole
-                && self.store.remove(id)
-                && let Some(swarm) = &mut self.swarm
-            {
-                swarm.blocks_changed(now, id, &self.store);
+            if whole {
+                self.store.remove(id);
+            }
+            if let Some(swarm) = &mut self.swarm {
+                swarm.forget(id);
             }
         }
         // A hint that was not kept.

@@ -101,6 +101,16 @@ pub(super) struct Want {
 }
 
 impl Want {
+    /// How much longer a peer's window may be by now than it has said: a film's is as it says.
+    const fn lag(&self) -> u64 {
+        match (self.live, self.part) {
+            (false, _) => 0,
+            (true, false) => LAG,
+            // Numbers of parts leap at each segment.
+            (true, true) => PART_LAG,
+        }
+    }
+
     /// Time between the due times of two blocks of the segment, which has `size` bytes.
     fn step(&self, size: u32) -> Duration {
         let count = f64::from(block_count(size).max(1));
@@ -361,27 +371,12 @@ impl Player {
         let Some(swarm) = &mut self.swarm else { return };
         let variant = wants.first().and_then(|want| self.title.variants.get(want.list));
         swarm.set_byte_rate(variant.map_or(0.0, |variant| variant.bitrate_bps as f64 / 8.0));
-        let mut last: Option<Interest> = None;
-        for want in wants {
-            match &mut last {
-                Some(interest) if interest.rendition == want.id.rendition => {
-                    interest.last = want.id.sequence
-                }
-                _ => {
-                    if let Some(interest) = last {
-                        swarm.set_interest(interest);
-                    }
-                    let rendition = want.id.rendition;
-                    last = Some(Interest {
-                        rendition,
-                        playhead: want.playhead,
-                        last: want.id.sequence,
-                    });
-                }
+        for of in wants.chunk_by(|one, next| one.id.rendition == next.id.rendition) {
+            if let (Some(first), Some(last)) = (of.first(), of.last()) {
+                let rendition = first.id.rendition;
+                let (playhead, last) = (first.playhead, last.id.sequence);
+                swarm.set_interest(Interest { rendition, playhead, last }, first.lag());
             }
-        }
-        if let Some(interest) = last {
-            swarm.set_interest(interest);
         }
     }
 
@@ -705,12 +700,6 @@ impl Player {
                 return;
             }
         }
-        let lag = match (want.live, want.part) {
-            (false, _) => 0,
-            (true, false) => LAG,
-            // Numbers of parts leap at each segment.
-            (true, true) => PART_LAG,
-        };
         let meshed = want.live && !want.part && swarm.is_full_mesh();
         let gap = held.filter(|_| meshed).and_then(|held| {
             let missing = |block: &u16| !held.held.has(*block) && !swarm.is_held(want.id, *block);
@@ -721,7 +710,7 @@ impl Player {
             Some(stripe) => {
                 Duration::from_secs_f64(STEP_SECONDS * swarm.stripe_rank(want.id, stripe).0 as f64)
             }
-            None => swarm.turn(want.id, want.playhead, lag),
+            None => swarm.turn(want.id, want.playhead, want.lag()),
         };
         let since = *self.wanted_since.get_or_insert_with(want.id, || now);
         let turn = since + wait;

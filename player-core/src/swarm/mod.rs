@@ -462,18 +462,18 @@ impl Swarm {
         self.haste = haste;
     }
 
-    /// Tells peers what is wanted of a rendition.
-    pub(crate) fn set_interest(&mut self, interest: Interest) {
+    /// Tells peers what is wanted of a rendition, but not of a window that has moved on by less than `lag`: they take it for so
+    /// much longer.
+    pub(crate) fn set_interest(&mut self, interest: Interest, lag: u64) {
         if self.came_at == 0 {
             self.came_at = interest.last;
         }
-        let live = self.edges.contains_key(&interest.rendition);
         if self.interests.insert(interest.rendition, interest) != Some(interest) {
-            // A live window moves on as everybody's does: [`LAG`] makes up for what is not told.
             let told = self.told.get(&interest.rendition);
             let moves = |told: &Interest| {
-                live && (told.last..told.last + LAG - 1).contains(&interest.last)
-                    && (told.playhead..told.playhead + LAG).contains(&interest.playhead)
+                // Backwards is far.
+                interest.last.wrapping_sub(told.last) < lag.saturating_sub(1)
+                    && interest.playhead.wrapping_sub(told.playhead) < lag
             };
             self.interest_due |= !told.is_some_and(moves);
             // A rendition that is no longer played is no longer wanted: the newest four are kept (video, audio, and their

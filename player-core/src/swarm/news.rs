@@ -56,6 +56,11 @@ impl Swarm {
         self.tell_within(now, segment, wait);
     }
 
+    /// A part is not listed any more: nobody needs to be told that it is not held any more either.
+    pub(crate) fn forget(&mut self, part: SegmentId) {
+        self.peers.values_mut().for_each(|peer| peer.forget(part));
+    }
+
     /// A block that was asked of a peer is nearly here: if it is a rare one, the others are told now.
     pub(super) fn block_comes(
         &mut self,

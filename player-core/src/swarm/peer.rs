@@ -286,7 +286,7 @@ impl Peer {
     }
 
     /// It holds nothing of a segment.
-    fn forget(&mut self, id: SegmentId) {
+    pub(super) fn forget(&mut self, id: SegmentId) {
         if let Some(of) = self.segments.remove(&id) {
             self.blocks -= usize::from(of.blocks.len());
         }
