@@ -27,9 +27,13 @@ const STALL_UNITS: f64 = 1.0;
 const MAX_EXTRA: f64 = 4.0;
 /// After this long without a rebuffer half of what was added is taken back.
 const FORGIVE: Duration = Duration::from_secs(60);
-/// With peers, parts are played so many of them later, up to so many seconds behind the edge.
+/// With peers, parts are played so many of them later at most, up to so many seconds behind the edge: at first, and where they
+/// come late from peers.
 const SHARE_UNITS: f64 = 2.0;
 const MAX_SHARED: f64 = 2.4;
+/// Half of that is taken back when for so long this many seconds would have been buffered without that half.
+const CALM: Duration = Duration::from_secs(5);
+const HEADROOM: f64 = 0.5;
 /// Longest time from the camera to publication that is believed, in seconds.
 const MAX_DELAY: f64 = 10.0;
 /// With less than this ahead, in units, playback is not sped up.
@@ -61,6 +65,26 @@ impl LiveClock {
     }
 }
 
+/// What is added to the target, and when that changed.
+#[derive(Debug, Clone, Copy, Default)]
+struct Margin {
+    added: f64,
+    at: Instant,
+}
+
+impl Margin {
+    fn raise(&mut self, now: Instant, by: f64, most: f64) {
+        *self = Self { added: (self.added + by).min(most), at: now };
+    }
+
+    /// Takes half of it back if it has not been raised for so long.
+    fn forgive(&mut self, now: Instant, after: Duration) {
+        if self.added > 0.0 && now.since(self.at) > after {
+            *self = Self { added: if self.added < 0.05 { 0.0 } else { self.added / 2.0 }, at: now };
+        }
+    }
+}
+
 /// What the controller looks at.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Situation {
@@ -85,10 +109,11 @@ pub(super) struct Controller {
     /// The rate that was set last, and the one before.
     set: [f64; 2],
     set_at: Instant,
-    /// Seconds added to the target by rebuffers.
-    extra: f64,
+    /// By rebuffers, in seconds.
+    stalls: Margin,
     rebuffers: u64,
-    stalled_at: Instant,
+    /// By the way that parts take from peer to peer, in units.
+    sharing: Margin,
     /// The viewer plays at the edge, and not where they sought to.
     following: bool,
     /// It is to be decided anew: they have sought or paused.
@@ -103,9 +128,9 @@ impl Default for Controller {
             clock: LiveClock::default(),
             set: [1.0; 2],
             set_at: Instant::default(),
-            extra: 0.0,
+            stalls: Margin::default(),
             rebuffers: 0,
-            stalled_at: Instant::default(),
+            sharing: Margin { added: SHARE_UNITS, at: Instant::default() },
             following: false,
             moved: true,
             begun: false,
@@ -114,6 +139,11 @@ impl Default for Controller {
 }
 
 impl Controller {
+    /// A part has to be asked of the origin: peers would bring it too late.
+    pub(super) fn part_late(&mut self, now: Instant) {
+        self.sharing.raise(now, 1.0, SHARE_UNITS);
+    }
+
     /// The viewer has sought: whoever does so stays there.
     pub(super) const fn moved(&mut self) {
         self.moved = true;
@@ -123,12 +153,9 @@ impl Controller {
     pub(super) fn run(&mut self, now: Instant, playhead: &Playhead, at: Situation) -> Option<f64> {
         if at.rebuffers > self.rebuffers {
             self.rebuffers = at.rebuffers;
-            self.extra = (self.extra + STALL_UNITS * at.unit).min(MAX_EXTRA.min(at.target));
-            self.stalled_at = now;
-        } else if self.extra > 0.0 && now.since(self.stalled_at) > FORGIVE {
-            self.extra = if self.extra < 0.05 { 0.0 } else { self.extra / 2.0 };
-            self.stalled_at = now;
+            self.stalls.raise(now, STALL_UNITS * at.unit, MAX_EXTRA.min(at.target));
         }
+        self.stalls.forgive(now, FORGIVE);
         if playhead.paused || playhead.seeking {
             self.moved = true;
             return None;
@@ -137,7 +164,7 @@ impl Controller {
             return None;
         }
         // Counted from the end of the playlist, which is half a unit behind the edge on average.
-        let target = at.target + at.unit / 2.0 + self.extra;
+        let target = at.target + at.unit / 2.0 + self.stalls.added;
         let error = at.latency - target;
         if std::mem::take(&mut self.moved) {
             self.following = error.abs() < (2.0 * at.unit).max(3.0);
@@ -215,14 +242,19 @@ impl Player {
         let unit = playlist.part_target.filter(|_| list.by_parts);
         let asked = self.config.live_latency.unwrap_or_else(|| list.hold_back());
         let peers = self.swarm.as_ref().is_some_and(|swarm| swarm.ready_peers() > 0);
-        // A part takes a while from peer to peer.
+        let ahead = self.buffer_ahead(now);
+        let sharing = &mut self.latency.sharing;
+        if unit.is_some_and(|unit| ahead < HEADROOM + unit * sharing.added / 2.0) {
+            sharing.at = now;
+        }
+        sharing.forgive(now, CALM);
         let share = unit.filter(|_| peers && self.config.live_latency.is_none()).unwrap_or(0.0);
-        let share = (SHARE_UNITS * share).min((MAX_SHARED - asked).max(0.0));
+        let share = (sharing.added * share).min((MAX_SHARED - asked).max(0.0));
         let situation = Situation {
             latency: edge - self.position(now),
             target: asked + share,
             unit: unit.unwrap_or(playlist.target_duration),
-            ahead: self.buffer_ahead(now),
+            ahead,
             rebuffers: self.stats.rebuffers.into(),
             most: self.config.live_rate,
         };
@@ -326,9 +358,27 @@ mod tests {
             viewer.situation.rebuffers += 1;
             viewer.watch(1.0);
         }
-        assert!(viewer.controller.extra <= 1.6 + 1e-9, "{}", viewer.controller.extra);
+        let added = viewer.controller.stalls.added;
+        assert!(added <= 1.6 + 1e-9, "{added}");
         viewer.watch(900.0);
-        assert_eq!(viewer.controller.extra, 0.0);
+        assert_eq!(viewer.controller.stalls.added, 0.0);
+    }
+
+    #[test]
+    fn a_late_part_adds_a_unit_up_to_two_and_calm_takes_them_back_by_halves() {
+        let mut controller = Controller::default();
+        let added = |of: &Controller| of.sharing.added;
+        controller.part_late(at(1.0));
+        assert_eq!(added(&controller), 2.0, "as at first");
+        controller.sharing.forgive(at(5.0), CALM);
+        assert_eq!(added(&controller), 2.0, "not for five seconds");
+        controller.sharing.forgive(at(7.0), CALM);
+        controller.sharing.forgive(at(8.0), CALM);
+        assert_eq!(added(&controller), 1.0);
+        controller.part_late(at(9.0));
+        assert_eq!(added(&controller), 2.0);
+        (2..10).for_each(|nth| controller.sharing.forgive(at(10.0 * f64::from(nth)), CALM));
+        assert_eq!(added(&controller), 0.0);
     }
 
     #[test]
