@@ -317,6 +317,20 @@ fn viewers_who_join_at_an_origin_with_a_thin_line_wait_for_nothing_that_is_due_l
 }
 
 #[test]
+fn a_few_viewers_carry_each_other_where_the_origin_cannot_serve_them_all() {
+    // Four times the stream's rate for eight. If each asks for what it lacks, nobody gets it in time, half of the time is standing
+    // still, and the uplinks lie idle, for ever.
+    for seed in 2..=4 {
+        let world =
+            World { seed, seconds: 60.0, origin_limit_bps: Some(4_000_000), ..World::live(8) };
+        let report = run(&world);
+        assert_smooth(&report);
+        assert!(report.first_frame.p95 <= 6.0, "{}", text(&report));
+        assert!(report.late_origin_copies.is_some_and(|k| k <= 1.3), "{}", text(&report));
+    }
+}
+
+#[test]
 fn viewers_who_join_leave_new_segments_to_those_who_have_been_there() {
     // Six viewers of a channel, one a second, while two segments are published.
     let mut copies = 0.0;

@@ -17,6 +17,10 @@ const JUDGED: f64 = 0.3;
 const ENOUGH_BPS: f64 = 2e6;
 /// For whoever has no picture yet it has to bring so many times what plays: what comes hardly faster soon stands still.
 const MARGIN: f64 = 2.0;
+/// Of a swarm of less than ten, but of so many at least, only whoever has next to nothing (s) judges its origin: it would ask for
+/// what all others ask for, and nobody would get anything. Another has the time to wait.
+const SOME: usize = 3;
+const SHORT: f64 = 1.0;
 /// For so many round trips what comes over a distance says nothing: a connection doubles its rate with each (RFC 5681 §3.1).
 const ROUND_TRIPS: f64 = 4.0;
 /// It counts as overrun for so long, and whoever came no longer ago believes others that it is.
@@ -87,12 +91,14 @@ impl Player {
     /// Looks whether the origin is overrun, and leaves it to others then. Whether this is a crowd.
     #[inline(never)]
     pub(super) fn run_crowd(&mut self, now: Instant) -> bool {
-        let many = self.is_among_many();
+        let size = self.swarm.as_ref().map_or(0, Swarm::size);
+        let many = size >= FEW as usize;
+        let margin = if many && !self.started { MARGIN } else { 1.0 };
+        let short = if many { SETTLED } else { SHORT };
         let (mut slow, mut over) = (false, None);
         for (id, transfer) in &self.transfers {
-            let Some(head_at) = transfer.head_at.filter(|_| many) else { continue };
+            let Some(head_at) = transfer.head_at.filter(|_| size >= SOME) else { continue };
             let list = self.title.find(transfer.segment).map_or(0, |(list, _)| list);
-            let margin = if self.started { 1.0 } else { MARGIN };
             let plays = (self.estimate(list, 8.0 * margin) as f64).min(ENOUGH_BPS);
             let age = now.since(head_at).as_secs_f64();
             let distance = head_at.since(transfer.started_at).as_secs_f64();
@@ -111,7 +117,7 @@ impl Player {
                 }
             }
         }
-        if slow && self.buffer_ahead(now) < SETTLED {
+        if slow && self.buffer_ahead(now) < short {
             if now >= self.overrun_until && !self.started {
                 self.start_at_segment();
             }

@@ -374,35 +374,31 @@ impl Swarm {
                 return vec![SwarmEvent::Changed];
             }
             Message::Have { rendition, entries } => {
-                let newest = entries
-                    .iter()
-                    .filter(|entry| !entry.blocks.is_empty())
-                    .map(|entry| entry.sequence)
-                    .max();
                 let interest = self.interests.get(&rendition);
+                let able = peer.can_be_asked(now, few, false);
                 let mut events = Vec::new();
-                if peer.can_be_asked(now, few, false) {
-                    for entry in &entries {
-                        let segment = SegmentId { rendition, sequence: entry.sequence };
-                        let held = store.segment(segment);
-                        let useful = |block| {
-                            entry.blocks.has(block)
-                                && !held.is_some_and(|held| held.held.has(block))
-                                && !self.requested.contains(&(segment, block))
-                        };
-                        if interest.is_none_or(|of| of.covers(entry.sequence))
-                            && (0..entry.blocks.len()).any(useful)
-                        {
-                            events.push(SwarmEvent::Offer(segment));
-                        }
+                let mut newest = SegmentId { rendition, sequence: 0 };
+                for entry in &entries {
+                    let segment = SegmentId { rendition, sequence: entry.sequence };
+                    if !entry.blocks.is_empty() {
+                        newest = newest.max(segment);
+                    }
+                    let held = store.segment(segment);
+                    let useful = |block| {
+                        entry.blocks.has(block)
+                            && !held.is_some_and(|held| held.held.has(block))
+                            && !self.requested.contains(&(segment, block))
+                    };
+                    if able
+                        && interest.is_none_or(|of| of.covers(entry.sequence))
+                        && (0..entry.blocks.len()).any(useful)
+                    {
+                        events.push(SwarmEvent::Offer(segment));
                     }
                 }
                 peer.learn(now, rendition, entries);
-                if let Some(sequence) = newest
-                    && self.edges.get(&rendition).is_some_and(|edge| sequence > *edge)
-                {
-                    let segment = SegmentId { rendition, sequence };
-                    events.push(SwarmEvent::Edge { segment, holder: true });
+                if self.edges.get(&rendition).is_some_and(|edge| newest.sequence > *edge) {
+                    events.push(SwarmEvent::Edge { segment: newest, holder: true });
                 }
                 return events;
             }
