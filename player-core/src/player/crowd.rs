@@ -1,5 +1,5 @@
-//! Many come to a live stream at once: an origin that all of them ask for the same bytes brings nobody any. So each asks
-//! for few blocks that others do not ask for, and whoever has one passes it on before its own first picture.
+//! Many come at once: an origin that all of them ask for the same bytes brings nobody any. So each asks for few blocks that
+//! others do not ask for, and whoever has one passes it on before its own first picture.
 
 use std::time::Duration;
 
@@ -45,12 +45,14 @@ const HORIZON: Duration = Duration::from_secs(14);
 /// A newcomer does not begin to play with fewer seconds, since it would soon stand still, until so much time has passed.
 const RESERVE: f64 = 5.0;
 const PATIENCE: Duration = Duration::from_millis(5800);
+/// Of both, in a swarm of less than ten: there a block is soon with all.
+const FEWER: f64 = 0.6;
 /// The same for the few who have hardly anything even then, and for those who do not know of a crowd.
 const LEAST: f64 = 1.0;
 const LONGEST: Duration = Duration::from_secs(9);
 
 impl Player {
-    /// Whether this viewer is one of many who have come to a live stream at once, whose origin is overrun.
+    /// Whether this viewer is one of many who have come at once, whose origin is overrun.
     #[inline(never)]
     pub(super) fn is_crowd(&self, now: Instant) -> bool {
         let lonely = now.since(self.sharing_since) > LONELY;
@@ -64,22 +66,23 @@ impl Player {
         let joined = now.since(self.sharing_since);
         let ample = self.stats.http_bytes > AMPLE_BYTES && self.bandwidth.bps() > AMPLE_BPS;
         let told = joined < OVERRUN && !ample && signaling.status().overrun;
-        let list = self.tracks.first().map(|track| &self.title.lists[track.list]);
-        (told || now < self.overrun_until)
-            && list.is_some_and(|list| list.is_live() && list.parts.is_empty())
-            && self.buffer_ahead(now) < SETTLED
+        (told || now < self.overrun_until) && self.buffer_ahead(now) < SETTLED
     }
 
-    /// Whether the swarm is not small. The first of all were told of one, and hear from neighbours how many have come.
+    /// Whether the swarm is not small. The first of all were told of one, and hear from neighbours how many have come, or before
+    /// they have any, by how many offers are made to them.
     pub(super) fn is_among_many(&self) -> bool {
-        self.swarm.as_ref().is_some_and(|swarm| swarm.size() >= FEW as usize)
+        let members = |swarm: &Swarm| if self.started { swarm.size() } else { swarm.drawing() };
+        self.swarm.as_ref().map_or(0, members) >= FEW as usize
     }
 
-    /// Begins at a segment's start, where one block makes a picture.
+    /// Begins at a segment's start, where one block makes a picture. A film begins where it was asked to.
     #[inline(never)]
     pub(super) fn start_at_segment(&mut self) {
         let list = &self.title.lists[self.tracks[0].list];
-        let Some(segment) = list.segment_for(self.start_at) else { return };
+        let Some(segment) = list.segment_for(self.start_at).filter(|_| list.is_live()) else {
+            return;
+        };
         self.start_at = segment.start;
         if self.tracks[0].opening {
             self.outputs.push_back(Output::Media(MediaCommand::Seek(segment.start)));
@@ -92,12 +95,12 @@ impl Player {
     #[inline(never)]
     pub(super) fn run_crowd(&mut self, now: Instant) -> bool {
         let size = self.swarm.as_ref().map_or(0, Swarm::size);
-        let many = size >= FEW as usize;
+        let many = self.is_among_many();
         let margin = if many && !self.started { MARGIN } else { 1.0 };
         let short = if many { SETTLED } else { SHORT };
         let (mut slow, mut over) = (false, None);
         for (id, transfer) in &self.transfers {
-            let Some(head_at) = transfer.head_at.filter(|_| size >= SOME) else { continue };
+            let Some(head_at) = transfer.head_at.filter(|_| many || size >= SOME) else { continue };
             let list = self.title.find(transfer.segment).map_or(0, |(list, _)| list);
             let plays = (self.estimate(list, 8.0 * margin) as f64).min(ENOUGH_BPS);
             let age = now.since(head_at).as_secs_f64();
@@ -186,10 +189,15 @@ impl Player {
         self.start_transfer(now, want.list, want.sequence, from, Some(from + BLOCK_BYTES), false);
     }
 
+    /// Part of [`PATIENCE`] and [`RESERVE`] that a newcomer needs.
+    fn patience(&self) -> f64 {
+        if self.is_among_many() { 1.0 } else { FEWER }
+    }
+
     /// Seconds until a viewer who waits for the others of a crowd plays: nothing is due before.
     #[inline(never)]
     pub(super) fn crowd_delay(&self, now: Instant) -> f64 {
-        let wait = (self.sharing_since + PATIENCE).since(now);
+        let wait = (self.sharing_since + PATIENCE.mul_f64(self.patience())).since(now);
         if self.is_crowd(now) { wait.as_secs_f64() } else { 0.0 }
     }
 
@@ -202,7 +210,9 @@ impl Player {
         let comes = self.is_among_many()
             && self.title.lists[list].is_live()
             && self.transfers.values().any(|transfer| transfer.segment == id);
-        let least = if overrun && waited < PATIENCE { RESERVE } else { LEAST };
+        let patience = self.patience();
+        let waits = overrun && waited < PATIENCE.mul_f64(patience);
+        let least = if waits { RESERVE * patience } else { LEAST };
         let (mut next, mut left) = (id, self.estimate(list, least));
         while let Some(stored) = self.store.segment(next) {
             left = left.saturating_sub(stored.held_to().into());

@@ -37,6 +37,11 @@ impl Swarm {
         self.size
     }
 
+    /// The same by offers that came since.
+    pub(crate) const fn drawing(&self) -> usize {
+        self.drawing
+    }
+
     /// How many peers are to fetch `segment` from the origin before this one does.
     ///
     /// Candidates can fetch and give, want the segment and do not hold it. For VOD the nearest playheads come

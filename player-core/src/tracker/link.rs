@@ -145,13 +145,15 @@ impl Link {
     }
 
     /// Members by now, ourselves included. A newcomer makes two offers, to members that chance chooses: while a swarm
-    /// grows to e times its size, each member gets so many.
+    /// grows to e times its size, each member gets so many. In a small one they tell that it is not small any more.
     pub(super) fn estimate(&self) -> u32 {
         let mut size = self.swarm_size.unwrap_or(0);
         if size >= LARGE {
             for _ in 0..self.came.saturating_sub(USUAL).min(MAX_GROWTHS) {
                 size = size.max(size.saturating_mul(GROWTH.0) / GROWTH.1);
             }
+        } else if self.came > 2 * USUAL {
+            size = size.max(FEW);
         }
         size
     }
