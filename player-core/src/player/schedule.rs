@@ -567,9 +567,9 @@ impl Player {
             let share = late_blocks.len() as f64
                 / held.map_or(1.0, |held| f64::from(held.held.len().max(1)));
             self.deficit = (self.deficit + DEFICIT_GAIN * share).min(MAX_DEFICIT);
-            if want.part {
-                self.latency.part_late(now);
-            }
+        }
+        if settled && want.part {
+            self.latency.part_late(now);
         }
         self.fetch_missing(now, want, true, Some(&late_blocks))
     }
