@@ -122,7 +122,7 @@ pub(crate) struct Swarm {
     uploads: uploads::Uploads,
     /// Members, as far as it is known.
     size: usize,
-    /// The same by offers that came since. Only the lottery heeds it: anybody can make offers.
+    /// The same by offers that came since. Anybody can make offers, so only the lottery heeds it, and whoever has no picture yet.
     drawing: usize,
     /// Who is believed.
     pub(crate) reputation: Reputation,

@@ -34,7 +34,7 @@ const USUAL: u32 = 2;
 const GROWTH: (u32, u32) = (33, 20);
 /// At most so many offers count.
 const MAX_GROWTHS: u32 = 14;
-/// Swarms of fewer members are small: each connection counts, and an origin that is slow is slow for other reasons than a crowd.
+/// Swarms of fewer members are small: each connection counts, and an origin that is slow need not be so for a crowd.
 pub(crate) const FEW: u32 = 10;
 /// Only swarms of so many members are thought to have grown.
 const LARGE: u32 = 64;
