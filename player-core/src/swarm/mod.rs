@@ -680,11 +680,14 @@ impl Swarm {
             }
             peer::Piece::Whole { segment, block, data } => {
                 self.requested.remove(&(segment, block));
-                // Lines that were not measured yet are believed to be as fast as the fastest one that was.
+                // Lines that were not measured yet are believed to be as fast as the fastest one that was. Of a block that is one piece
+                // none is.
                 let line = self.fastest_line();
-                self.peers.values_mut().filter(|peer| !peer.line_known).for_each(|peer| {
-                    peer.line = line;
-                });
+                for peer in self.peers.values_mut() {
+                    if !peer.line_known && line > 0.0 {
+                        peer.line = line;
+                    }
+                }
                 vec![SwarmEvent::Block { segment, block, data }]
             }
         }

@@ -205,6 +205,35 @@ fn a_part_is_asked_of_a_peer_while_there_is_time_to_ask_the_origin_as_well() {
 }
 
 #[test]
+fn after_a_part_of_one_piece_the_next_is_asked_of_the_peer_as_well() {
+    let store = store(0);
+    let mut swarm = swarm(1, &store);
+    let mut rng = fastrand::Rng::with_seed(1);
+    let size = PIECE_BYTES - 1;
+    for sequence in 5..9u32 {
+        let (segment, now) =
+            (SegmentId { sequence: sequence.into(), ..SEGMENT }, f64::from(sequence));
+        let entries =
+            vec![HaveEntry { sequence: sequence.into(), tag: 9, size, blocks: Bitfield::full(1) }];
+        let have = Message::Have { rendition: RENDITION, entries };
+        swarm.message(at(now), ConnectionId(0), have, &store);
+        let what = Blocks { segment, size, part: true, urgent: true, ..due(now + 1.0) };
+        let asked = swarm.request_blocks(at(now), &what, &mut rng, |_| true);
+        // What is one piece tells nothing of the line: it is still guessed then, and not naught.
+        assert_eq!(asked, 1, "part {sequence}");
+        let ids = drain(&mut swarm).into_iter().filter_map(|(_, message)| match message {
+            Message::Request { id, .. } => Some(id),
+            _ => None,
+        });
+        let data = Bytes::from(vec![1; size as usize]);
+        for id in ids {
+            let piece = Message::Piece { id, offset: 0, data: data.clone() };
+            swarm.message(at(now + 0.01), ConnectionId(0), piece, &store);
+        }
+    }
+}
+
+#[test]
 fn whoever_is_refused_is_told_when_there_is_room() {
     let store = store(BLOCKS);
     let mut swarm = swarm(6, &store);
