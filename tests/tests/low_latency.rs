@@ -61,6 +61,15 @@ fn a_part_that_a_peer_cannot_bring_in_time_is_not_asked_of_it() {
 }
 
 #[test]
+fn parts_that_are_one_piece_are_shared_as_well() {
+    // 15 KB each: they tell nothing of how fast lines are.
+    let title = Title::low_latency(vec![300_000], 4.0, 10, 1.6);
+    let report = run(&World { seconds: 60.0, uplink_bps: 1_500_000, ..World::of(title, 8) });
+    assert_low(&report, 3.0);
+    assert!(report.late_origin_copies.is_some_and(|k| k <= 1.2), "{}", text(&report));
+}
+
+#[test]
 fn parts_are_spoken_of_as_little_as_segments() {
     let report = run(&channel(12));
     // .0096 if each part moves a window that is told, .0079 if it is told which parts are not held any more.
