@@ -380,6 +380,15 @@ fn an_origin_that_hangs_is_given_up_and_asked_again() {
 }
 
 #[test]
+fn an_origin_of_a_broadcast_that_is_back_is_asked_again_soon() {
+    let mut world = World { seconds: 80.0, ..World::live(10) };
+    world.faults = vec![fault(40.0, 50.0, FaultKind::Status(503))];
+    let report = run(&world);
+    // What has been published before plays until second 48. 6.4 s if it is asked every eight seconds by then.
+    assert!(report.rebuffer_seconds / 10.0 < 2.0, "{}", text(&report));
+}
+
+#[test]
 fn an_origin_gone_for_good_is_replaced_by_a_peer_that_has_everything() {
     let mut world = World { seconds: 160.0, join_spacing: 60.0, ..World::vod(2) };
     // The first has watched it all when the second joins; ten seconds later the origin goes.

@@ -43,6 +43,18 @@ pub(super) fn backoff(failures: u32) -> Duration {
     Duration::from_millis(500u64 << failures.saturating_sub(1).min(4))
 }
 
+impl List {
+    /// The same of this playlist, or of what is in it: a broadcast is asked for as often as if nothing were new, and at the edge of a
+    /// low-latency one there is no time to lose.
+    pub(super) fn backoff(&self, failures: u32, parts: bool) -> Duration {
+        backoff(failures.min(match self.is_live() {
+            true if parts => 2,
+            true => 3,
+            false => u32::MAX,
+        }))
+    }
+}
+
 impl Player {
     pub(super) fn load(&mut self, now: Instant, url: String) {
         self.unload(now);
@@ -541,9 +553,7 @@ impl Player {
         list.failures += 1;
         list.failed_status = status;
         list.loaded_at = Some(now);
-        // At the edge of a low-latency stream there is no time to lose.
-        let most = if list.by_parts { 2 } else { u32::MAX };
-        list.reload_at = Some(now + backoff(list.failures.min(most)));
+        list.reload_at = Some(now + list.backoff(list.failures, list.by_parts));
         let (failures, known) = (list.failures, list.playlist.is_some());
         if failures >= PATHWAY_TRIES || permanent && !known {
             let in_use = self.tracks.iter().any(|track| {

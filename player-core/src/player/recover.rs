@@ -8,6 +8,7 @@ use super::load::{Load, backoff};
 use super::title::InitKey;
 use super::track::{Cursor, Switch, TrackState};
 use crate::error::{KeyFault, PlayerError};
+use crate::hls::parts::PART;
 use crate::io::{MediaCommand, Output, Track};
 use crate::ordered::OrderedMap;
 use crate::time::Instant;
@@ -157,13 +158,14 @@ impl Player {
             count = failure.count,
             "segment failed"
         );
-        let part = self.title.lists.iter().any(|list| list.parts_id == segment.rendition);
-        if let Some(failure) = self.segment_failures.get_mut(&segment).filter(|_| part) {
-            // At the edge of a low-latency stream there is no time to lose.
-            failure.retry_at = failure.retry_at.min(now + backoff(2));
-        }
-        if let (true, Some((list, _))) = (edge, known) {
-            self.reload_by(list, now + Duration::from_millis(500));
+        if let Some((list, number)) = known {
+            if let Some(failure) = self.segment_failures.get_mut(&segment) {
+                let wait = self.title.lists[list].backoff(failure.count, number & PART != 0);
+                failure.retry_at = now + wait;
+            }
+            if edge {
+                self.reload_by(list, now + Duration::from_millis(500));
+            }
         }
         if !refuses(status) && failure.count >= PATHWAY_TRIES {
             self.leave_pathway(now, Cause::PathwayFailed);
