@@ -380,6 +380,19 @@ fn an_origin_that_hangs_is_given_up_and_asked_again() {
 }
 
 #[test]
+fn segments_of_a_second_or_two_are_shared_though_their_viewers_are_near_the_edge() {
+    // 5.2, 3.1 and 3.0 copies if peers were relied on for no longer than where there is time.
+    for (viewers, segment, most) in [(8, 1.0, 1.4), (12, 1.0, 1.3), (8, 2.0, 1.6)] {
+        let mut title = Title::new(vec![1_000_000], segment, None);
+        title.hold_back = Some(if viewers == 8 && segment == 1.0 { 3.0 } else { 4.0 });
+        let report = run(&World { seconds: 60.0, ..World::of(title, viewers) });
+        assert_smooth(&report);
+        let copies = report.late_origin_copies.expect("segments come out after the last join");
+        assert!(copies <= most, "{viewers} viewers, {segment} s: {copies}\n{}", text(&report));
+    }
+}
+
+#[test]
 fn an_origin_of_a_broadcast_that_is_back_is_asked_again_soon() {
     let mut world = World { seconds: 80.0, ..World::live(10) };
     world.faults = vec![fault(40.0, 50.0, FaultKind::Status(503))];

@@ -46,8 +46,10 @@ const URGENT: Duration = Duration::from_millis(2500);
 const STRAGGLERS: Duration = Duration::from_millis(400);
 /// The [`LAG`] of parts: two segments.
 const PART_LAG: u64 = part_number(2, 0) - part_number(0, 0);
-/// How much later than a segment a part is asked of the origin, which brings it in a round trip.
-const PART_RESERVE: Duration = Duration::from_millis(500);
+/// A live segment that plays no longer (s) is treated like a part where the origin is ample: its viewers are near the edge.
+const BRIEF: f64 = 2.5;
+/// How much later than another segment it is asked of the origin, which brings it in a round trip.
+const BRIEF_RESERVE: Duration = Duration::from_millis(500);
 /// A share is taken only from an origin that is so many times as fast as the stream.
 const AMPLE: f64 = 4.0;
 /// What a fallback adds to the share of each segment that is taken from the origin early, per part of a segment.
@@ -393,7 +395,7 @@ impl Player {
                 return;
             }
         }
-        let scarce = self.is_scarce(now);
+        let (scarce, brief) = (self.is_scarce(now), self.is_brief(want));
         let (Some(stored), Some(swarm)) = (self.store.segment(want.id), &mut self.swarm) else {
             return;
         };
@@ -421,7 +423,7 @@ impl Player {
             size,
             urgent,
             scarce: scarce && !want.part,
-            part: want.part,
+            brief,
             deadline: want.deadline,
             first: want.due_first(stored.first_missing(), count),
             step: want.step(size),
@@ -497,9 +499,10 @@ impl Player {
         }
         let mut at =
             fallback_time(want.deadline, missing, bps, self.bandwidth.latency(), jitter.fract());
-        if want.part {
+        let brief = self.is_brief(want);
+        if brief {
             // All of its slack is hardly more than the reserve of a segment.
-            at = (at + PART_RESERVE).min(want.deadline);
+            at = (at + BRIEF_RESERVE).min(want.deadline);
         }
         if at > now && want.deadline > now {
             self.wake_at(at);
@@ -510,7 +513,7 @@ impl Player {
         if covered {
             // An origin that is slow because all ask it at once only gets slower when they ask it sooner.
             at = at.max(want.deadline - COVERED_LEAD);
-            if !want.part && !swarm.is_full_mesh() && self.is_ample(want) {
+            if !brief && !swarm.is_full_mesh() && self.is_ample(want) {
                 at += STRAGGLERS;
             }
         }
@@ -640,6 +643,11 @@ impl Player {
         let early = want.deadline > now + STRANGER_HORIZON;
         let new = want.live && !want.part && early && self.store.segment(want.id).is_none();
         new && self.proof_of(now, want.id).0 == Proof::None
+    }
+
+    /// Whether peers are relied on for longer than usual, since there is little time anyway: it is a part, or nearly one.
+    fn is_brief(&self, want: &Want) -> bool {
+        want.part || want.live && want.duration <= BRIEF && self.is_ample(want)
     }
 
     /// Whether the origin is so fast that there is always time to ask it later.

@@ -69,7 +69,7 @@ impl World {
             tag: TAG,
             size: SIZE,
             scarce: false,
-            part: false,
+            brief: false,
             urgent: true,
             deadline: at(now + 60.0),
             first: 0,

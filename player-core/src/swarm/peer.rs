@@ -46,12 +46,12 @@ const QUEUE_PAUSE: Duration = Duration::from_secs(3);
 const DOUBT: f64 = 1.5;
 /// Seconds before a block is due at which the origin is asked for it, if it is not on its way.
 const FALLBACK: f64 = 1.15;
-/// The same of a part, which an origin that is fast enough for them brings in a round trip.
-const FALLBACK_PART: f64 = 0.3;
+/// The same of a part, or of what is as short, which an origin that is fast enough brings in a round trip.
+const FALLBACK_BRIEF: f64 = 0.3;
 /// Pieces that may be in the queues of both lines before the first of a block is noticed at its end.
 const UNNOTICED: f64 = 6.0;
-/// The same of parts, for which there is no time to be sure.
-const UNNOTICED_PART: f64 = 3.0;
+/// The same of what is brief, for which there is no time to be sure.
+const UNNOTICED_BRIEF: f64 = 3.0;
 /// First guess of a peer's throughput, in byte/s.
 const INITIAL_RATE: f64 = 250_000.0;
 /// The same of its line, until one was measured: whoever thinks it too fast asks the origin for what is on its way.
@@ -366,8 +366,8 @@ impl Peer {
     }
 
     /// Seconds from when the first byte of a block is sent until it is noticed here: what may be in the queues of both lines.
-    pub(super) fn notice(&self, part: bool) -> f64 {
-        let pieces = if part { UNNOTICED_PART } else { UNNOTICED };
+    pub(super) fn notice(&self, brief: bool) -> f64 {
+        let pieces = if brief { UNNOTICED_BRIEF } else { UNNOTICED };
         (pieces * f64::from(PIECE_BYTES) / self.line + self.min_rtt).clamp(0.05, 5.0)
     }
 
@@ -378,9 +378,9 @@ impl Peer {
 
     /// Seconds that a request for a block may wait in its queue: until it is certain that nothing is on its way, there has
     /// to be time to ask the origin.
-    pub(super) fn slack(&self, now: Instant, deadline: Instant, part: bool) -> f64 {
-        let lead = if part { FALLBACK_PART } else { self.lead() };
-        deadline.since(now).as_secs_f64() - self.notice(part) - lead
+    pub(super) fn slack(&self, now: Instant, deadline: Instant, brief: bool) -> f64 {
+        let lead = if brief { FALLBACK_BRIEF } else { self.lead() };
+        deadline.since(now).as_secs_f64() - self.notice(brief) - lead
     }
 
     /// Seconds for which a block is held before it can be played.

@@ -32,8 +32,8 @@ pub(crate) struct Blocks {
     pub(crate) size: u32,
     /// Uplinks do not suffice.
     pub(crate) scarce: bool,
-    /// It is a part: all of it is due at once, and soon.
-    pub(crate) part: bool,
+    /// It is a part, or as short as one: all of it is due at once, and soon.
+    pub(crate) brief: bool,
     /// It is due soon.
     pub(crate) urgent: bool,
     /// When it is due: a peer that would bring a block later is not asked, unless it is too late everywhere.
@@ -94,7 +94,7 @@ impl Swarm {
             if let Some(of) = peer.segment(segment, tag)
                 && of.size == size
             {
-                let due = peer.slack(now, what.deadline, what.part) <= 0.0;
+                let due = peer.slack(now, what.deadline, what.brief) <= 0.0;
                 holders.push((*connection, of.blocks.clone(), peer.can_be_asked(now, few, due)));
             }
         }
@@ -125,7 +125,7 @@ impl Swarm {
                 if *able
                     && blocks.has(block)
                     && let Some(peer) = self.peers.get(connection)
-                    && (peer.slow_until <= now || peer.slack(now, deadline, what.part) <= 0.0)
+                    && (peer.slow_until <= now || peer.slack(now, deadline, what.brief) <= 0.0)
                 {
                     // Whoever has sent one wrong block is to show soon whether it lies.
                     let tested = peer.suspect && !urgent;
@@ -139,9 +139,9 @@ impl Swarm {
             let Some(((.., eta), at)) = best else { continue };
             let connection = holders[at].0;
             let Some(peer) = self.peers.get_mut(&connection) else { continue };
-            let (notice, slack) = (peer.notice(what.part), peer.slack(now, deadline, what.part));
+            let (notice, slack) = (peer.notice(what.brief), peer.slack(now, deadline, what.brief));
             let late = now + Duration::from_secs_f64(eta.min(3600.0)) > deadline;
-            let hopeless = what.part && slack < 0.0;
+            let hopeless = what.brief && slack < 0.0;
             if now < deadline && (late || hopeless) || what.scarce && slack < 0.0 {
                 continue;
             }

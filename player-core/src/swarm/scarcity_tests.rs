@@ -58,7 +58,7 @@ fn due(deadline: f64) -> Blocks {
         tag: 9,
         size: u32::from(BLOCKS) * BLOCK_BYTES,
         scarce: false,
-        part: false,
+        brief: false,
         urgent: false,
         deadline: at(deadline),
         first: 0,
@@ -191,7 +191,7 @@ fn a_part_is_asked_of_a_peer_while_there_is_time_to_ask_the_origin_as_well() {
     for (now, waits) in [(1.0, Some(1_100..1_500)), (2.6, None), (3.0, Some(0..1))] {
         let mut swarm = swarm(1, &store);
         show(&mut swarm, &store, 0, BLOCKS);
-        let what = Blocks { part: true, urgent: true, ..due(3.0) };
+        let what = Blocks { brief: true, urgent: true, ..due(3.0) };
         let mut rng = fastrand::Rng::with_seed(1);
         let asked = swarm.request_blocks(at(now), &what, &mut rng, |block| block == 2);
         assert_eq!(asked, usize::from(waits.is_some()), "at {now} s");
@@ -217,7 +217,7 @@ fn after_a_part_of_one_piece_the_next_is_asked_of_the_peer_as_well() {
             vec![HaveEntry { sequence: sequence.into(), tag: 9, size, blocks: Bitfield::full(1) }];
         let have = Message::Have { rendition: RENDITION, entries };
         swarm.message(at(now), ConnectionId(0), have, &store);
-        let what = Blocks { segment, size, part: true, urgent: true, ..due(now + 1.0) };
+        let what = Blocks { segment, size, brief: true, urgent: true, ..due(now + 1.0) };
         let asked = swarm.request_blocks(at(now), &what, &mut rng, |_| true);
         // What is one piece tells nothing of the line: it is still guessed then, and not naught.
         assert_eq!(asked, 1, "part {sequence}");

@@ -34,7 +34,7 @@ fn ask(swarm: &mut Swarm, now: f64) -> Vec<(ConnectionId, Message)> {
         tag: 9,
         size: SIZE,
         scarce: false,
-        part: false,
+        brief: false,
         urgent: true,
         deadline: at(now + 10.0),
         first: 0,
