@@ -380,6 +380,21 @@ fn an_origin_that_hangs_is_given_up_and_asked_again() {
 }
 
 #[test]
+fn an_origin_is_asked_for_what_scarce_uplinks_lack_though_its_line_is_thin() {
+    let seconds = 100.0;
+    let mut stalled = 0.0;
+    for seed in 1..3 {
+        let mut world = World { seed, seconds, uplink_bps: 500_000, ..World::live(12) };
+        world.origin_limit_bps = Some(12_000_000);
+        world.title.hold_back = Some(14.0);
+        stalled += run(&world).rebuffer_seconds;
+    }
+    // 7 % of the time if all wait for peers as a crowd does.
+    let share = stalled / (2.0 * 12.0 * seconds);
+    assert!(share < 0.02, "{:.1} % of the time nothing moved", 100.0 * share);
+}
+
+#[test]
 fn segments_of_a_second_or_two_are_shared_though_their_viewers_are_near_the_edge() {
     // 5.2, 3.1 and 3.0 copies if peers were relied on for no longer than where there is time.
     for (viewers, segment, most) in [(8, 1.0, 1.4), (12, 1.0, 1.3), (8, 2.0, 1.6)] {

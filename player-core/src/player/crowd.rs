@@ -23,7 +23,7 @@ const SOME: usize = 3;
 const SHORT: f64 = 1.0;
 /// For so many round trips what comes over a distance says nothing: a connection doubles its rate with each (RFC 5681 §3.1).
 const ROUND_TRIPS: f64 = 4.0;
-/// It counts as overrun for so long, and whoever came no longer ago believes others that it is.
+/// It counts as overrun for so long. Whoever came no longer ago believes others that it is, and not that uplinks are scarce.
 const OVERRUN: Duration = Duration::from_secs(10);
 /// Whoever has measured so much (bit/s), of so many bytes, believes nobody: single blocks, and a segment now and then, come
 /// fast even in a crowd, whose viewers ask for few.
@@ -44,7 +44,7 @@ const HELD: Duration = Duration::from_secs(4);
 const HORIZON: Duration = Duration::from_secs(14);
 /// A newcomer does not begin to play with fewer seconds, since it would soon stand still, until so much time has passed.
 const RESERVE: f64 = 5.0;
-const PATIENCE: Duration = Duration::from_millis(5800);
+const PATIENCE: f64 = 5.8;
 /// Of both, in a swarm of less than ten: there a block is soon with all.
 const FEWER: f64 = 0.6;
 /// The same for the few who have hardly anything even then, and for those who do not know of a crowd.
@@ -94,13 +94,13 @@ impl Player {
     /// Looks whether the origin is overrun, and leaves it to others then. Whether this is a crowd.
     #[inline(never)]
     pub(super) fn run_crowd(&mut self, now: Instant) -> bool {
-        let size = self.swarm.as_ref().map_or(0, Swarm::size);
         let many = self.is_among_many();
+        let some = self.swarm.as_ref().is_some_and(|swarm| swarm.size() >= SOME);
         let margin = if many && !self.started { MARGIN } else { 1.0 };
         let short = if many { SETTLED } else { SHORT };
         let (mut slow, mut over) = (false, None);
         for (id, transfer) in &self.transfers {
-            let Some(head_at) = transfer.head_at.filter(|_| many || size >= SOME) else { continue };
+            let Some(head_at) = transfer.head_at.filter(|_| many || some) else { continue };
             let list = self.title.find(transfer.segment).map_or(0, |(list, _)| list);
             let plays = (self.estimate(list, 8.0 * margin) as f64).min(ENOUGH_BPS);
             let age = now.since(head_at).as_secs_f64();
@@ -125,6 +125,11 @@ impl Player {
                 self.start_at_segment();
             }
             self.overrun_until = now + OVERRUN;
+        }
+        let new = !self.started || now.since(self.sharing_since) < OVERRUN;
+        if !new && self.is_scarce(now) {
+            // Uplinks do not carry the stream, and the origin has to: whoever waits for peers leaves its line idle.
+            self.overrun_until = Instant::default();
         }
         let overrun = now < self.overrun_until;
         self.signal(now, |signaling| signaling.set_overrun(now, overrun));
@@ -189,30 +194,28 @@ impl Player {
         self.start_transfer(now, want.list, want.sequence, from, Some(from + BLOCK_BYTES), false);
     }
 
-    /// Part of [`PATIENCE`] and [`RESERVE`] that a newcomer needs.
-    fn patience(&self) -> f64 {
-        if self.is_among_many() { 1.0 } else { FEWER }
+    /// Part of [`PATIENCE`] and [`RESERVE`] that a newcomer needs, and what is left of the first.
+    fn patience(&self, now: Instant) -> (f64, f64) {
+        let part = if self.is_among_many() { 1.0 } else { FEWER };
+        (part, PATIENCE * part - now.since(self.sharing_since).as_secs_f64())
     }
 
     /// Seconds until a viewer who waits for the others of a crowd plays: nothing is due before.
     #[inline(never)]
     pub(super) fn crowd_delay(&self, now: Instant) -> f64 {
-        let wait = (self.sharing_since + PATIENCE.mul_f64(self.patience())).since(now);
-        if self.is_crowd(now) { wait.as_secs_f64() } else { 0.0 }
+        if self.is_crowd(now) { self.patience(now).1.max(0.0) } else { 0.0 }
     }
 
     /// Whether to wait with the first picture, which is of this segment: playback would soon stand still. Whoever has met
     /// nobody yet waits like the others; and one of many, who knows of no crowd, until its transfer has shown how fast it is.
     #[inline(never)]
     pub(super) fn holds_back(&self, now: Instant, list: usize, id: SegmentId) -> bool {
-        let waited = now.since(self.sharing_since);
         let overrun = self.is_overrun(now);
         let comes = self.is_among_many()
             && self.title.lists[list].is_live()
             && self.transfers.values().any(|transfer| transfer.segment == id);
-        let patience = self.patience();
-        let waits = overrun && waited < PATIENCE.mul_f64(patience);
-        let least = if waits { RESERVE * patience } else { LEAST };
+        let (part, left) = self.patience(now);
+        let least = if overrun && left > 0.0 { RESERVE * part } else { LEAST };
         let (mut next, mut left) = (id, self.estimate(list, least));
         while let Some(stored) = self.store.segment(next) {
             left = left.saturating_sub(stored.held_to().into());
@@ -221,7 +224,9 @@ impl Player {
             }
             next.sequence = next.sequence.wrapping_add(1);
         }
-        left > 0 && (overrun && waited < LONGEST || comes) && self.buffer_ahead(now) < 0.1
+        left > 0
+            && (overrun && now.since(self.sharing_since) < LONGEST || comes)
+            && self.buffer_ahead(now) < 0.1
     }
 }
 

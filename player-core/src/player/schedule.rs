@@ -779,7 +779,7 @@ impl Player {
 
     /// Whether uplinks have nothing to spare, here or, by what they fail to bring, elsewhere.
     #[inline(never)]
-    fn is_scarce(&self, now: Instant) -> bool {
+    pub(super) fn is_scarce(&self, now: Instant) -> bool {
         self.deficit >= SCARCE_DEFICIT
             || self.swarm.as_ref().is_some_and(|swarm| swarm.is_scarce(now))
     }
