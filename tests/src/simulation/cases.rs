@@ -113,6 +113,10 @@ pub fn cases(most: u32, name: &str) -> Vec<Case> {
         let limit = least_copies(20.0, 2.0, giving, 0.0);
         add(format!("live, 20, {name}"), Some(limit), near(20.0, limit), world);
     }
+    let mut short = World::of(Title::new(vec![1_000_000], 2.0, None), 12);
+    (short.title.hold_back, short.seconds) = (Some(6.0), 90.0);
+    let of_two_seconds = "live, 12, 2 s segments, 6 s behind".to_owned();
+    add(of_two_seconds, Some(1.0), Bar::Copies(1.1), short);
     for viewers in [20, 100] {
         for ratio in [1.0, 0.5] {
             let limit = least_copies(f64::from(viewers), ratio, 1.0, 0.0);
