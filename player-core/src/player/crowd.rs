@@ -42,7 +42,7 @@ const LATER: u32 = 6;
 const HELD: Duration = Duration::from_secs(4);
 /// What is due later is not asked for yet.
 const HORIZON: Duration = Duration::from_secs(14);
-/// A newcomer does not begin to play with fewer seconds, since it would soon stand still, until so much time has passed.
+/// A newcomer does not begin to play with fewer seconds, since it would soon stand still, until so many have passed.
 const RESERVE: f64 = 5.0;
 const PATIENCE: f64 = 5.8;
 /// Of both, in a swarm of less than ten: there a block is soon with all.
@@ -95,12 +95,12 @@ impl Player {
     #[inline(never)]
     pub(super) fn run_crowd(&mut self, now: Instant) -> bool {
         let many = self.is_among_many();
-        let some = self.swarm.as_ref().is_some_and(|swarm| swarm.size() >= SOME);
+        let judges = many || self.swarm.as_ref().is_some_and(|swarm| swarm.size() >= SOME);
         let margin = if many && !self.started { MARGIN } else { 1.0 };
         let short = if many { SETTLED } else { SHORT };
         let (mut slow, mut over) = (false, None);
         for (id, transfer) in &self.transfers {
-            let Some(head_at) = transfer.head_at.filter(|_| many || some) else { continue };
+            let Some(head_at) = transfer.head_at.filter(|_| judges) else { continue };
             let list = self.title.find(transfer.segment).map_or(0, |(list, _)| list);
             let plays = (self.estimate(list, 8.0 * margin) as f64).min(ENOUGH_BPS);
             let age = now.since(head_at).as_secs_f64();
@@ -127,7 +127,7 @@ impl Player {
             self.overrun_until = now + OVERRUN;
         }
         let new = !self.started || now.since(self.sharing_since) < OVERRUN;
-        if !new && self.is_scarce(now) {
+        if self.overrun_until > Instant::default() && !new && self.is_scarce(now) {
             // Uplinks do not carry the stream, and the origin has to: whoever waits for peers leaves its line idle.
             self.overrun_until = Instant::default();
         }
@@ -214,8 +214,8 @@ impl Player {
         let comes = self.is_among_many()
             && self.title.lists[list].is_live()
             && self.transfers.values().any(|transfer| transfer.segment == id);
-        let (part, left) = self.patience(now);
-        let least = if overrun && left > 0.0 { RESERVE * part } else { LEAST };
+        let (part, patience) = self.patience(now);
+        let least = if overrun && patience > 0.0 { RESERVE * part } else { LEAST };
         let (mut next, mut left) = (id, self.estimate(list, least));
         while let Some(stored) = self.store.segment(next) {
             left = left.saturating_sub(stored.held_to().into());
