@@ -395,7 +395,9 @@ impl Player {
                 return;
             }
         }
-        let (scarce, brief) = (self.is_scarce(now), self.is_brief(want));
+        // In a crowd what peers hold is left to them, however late.
+        let scarce = now >= self.overrun_until && self.is_scarce(now);
+        let brief = self.is_brief(want);
         let (Some(stored), Some(swarm)) = (self.store.segment(want.id), &mut self.swarm) else {
             return;
         };
