@@ -200,6 +200,7 @@ impl Player {
             return self.transfer_failed(now, id, status);
         }
         transfer.skip = wanted - first;
+        self.ignores_ranges |= first < wanted;
         // The segment's size: of its byte range, of the whole file, or still unknown.
         let whole_file = match (status, content_range) {
             (206, Some((_, total))) => total,
@@ -433,14 +434,42 @@ impl Player {
             transfer.claimed_at = now;
             swarm.claim(segment, CLAIM_MS);
         }
-        // Peers have brought the rest: what still comes would be for nothing.
-        if self.store.is_complete(segment)
-            && self
-                .transfers
-                .get(&id)
-                .is_some_and(|transfer| transfer.at < transfer.to.unwrap_or(size))
+        self.skip_held(now, id);
+    }
+
+    /// Ends a transfer whose rest peers have brought meanwhile, and asks anew behind what they have where that is quicker than to
+    /// wait until it has come again. What was claimed is still brought.
+    fn skip_held(&mut self, now: Instant, id: RequestId) {
+        let Some(transfer) = self.transfers.get(&id) else { return };
+        let Some(stored) = self.store.segment(transfer.segment) else { return };
+        let coming = blocks_to_come(transfer);
+        let (first, end) = (coming.start, coming.end.min(stored.held.len()));
+        let next = (first..end).find(|block| !stored.held.has(*block));
+        if next == Some(first)
+            || first >= end
+            || transfer.open_ended
+            || self.ignores_ranges && next.is_some()
         {
-            self.cancel_transfer(now, id);
+            return;
+        }
+        let mut rest = None;
+        if let Some(next) = next {
+            let (from, to) = (u32::from(next) * BLOCK_BYTES, transfer.to);
+            let seconds = now.since(transfer.started_at).as_secs_f64();
+            let skipped = f64::from(from - transfer.at) - transfer.rest.len() as f64;
+            let found = self.title.find(transfer.segment);
+            rest = found.and_then(|(list, _)| {
+                Some((list, self.title.lists[list].number(transfer.segment)?, from, to))
+            });
+            let quicker = skipped * seconds > transfer.came() as f64 * self.bandwidth.latency();
+            if !quicker || rest.is_none() {
+                return;
+            }
+        }
+        self.outputs.push_back(Output::CancelFetch(id));
+        self.end_transfer(now, id);
+        if let Some((list, number, from, to)) = rest {
+            self.start_transfer(now, list, number, from, to, false);
         }
     }
 
