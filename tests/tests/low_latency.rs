@@ -47,7 +47,8 @@ fn a_single_viewer_is_close_to_the_edge_and_asks_for_each_part_before_it_is_made
 #[test]
 fn eight_viewers_share_the_parts() {
     let report = run(&World { seconds: 90.0, ..channel(8) });
-    assert_low(&report, 3.0);
+    // Alone each would be 1.95 s behind the edge.
+    assert_low(&report, 2.4);
     assert!(report.offload > 0.65, "{}", text(&report));
 }
 

@@ -33,7 +33,7 @@ const SHARE_UNITS: f64 = 2.0;
 const MAX_SHARED: f64 = 2.4;
 /// Half of that is taken back when for so long this many seconds would have been buffered without that half.
 const CALM: Duration = Duration::from_secs(5);
-const HEADROOM: f64 = 0.8;
+const HEADROOM: f64 = 0.5;
 /// Longest time from the camera to publication that is believed, in seconds.
 const MAX_DELAY: f64 = 10.0;
 /// With less than this ahead, in units, playback is not sped up.
