@@ -116,7 +116,8 @@ pub struct Player {
     reopened_at: Instant,
     /// When the origin last answered a request in full.
     answered_at_origin: Instant,
-    /// It has answered a request for a part of a file with the whole file.
+    /// It has answered a request for a part of a file with the whole file. Then whole segments are asked for, and nothing is
+    /// compared.
     ignores_ranges: bool,
     /// Until when the origin counts as overrun.
     overrun_until: Instant,

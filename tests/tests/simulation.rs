@@ -392,6 +392,21 @@ fn an_origin_that_is_out_for_five_seconds_is_not_noticed() {
 }
 
 #[test]
+fn an_origin_that_ignores_ranges_sends_each_segment_about_once_all_the_same() {
+    // It answers a request for some blocks with the whole file: 38 and 27 copies if they are asked for nevertheless.
+    let channel = World { seconds: 60.0, origin_ranges: false, ..World::live(8) };
+    let report = run(&channel);
+    assert_smooth(&report);
+    assert!(report.late_origin_copies.is_some_and(|k| k <= 1.1), "{}", text(&report));
+
+    let title = Title::new(vec![1_000_000], 4.0, Some(120.0));
+    let film = World { seconds: 100.0, join_spacing: 4.0, ..World::of(title, 6) };
+    let report = run(&World { origin_ranges: false, ..film });
+    assert_smooth(&report);
+    assert!(report.origin_copies <= 1.4, "{}", text(&report));
+}
+
+#[test]
 fn an_origin_that_hangs_is_given_up_and_asked_again() {
     let mut world = World { seconds: 120.0, ..World::vod(1) };
     world.faults = vec![fault(6.0, 11.0, FaultKind::Hang)];

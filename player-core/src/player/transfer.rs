@@ -95,6 +95,7 @@ impl Player {
         to: Option<u32>,
         claim: bool,
     ) {
+        let (from, to) = if self.ignores_ranges { (0, None) } else { (from, to) };
         let list = &self.title.lists[list];
         let Some((playlist, segment)) = list.playlist.as_ref().zip(list.segment(sequence)) else {
             return;
@@ -173,6 +174,7 @@ impl Player {
             if !url.is_empty() {
                 document.url = url;
             }
+            self.ignores_ranges |= status == 200 && !is_partial(document, status);
             if known && (200..300).contains(&status) {
                 self.document_too_large(now, id);
             } else if !(200..300).contains(&status) || !is_partial(document, status) {
@@ -200,7 +202,8 @@ impl Player {
             return self.transfer_failed(now, id, status);
         }
         transfer.skip = wanted - first;
-        self.ignores_ranges |= first < wanted;
+        let more = |to: u32| content_length.is_some_and(|length| length > u64::from(to));
+        self.ignores_ranges |= first < wanted || status == 200 && transfer.to.is_some_and(more);
         // The segment's size: of its byte range, of the whole file, or still unknown.
         let whole_file = match (status, content_range) {
             (206, Some((_, total))) => total,
