@@ -305,17 +305,22 @@ fn messages_through_the_codec_change_nothing() {
 fn viewers_who_join_at_an_origin_with_a_thin_line_wait_for_nothing_that_is_due_later() {
     // Six times the stream's rate for eight viewers within as many seconds. Now and then one takes them for a crowd, and waits for
     // 3 s of media; a whole segment of the last two who join takes a third of the line for 2 s.
-    for (muxed, most) in [(false, 1.0), (true, 2.2)] {
+    for (muxed, most, mean) in [(false, 1.0, 0.8), (true, 2.8, 2.0)] {
+        let mut late = Vec::new();
         let mut first_frame = 0.0;
-        for seed in 11..=20 {
+        for seed in 1..=20 {
             let mut world =
                 World { seed, seconds: 15.0, origin_limit_bps: Some(6_000_000), ..World::live(8) };
             (world.title.window, world.title.muxed) = (6, muxed);
             let report = run(&world);
             assert_smooth(&report);
-            first_frame += report.first_frame.p95 / 10.0;
+            first_frame += report.first_frame.p95 / 20.0;
+            if report.first_frame.p95 > most {
+                late.push(text(&report));
+            }
         }
-        assert!(first_frame <= most, "muxed: {muxed}, {first_frame} s");
+        assert!(late.len() <= 1, "{}", late.join("\n"));
+        assert!(first_frame <= mean, "muxed: {muxed}, {first_frame} s");
     }
 }
 
