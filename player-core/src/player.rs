@@ -116,9 +116,6 @@ pub struct Player {
     reopened_at: Instant,
     /// When the origin last answered a request in full.
     answered_at_origin: Instant,
-    /// It has answered a request for a part of a file with the whole file. Then whole segments are asked for, and nothing is
-    /// compared.
-    ignores_ranges: bool,
     /// Until when the origin counts as overrun.
     overrun_until: Instant,
     /// When an offline browser makes its next request.
@@ -207,7 +204,6 @@ impl Player {
             reopens: 0,
             reopened_at: Instant::default(),
             answered_at_origin: Instant::default(),
-            ignores_ranges: false,
             overrun_until: Instant::default(),
             probe_at: Instant::default(),
             trace: Trace::default(),

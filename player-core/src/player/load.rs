@@ -71,7 +71,7 @@ impl Player {
         self.store = crate::store::Store::default();
         self.hash_files.clear();
         self.signatures.clear();
-        (self.warned_unsigned, self.ignores_ranges) = (false, false);
+        self.warned_unsigned = false;
         self.stats = crate::stats::Stats::default();
         self.started = false;
         self.ended = false;

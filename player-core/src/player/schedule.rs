@@ -234,7 +234,7 @@ impl Player {
     fn is_open(&mut self, now: Instant, want: &Want) -> bool {
         let failure = self.segment_failures.get(&want.id);
         !self.is_fetching(want.id)
-            && !self.ignores_ranges
+            && !self.title.ignores_ranges
             && !self.is_for_origin(want.id)
             && !self.comes_behind(want.list, want.sequence)
             && self.slots() < SLOTS * PARALLEL.max(self.tracks.len())
@@ -645,7 +645,7 @@ impl Player {
     pub(super) fn may_split(&mut self, now: Instant, want: &Want) -> bool {
         let early = want.deadline > now + STRANGER_HORIZON;
         let new = want.live && !want.part && early && self.store.segment(want.id).is_none();
-        new && !self.ignores_ranges && self.proof_of(now, want.id).0 == Proof::None
+        new && !self.title.ignores_ranges && self.proof_of(now, want.id).0 == Proof::None
     }
 
     /// Whether peers are relied on for longer than usual, since there is little time anyway: it is a part, or nearly one.

@@ -182,6 +182,9 @@ pub(super) struct Title {
     pub(super) url: String,
     /// Where its playlists can be had from.
     pub(super) pathways: Pathways,
+    /// The present pathway has answered a request for a part of a file with the whole file. Then whole segments are asked for,
+    /// and nothing is compared.
+    pub(super) ignores_ranges: bool,
     /// The multivariant playlist, when there is one.
     pub(super) multivariant: Option<MultivariantPlaylist>,
     /// Bit rate of what was appended lately, in bit/s; 0 when nothing was.

@@ -95,7 +95,7 @@ impl Player {
         to: Option<u32>,
         claim: bool,
     ) {
-        let (from, to) = if self.ignores_ranges { (0, None) } else { (from, to) };
+        let (from, to) = if self.title.ignores_ranges { (0, None) } else { (from, to) };
         let list = &self.title.lists[list];
         let Some((playlist, segment)) = list.playlist.as_ref().zip(list.segment(sequence)) else {
             return;
@@ -174,7 +174,7 @@ impl Player {
             if !url.is_empty() {
                 document.url = url;
             }
-            self.ignores_ranges |= status == 200 && !is_partial(document, status);
+            self.title.ignores_ranges |= status == 200 && !is_partial(document, status);
             if known && (200..300).contains(&status) {
                 self.document_too_large(now, id);
             } else if !(200..300).contains(&status) || !is_partial(document, status) {
@@ -203,7 +203,8 @@ impl Player {
         }
         transfer.skip = wanted - first;
         let more = |to: u32| content_length.is_some_and(|length| length > u64::from(to));
-        self.ignores_ranges |= first < wanted || status == 200 && transfer.to.is_some_and(more);
+        self.title.ignores_ranges |=
+            first < wanted || status == 200 && transfer.to.is_some_and(more);
         // The segment's size: of its byte range, of the whole file, or still unknown.
         let whole_file = match (status, content_range) {
             (206, Some((_, total))) => total,
@@ -448,27 +449,24 @@ impl Player {
         let coming = blocks_to_come(transfer);
         let (first, end) = (coming.start, coming.end.min(stored.held.len()));
         let next = (first..end).find(|block| !stored.held.has(*block));
-        if next == Some(first)
-            || first >= end
-            || transfer.open_ended
-            || self.ignores_ranges && next.is_some()
-        {
+        if first >= end || next == Some(first) || transfer.open_ended {
             return;
         }
-        let mut rest = None;
-        if let Some(next) = next {
-            let (from, to) = (u32::from(next) * BLOCK_BYTES, transfer.to);
-            let seconds = now.since(transfer.started_at).as_secs_f64();
-            let skipped = f64::from(from - transfer.at) - transfer.rest.len() as f64;
-            let found = self.title.find(transfer.segment);
-            rest = found.and_then(|(list, _)| {
-                Some((list, self.title.lists[list].number(transfer.segment)?, from, to))
-            });
-            let quicker = skipped * seconds > transfer.came() as f64 * self.bandwidth.latency();
-            if !quicker || rest.is_none() {
-                return;
+        let rest = match next {
+            None => None,
+            Some(_) if self.title.ignores_ranges => return,
+            Some(next) => {
+                let (from, to) = (u32::from(next) * BLOCK_BYTES, transfer.to);
+                let seconds = now.since(transfer.started_at).as_secs_f64();
+                let skipped = f64::from(from - transfer.at) - transfer.rest.len() as f64;
+                if skipped * seconds <= transfer.came() as f64 * self.bandwidth.latency() {
+                    return;
+                }
+                let Some((list, _)) = self.title.find(transfer.segment) else { return };
+                let Some(number) = self.title.lists[list].number(transfer.segment) else { return };
+                Some((list, number, from, to))
             }
-        }
+        };
         self.outputs.push_back(Output::CancelFetch(id));
         self.end_transfer(now, id);
         if let Some((list, number, from, to)) = rest {

@@ -275,7 +275,7 @@ impl Player {
         });
         let size = self.store.segment(check.segment).map_or(0, |segment| segment.size);
         let left = size.saturating_sub(check.at);
-        let Some((url, from)) = found.filter(|_| left > 0 && !self.ignores_ranges) else {
+        let Some((url, from)) = found.filter(|_| left > 0 && !self.title.ignores_ranges) else {
             return self.check_done(now, check, None);
         };
         let end = from + u64::from(CHECK_BYTES.min(left));
