@@ -5,6 +5,7 @@ import { after, before, describe, test } from 'node:test';
 import { chromium } from './lib/browsers.mjs';
 import { startDemo } from './lib/demo.mjs';
 import { inWords, offload, originCopies, percent } from './lib/figures.mjs';
+import { startOtherSite } from './lib/other-site.mjs';
 import { openViewer } from './lib/viewer.mjs';
 import { until } from './lib/wait.mjs';
 
@@ -76,6 +77,39 @@ describe('live', () => {
       assert.ok(seconds[n] <= seconds[3] + 1, `viewer ${n} is ${seconds[n]} s behind live, ${seconds[3]} s without peers: ${all}`);
     }
     assert.deepEqual(viewers.flatMap((viewer) => viewer.problems), []);
+  });
+
+  test('of another site, which shows no size of what it serves in parts, while one viewer cannot be reached', { timeout: 120_000 }, async () => {
+    // Where somebody is out of reach nobody takes a new segment for all of it: its first block is asked for, whatever its size.
+    const deaf = 'RTCPeerConnection.prototype.setRemoteDescription = async () => { throw new DOMException("out of reach"); };';
+    const plain = await startDemo({ hashes: 'none' });
+    const site = await startOtherSite(plain.url);
+    const viewers = [];
+    try {
+      for (const before of [[], deaf, []]) {
+        const src = `${site.url}${new URL(plain.live).pathname}`;
+        const viewer = await openViewer(browser, plain, { src, before, tuning: { liveLatency: 14 } });
+        viewers.push(viewer);
+        await viewer.plays(1, { seconds: 30 });
+      }
+      const states = await until('half a minute was watched', async () => {
+        const states = await Promise.all(viewers.map((viewer) => viewer.state()));
+        return states.every(({ meter }) => meter.played > 30) && states;
+      }, { seconds: 60, every: 500 });
+      const all = inWords({ states, ranges: site.ranges });
+      assert.ok(site.ranges.includes('bytes=0-65535'), `no first block was asked for: ${all}`);
+      for (const state of states) {
+        assert.deepEqual(state.meter.interruptions, [], all);
+        assert.equal(state.stats.rebuffers, 0, all);
+        assert.equal(state.error ?? null, null, all);
+      }
+      assert.ok(states[2].stats.peerBytes > 0, `nothing was shared: ${all}`);
+      assert.deepEqual(viewers.flatMap((viewer) => viewer.problems), []);
+    } finally {
+      await Promise.all(viewers.map((viewer) => viewer.close()));
+      await site.stop();
+      await plain.stop();
+    }
   });
 
   test('says that it is live, and what can be seeked to', { timeout: 60_000 }, async () => {

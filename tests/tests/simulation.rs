@@ -6,8 +6,8 @@ use player_core::stats::Stats;
 use player_core::wire::Message;
 use player_core::{Config, Instant, Player};
 use tests::simulation::{
-    Action, Bar, Engine, Fault, FaultKind, MOST_CONTROL, MOST_DUPLICATES, Report, Step, Title,
-    ViewerReport, World, cases,
+    Action, Bar, Engine, Fault, FaultKind, MOST_CONTROL, MOST_DUPLICATES, Ranges, Report, Step,
+    Title, ViewerReport, World, cases,
 };
 
 /// Runs a world, and checks what holds in each.
@@ -399,14 +399,38 @@ fn an_origin_that_is_out_for_five_seconds_is_not_noticed() {
 #[test]
 fn an_origin_that_ignores_ranges_sends_each_segment_about_once_all_the_same() {
     // It answers a request for some blocks with the whole file: 38 and 27 copies if they are asked for nevertheless.
-    let channel = World { seconds: 60.0, origin_ranges: false, ..World::live(8) };
+    let channel = World { seconds: 60.0, origin_ranges: Ranges::Ignored, ..World::live(8) };
     let report = run(&channel);
     assert_smooth(&report);
     assert!(report.late_origin_copies.is_some_and(|k| k <= 1.1), "{}", text(&report));
 
     let title = Title::new(vec![1_000_000], 4.0, Some(120.0));
     let film = World { seconds: 100.0, join_spacing: 4.0, ..World::of(title, 6) };
-    let report = run(&World { origin_ranges: false, ..film });
+    let report = run(&World { origin_ranges: Ranges::Ignored, ..film });
+    assert_smooth(&report);
+    assert!(report.origin_copies <= 1.4, "{}", text(&report));
+}
+
+#[test]
+fn an_origin_whose_sizes_cannot_be_seen_is_asked_for_segments_whole_at_first() {
+    // A part would be taken for all of its segment: wrong bytes, then a stream that cannot be decoded.
+    let hidden = |world: World| World { origin_ranges: Ranges::Unsized, ..world };
+    let report = run(&hidden(World { seconds: 60.0, ..World::live(8) }));
+    assert_smooth(&report);
+    assert!(report.late_origin_copies.is_some_and(|k| k <= 1.1), "{}", text(&report));
+
+    let mut partial = World { seconds: 60.0, ..World::live(30) };
+    partial.config.max_peers = 10;
+    let report = run(&hidden(partial));
+    assert_smooth(&report);
+    assert!(report.origin_copies <= 4.0, "{}", text(&report));
+
+    let scarce = World { seconds: 60.0, uplink_bps: 500_000, ..World::live(8) };
+    assert_smooth(&run(&hidden(scarce)));
+
+    let title = Title::new(vec![1_000_000], 4.0, Some(120.0));
+    let film = World { seconds: 100.0, join_spacing: 4.0, ..World::of(title, 6) };
+    let report = run(&hidden(film));
     assert_smooth(&report);
     assert!(report.origin_copies <= 1.4, "{}", text(&report));
 }

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use super::title::List;
+use super::title::{List, Ranges};
 use super::{Player, Purpose};
 use crate::hls::{self, MultivariantPlaylist, Rendition, Variant};
 use crate::io::Output;
@@ -340,7 +340,7 @@ impl Player {
     #[inline(never)]
     fn take_pathway(&mut self, now: Instant, place: usize) {
         self.title.pathways.current = place;
-        self.title.ignores_ranges = false;
+        self.title.ranges = Ranges::default();
         self.segment_failures.clear();
         self.title.init_failures.clear();
         self.title.key_failures.clear();

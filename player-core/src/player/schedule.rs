@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::Player;
 use super::load::Load;
 use super::share::Discovery;
+use super::title::Ranges;
 use super::transfer::{blocks_to_come, transfer_end};
 use crate::hls::parts::part_number;
 use crate::media::fragment_end;
@@ -234,7 +235,7 @@ impl Player {
     fn is_open(&mut self, now: Instant, want: &Want) -> bool {
         let failure = self.segment_failures.get(&want.id);
         !self.is_fetching(want.id)
-            && !self.title.ignores_ranges
+            && self.title.ranges != Ranges::Ignored
             && !self.is_for_origin(want.id)
             && !self.comes_behind(want.list, want.sequence)
             && self.slots() < SLOTS * PARALLEL.max(self.tracks.len())
@@ -645,7 +646,7 @@ impl Player {
     pub(super) fn may_split(&mut self, now: Instant, want: &Want) -> bool {
         let early = want.deadline > now + STRANGER_HORIZON;
         let new = want.live && !want.part && early && self.store.segment(want.id).is_none();
-        new && !self.title.ignores_ranges && self.proof_of(now, want.id).0 == Proof::None
+        new && self.title.ranges == Ranges::Sized && self.proof_of(now, want.id).0 == Proof::None
     }
 
     /// Whether peers are relied on for longer than usual, since there is little time anyway: it is a part, or nearly one.

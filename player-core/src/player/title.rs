@@ -175,6 +175,19 @@ impl List {
     }
 }
 
+/// How a request for a part of a file is answered.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ranges {
+    /// With that part, and the file's size in `Content-Range`.
+    #[default]
+    Sized,
+    /// With that part only: another site's `Content-Range` cannot be seen unless it says so (it is no CORS-safelisted
+    /// header). Until a segment's size is known it is asked for as a whole.
+    Unsized,
+    /// With the whole file: whole segments are asked for, and nothing is compared.
+    Ignored,
+}
+
 /// What is loaded.
 #[derive(Debug, Default)]
 pub(super) struct Title {
@@ -182,9 +195,8 @@ pub(super) struct Title {
     pub(super) url: String,
     /// Where its playlists can be had from.
     pub(super) pathways: Pathways,
-    /// The present pathway has answered a request for a part of a file with the whole file. Then whole segments are asked for,
-    /// and nothing is compared.
-    pub(super) ignores_ranges: bool,
+    /// How the present pathway has answered requests for parts of files.
+    pub(super) ranges: Ranges,
     /// The multivariant playlist, when there is one.
     pub(super) multivariant: Option<MultivariantPlaylist>,
     /// Bit rate of what was appended lately, in bit/s; 0 when nothing was.
@@ -220,6 +232,12 @@ impl Title {
             .iter()
             .enumerate()
             .find_map(|(index, list)| Some((index, list.segment(list.number(id)?)?)))
+    }
+
+    /// The same as list and number.
+    pub(super) fn place(&self, id: SegmentId) -> Option<(usize, u64)> {
+        let (list, _) = self.find(id)?;
+        Some((list, self.lists[list].number(id)?))
     }
 
     /// The audio renditions of a variant's group, as the page shows them.

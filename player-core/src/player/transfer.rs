@@ -5,6 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::load::DOCUMENT_TIMEOUT;
+use super::title::Ranges;
 use super::verify::is_partial;
 use super::{Document, Player, Purpose};
 use crate::error::PlayerError;
@@ -40,6 +41,8 @@ pub(super) struct Transfer {
     url: String,
     /// It was asked for before it was listed: the origin answers when it is made.
     pub(super) hint: bool,
+    /// It was asked for without a range: what comes does not end at `to`.
+    whole: bool,
     /// What comes is of this part and of those behind it.
     pub(super) open_ended: bool,
     /// Bytes of the segment that have come, counted from its start: the next byte's place.
@@ -95,7 +98,6 @@ impl Player {
         to: Option<u32>,
         claim: bool,
     ) {
-        let (from, to) = if self.title.ignores_ranges { (0, None) } else { (from, to) };
         let list = &self.title.lists[list];
         let Some((playlist, segment)) = list.playlist.as_ref().zip(list.segment(sequence)) else {
             return;
@@ -106,8 +108,17 @@ impl Player {
         let file_start = file.as_ref().map_or(0, |range| range.start);
         let open_ended = file.as_ref().is_some_and(|range| range.end == u64::MAX);
         let file_size = file.as_ref().filter(|_| !open_ended).map(|range| range.end - range.start);
+        let size = self.store.segment(id).map(|stored| stored.size);
+        let unknown = self.title.ranges == Ranges::Unsized && size.is_none() && file.is_none();
+        let (from, to) = match self.title.ranges {
+            Ranges::Ignored => (0, None),
+            _ if unknown && from > 0 => (0, None),
+            _ => (from, to),
+        };
         let range = match (&file, from, to) {
             (None, 0, None) => None,
+            // All of it tells its size; no more of it is read than is wanted.
+            (None, ..) if unknown => None,
             (None, ..) => Some((u64::from(from), to.map(u64::from))),
             (Some(file), ..) => Some((
                 file.start + u64::from(from),
@@ -119,11 +130,11 @@ impl Player {
         let patience = if hint { playlist.target_duration.clamp(0.0, 60.0) } else { 0.0 };
         let progress_at = now + Duration::from_secs_f64(patience);
         let url = playlist.segment_url(segment);
+        let whole = range.is_none();
         let request =
             FetchRequest { id: RequestId(0), url: url.clone(), range, kind: FetchKind::Segment };
         let request = self.next_request(request);
         self.stats.http_requests += 1;
-        let size = self.store.segment(id).map(|stored| stored.size);
         self.transfers.insert(
             request,
             Transfer {
@@ -135,6 +146,7 @@ impl Player {
                 file_size,
                 url,
                 hint,
+                whole,
                 open_ended,
                 at: from,
                 skip: 0,
@@ -174,7 +186,9 @@ impl Player {
             if !url.is_empty() {
                 document.url = url;
             }
-            self.title.ignores_ranges |= status == 200 && !is_partial(document, status);
+            if status == 200 && !is_partial(document, status) {
+                self.title.ranges = Ranges::Ignored;
+            }
             if known && (200..300).contains(&status) {
                 self.document_too_large(now, id);
             } else if !(200..300).contains(&status) || !is_partial(document, status) {
@@ -202,20 +216,40 @@ impl Player {
             return self.transfer_failed(now, id, status);
         }
         transfer.skip = wanted - first;
-        let more = |to: u32| content_length.is_some_and(|length| length > u64::from(to));
-        self.title.ignores_ranges |=
-            first < wanted || status == 200 && transfer.to.is_some_and(more);
-        // The segment's size: of its byte range, of the whole file, or still unknown.
+        let end = content_length.map(|length| first + length);
+        let asked = transfer.to.map(|to| transfer.file_start + u64::from(to));
+        // The segment's size: of its byte range, of the whole file, or still unknown. A part that is shorter than what was
+        // asked for, or asked for up to the end, ends with the file.
+        let more = asked.is_some_and(|asked| end.is_none_or(|end| end >= asked));
         let whole_file = match (status, content_range) {
-            (206, Some((_, total))) => total,
-            (206, None) => None,
-            _ => content_length,
+            (206, Some((_, Some(total)))) => Some(total),
+            (206, _) => end.filter(|_| !more),
+            _ => end,
         };
         let size = transfer
             .file_size
             .or_else(|| whole_file.map(|size| size.saturating_sub(transfer.file_start)));
+        let unknown = size.is_none() && transfer.size.is_none() && !transfer.open_ended;
+        if first < wanted || status == 200 && more && end > asked && !transfer.whole {
+            self.title.ranges = Ranges::Ignored;
+        } else if status == 206 && more && unknown {
+            return self.ask_unsized(now, id);
+        }
         if let Some(size) = size.filter(|_| !transfer.open_ended) {
             self.transfer_sized(now, id, size);
+        }
+    }
+
+    /// What comes is a part of a segment, and how much of it cannot be seen: it is asked for so that it can.
+    fn ask_unsized(&mut self, now: Instant, id: RequestId) {
+        self.title.ranges = Ranges::Unsized;
+        let asked = self.transfers.get(&id).map(|of| (of.segment, of.from, of.to));
+        self.outputs.push_back(Output::CancelFetch(id));
+        self.end_transfer(now, id);
+        if let Some((segment, from, to)) = asked
+            && let Some((list, number)) = self.title.place(segment)
+        {
+            self.start_transfer(now, list, number, from, to, false);
         }
     }
 
@@ -441,20 +475,21 @@ impl Player {
         self.skip_held(now, id);
     }
 
-    /// Ends a transfer whose rest peers have brought meanwhile, and asks anew behind what they have where that is quicker than to
-    /// wait until it has come again. What was claimed is still brought.
+    /// Ends a transfer whose rest is not wanted, or has been brought by peers meanwhile, and asks anew behind what they have where
+    /// that is quicker than to wait until it has come again. What was claimed is still brought.
     fn skip_held(&mut self, now: Instant, id: RequestId) {
         let Some(transfer) = self.transfers.get(&id) else { return };
         let Some(stored) = self.store.segment(transfer.segment) else { return };
         let coming = blocks_to_come(transfer);
         let (first, end) = (coming.start, coming.end.min(stored.held.len()));
         let next = (first..end).find(|block| !stored.held.has(*block));
-        if first >= end || next == Some(first) || transfer.open_ended {
+        let runs_on = transfer.whole && transfer.to.is_some_and(|to| Some(to) < transfer.size);
+        if first >= end && !runs_on || next == Some(first) || transfer.open_ended {
             return;
         }
         let rest = match next {
             None => None,
-            Some(_) if self.title.ignores_ranges => return,
+            Some(_) if self.title.ranges == Ranges::Ignored => return,
             Some(next) => {
                 let (from, to) = (u32::from(next) * BLOCK_BYTES, transfer.to);
                 let seconds = now.since(transfer.started_at).as_secs_f64();
@@ -462,8 +497,7 @@ impl Player {
                 if skipped * seconds <= transfer.came() as f64 * self.bandwidth.latency() {
                     return;
                 }
-                let Some((list, _)) = self.title.find(transfer.segment) else { return };
-                let Some(number) = self.title.lists[list].number(transfer.segment) else { return };
+                let Some((list, number)) = self.title.place(transfer.segment) else { return };
                 Some((list, number, from, to))
             }
         };

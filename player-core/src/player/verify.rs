@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::load::backoff;
 use super::prepare::Job;
+use super::title::Ranges;
 use super::{Document, Player, Purpose};
 use crate::config::P2pMode;
 use crate::error::PlayerError;
@@ -275,7 +276,8 @@ impl Player {
         });
         let size = self.store.segment(check.segment).map_or(0, |segment| segment.size);
         let left = size.saturating_sub(check.at);
-        let Some((url, from)) = found.filter(|_| left > 0 && !self.title.ignores_ranges) else {
+        let Some((url, from)) = found.filter(|_| left > 0 && self.title.ranges != Ranges::Ignored)
+        else {
             return self.check_done(now, check, None);
         };
         let end = from + u64::from(CHECK_BYTES.min(left));

@@ -10,8 +10,8 @@ use player_core::config::P2pMode;
 use std::io::{IsTerminal as _, Write as _};
 use std::time::Instant;
 use tests::simulation::{
-    Bar, Fault, FaultKind, Hashes, MOST_CONTROL, MOST_DUPLICATES, Pollution, Report, Spread, Title,
-    World, cases,
+    Bar, Fault, FaultKind, Hashes, MOST_CONTROL, MOST_DUPLICATES, Pollution, Ranges, Report,
+    Spread, Title, World, cases,
 };
 
 /// A figure of a report.
@@ -47,6 +47,16 @@ enum Vouch {
     Roots,
     /// SHA-256 of each whole segment, in a file.
     Whole,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Parts {
+    /// With that part and the file's size.
+    Sized,
+    /// With that part, and no size that could be seen.
+    Unsized,
+    /// With the whole file.
+    Ignored,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -146,6 +156,9 @@ struct Options {
     /// The origin's line in Mbit/s; no limit when it is not given.
     #[arg(long)]
     origin_limit: Option<f64>,
+    /// How the origin answers a request for a part of a file.
+    #[arg(long, value_enum, default_value = "sized")]
+    origin_ranges: Parts,
     /// The origin answers 503 between these seconds: `FROM-UNTIL`.
     #[arg(long)]
     outage: Option<String>,
@@ -222,6 +235,11 @@ impl Options {
             latency_ms: self.latency,
             loss: self.loss,
             origin_limit_bps: self.origin_limit.map(|megabits| (megabits * 1e6) as u64),
+            origin_ranges: match self.origin_ranges {
+                Parts::Sized => Ranges::Sized,
+                Parts::Unsized => Ranges::Unsized,
+                Parts::Ignored => Ranges::Ignored,
+            },
             nat_share: self.nat,
             blocked_share: self.blocked,
             free_rider_share: self.free_riders,

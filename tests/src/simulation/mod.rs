@@ -37,7 +37,7 @@ mod world;
 pub use cases::{Bar, Case, MOST_CONTROL, MOST_DUPLICATES, cases};
 pub use engine::Engine;
 pub use media::Sample;
-pub use origin::{Fault, FaultKind};
+pub use origin::{Fault, FaultKind, Ranges};
 pub use polluters::Pollution;
 pub use report::{Report, Second, SegmentReport, Spread, ViewerReport, jain};
 pub use title::{Hashes, Title};

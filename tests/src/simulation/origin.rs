@@ -30,6 +30,17 @@ pub struct Fault {
     pub kind: FaultKind,
 }
 
+/// How an origin answers a request for a part of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ranges {
+    /// With that part and the file's size.
+    Sized,
+    /// With that part; its `Content-Range` is not to be seen, as that of another site that does not expose it.
+    Unsized,
+    /// With the whole file.
+    Ignored,
+}
+
 /// A response's body.
 #[derive(Debug, Clone)]
 pub(super) enum Body {
@@ -91,7 +102,7 @@ pub(super) struct Served {
 /// The origin.
 pub(super) struct Origin {
     faults: Vec<Fault>,
-    ranges: bool,
+    ranges: Ranges,
     /// By variant, and whether it is the file of hashes: for which newest segment it was made.
     playlists: BTreeMap<(u32, bool), (u64, Bytes)>,
     multivariant: Bytes,
@@ -115,7 +126,7 @@ pub(super) struct Origin {
 }
 
 impl Origin {
-    pub(super) fn new(title: &Title, faults: Vec<Fault>, ranges: bool) -> Self {
+    pub(super) fn new(title: &Title, faults: Vec<Fault>, ranges: Ranges) -> Self {
         Self {
             faults,
             ranges,
@@ -250,7 +261,7 @@ impl Origin {
             }
             Some(File::Segment(..)) | None => return self.error(404),
         };
-        let range = range.filter(|_| self.ranges);
+        let range = range.filter(|_| self.ranges != Ranges::Ignored);
         let (from, to) = match range {
             Some((first, last)) => (first, last.unwrap_or(size).min(size)),
             None => (0, size),
@@ -262,7 +273,7 @@ impl Origin {
         let truncated = media && fault == Some(FaultKind::Truncate);
         Answer::Response(Response {
             status: if range.is_some() { 206 } else { 200 },
-            range: range.map(|(first, _)| (first, size)),
+            range: range.filter(|_| self.ranges == Ranges::Sized).map(|(first, _)| (first, size)),
             length: to - from,
             content_type,
             body,
@@ -336,7 +347,7 @@ mod tests {
     #[test]
     fn ranges_and_errors_are_answered_as_http_says() {
         let title = Title::new(vec![1_000_000], 4.0, Some(20.0));
-        let mut origin = Origin::new(&title, Vec::new(), true);
+        let mut origin = Origin::new(&title, Vec::new(), Ranges::Sized);
         let url = "https://origin.example/title/v0/s2.m4s";
         let size = title.segment_bytes(0, 2);
         let whole = response(origin.answer(&title, 0.0, url, None));
@@ -360,7 +371,7 @@ mod tests {
             fault(3.0, 4.0, FaultKind::Truncate),
             fault(4.0, 5.0, FaultKind::Gone),
         ];
-        let mut origin = Origin::new(&title, faults, true);
+        let mut origin = Origin::new(&title, faults, Ranges::Sized);
         let url = "https://origin.example/title/v0/s0.m4s";
         assert_eq!(response(origin.answer(&title, 0.5, url, None)).status, 200);
         assert_eq!(response(origin.answer(&title, 1.5, url, None)).status, 503);
@@ -375,7 +386,7 @@ mod tests {
     fn live_segments_come_and_go() {
         let mut title = Title::new(vec![1_000_000], 4.0, None);
         title.age = 400.0;
-        let mut origin = Origin::new(&title, Vec::new(), true);
+        let mut origin = Origin::new(&title, Vec::new(), Ranges::Sized);
         let mut status = |now, sequence| {
             let url = format!("https://origin.example/title/v0/s{sequence}.m4s");
             response(origin.answer(&title, now, &url, None)).status

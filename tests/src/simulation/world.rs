@@ -6,7 +6,7 @@ use serde::Serialize;
 use std::sync::Arc;
 
 use super::engine::Engine;
-use super::origin::Fault;
+use super::origin::{Fault, Ranges};
 use super::polluters::Pollution;
 use super::report::Report;
 use super::run::{Run, micros};
@@ -58,8 +58,8 @@ pub struct World {
     pub origin_think_ms: f64,
     /// The origin's line, `None` for no limit.
     pub origin_limit_bps: Option<u64>,
-    /// Whether the origin answers range requests.
-    pub origin_ranges: bool,
+    /// How the origin answers range requests.
+    pub origin_ranges: Ranges,
     /// Times at which the origin fails.
     pub faults: Vec<Fault>,
     /// Share of viewers behind a NAT: two of them cannot connect.
@@ -190,7 +190,7 @@ impl World {
             origin_latency_ms: 10.0,
             origin_think_ms: 10.0,
             origin_limit_bps: None,
-            origin_ranges: true,
+            origin_ranges: Ranges::Sized,
             faults: Vec::new(),
             nat_share: 0.0,
             blocked_share: 0.0,

@@ -1,0 +1,31 @@
+// Another site in front of an origin, as many are set up: any page may read what it serves, and of its headers only those that every page
+// may see (https://fetch.spec.whatwg.org/#cors-safelisted-response-header-name): `Content-Length`, but not `Content-Range`.
+
+import { createServer, request as forward } from 'node:http';
+
+/** Serves what `origin` does. */
+export async function startOtherSite(origin) {
+  const ranges = [];
+  const server = createServer((request, response) => {
+    if (request.headers.range) ranges.push(request.headers.range);
+    const onward = forward(new URL(request.url, origin), { method: request.method, headers: { range: request.headers.range ?? [] } }, (answer) => {
+      const headers = { ...answer.headers, 'access-control-allow-origin': '*' };
+      delete headers['access-control-expose-headers'];
+      response.writeHead(answer.statusCode, headers);
+      answer.pipe(response);
+    });
+    onward.on('error', () => response.destroy());
+    response.on('close', () => onward.destroy());
+    request.pipe(onward);
+  });
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return {
+    url: `http://127.0.0.1:${server.address().port}`,
+    /** `Range` of each request that had one. */
+    ranges,
+    stop: async () => {
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}
