@@ -409,6 +409,12 @@ fn an_origin_that_ignores_ranges_sends_each_segment_about_once_all_the_same() {
     let report = run(&World { origin_ranges: Ranges::Ignored, ..film });
     assert_smooth(&report);
     assert!(report.origin_copies <= 1.4, "{}", text(&report));
+
+    // 222 s if each block is drawn for, and whoever asks for one of them brings all.
+    let crowd = World { seconds: 50.0, join_spacing: 0.05, ..World::live(60) };
+    let limit = Some(20_000_000);
+    let report = run(&World { origin_ranges: Ranges::Ignored, origin_limit_bps: limit, ..crowd });
+    assert!(report.rebuffer_seconds < 30.0, "{}", text(&report));
 }
 
 #[test]

@@ -166,6 +166,7 @@ impl Player {
             *self.overdue_since.get_or_insert_with(want.id, || now)
         };
         let held = self.store.segment(want.id);
+        let all = self.title.ranges.bring_all(held.is_some());
         let count = held.map_or_else(
             || (want.estimate / u64::from(BLOCK_BYTES)).max(1) as u16,
             |held| held.held.len(),
@@ -182,7 +183,8 @@ impl Player {
             } else {
                 (since + lot * LATER).min(since.max(soon) + lot * NEXT)
             };
-            if next.is_none_or(|(next, _)| at < next && next > now) {
+            // For all of it there is one draw.
+            if next.is_none_or(|(next, _)| at < next && next > now && !all) {
                 next = Some((at, block));
             }
         }

@@ -646,7 +646,7 @@ impl Player {
     pub(super) fn may_split(&mut self, now: Instant, want: &Want) -> bool {
         let early = want.deadline > now + STRANGER_HORIZON;
         let new = want.live && !want.part && early && self.store.segment(want.id).is_none();
-        new && self.title.ranges == Ranges::Sized && self.proof_of(now, want.id).0 == Proof::None
+        new && !self.title.ranges.bring_all(false) && self.proof_of(now, want.id).0 == Proof::None
     }
 
     /// Whether peers are relied on for longer than usual, since there is little time anyway: it is a part, or nearly one.

@@ -188,6 +188,14 @@ pub(super) enum Ranges {
     Ignored,
 }
 
+impl Ranges {
+    /// Whether all of a segment comes where a part of it is wanted.
+    pub(super) const fn bring_all(self, size_known: bool) -> bool {
+        // Where the size counts it takes the place of the answer that tells it.
+        self as u8 > size_known as u8
+    }
+}
+
 /// What is loaded.
 #[derive(Debug, Default)]
 pub(super) struct Title {

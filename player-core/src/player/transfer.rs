@@ -109,16 +109,13 @@ impl Player {
         let open_ended = file.as_ref().is_some_and(|range| range.end == u64::MAX);
         let file_size = file.as_ref().filter(|_| !open_ended).map(|range| range.end - range.start);
         let size = self.store.segment(id).map(|stored| stored.size);
-        let unknown = self.title.ranges == Ranges::Unsized && size.is_none() && file.is_none();
-        let (from, to) = match self.title.ranges {
-            Ranges::Ignored => (0, None),
-            _ if unknown && from > 0 => (0, None),
-            _ => (from, to),
-        };
+        let all = self.title.ranges.bring_all(size.is_some() || file.is_some());
+        // All of a segment tells its size; no more of it is read than is wanted.
+        let ends = !all || from == 0 && self.title.ranges == Ranges::Unsized;
+        let (from, to) = if ends { (from, to) } else { (0, None) };
         let range = match (&file, from, to) {
             (None, 0, None) => None,
-            // All of it tells its size; no more of it is read than is wanted.
-            (None, ..) if unknown => None,
+            (None, ..) if all => None,
             (None, ..) => Some((u64::from(from), to.map(u64::from))),
             (Some(file), ..) => Some((
                 file.start + u64::from(from),

@@ -533,10 +533,11 @@ impl Swarm {
         if self.interest_due && rested {
             self.interest_due = false;
             self.interest_sent = Some(now);
-            self.told = self.interests.clone();
-            for interest in self.told.clone().into_values() {
-                self.broadcast(&Message::Interest(interest));
+            let told = self.interests.clone();
+            for interest in told.values() {
+                self.broadcast(&Message::Interest(*interest));
             }
+            self.told = told;
         }
         close
     }
