@@ -5,6 +5,7 @@ import { after, before, describe, test } from 'node:test';
 import { chromium, firefox } from './lib/browsers.mjs';
 import { inWords, offload, originCopies, percent } from './lib/figures.mjs';
 import { startNpmTracker } from './lib/npm-tracker.mjs';
+import { startOtherSite } from './lib/other-site.mjs';
 import { scene } from './lib/scene.mjs';
 import { openViewer } from './lib/viewer.mjs';
 
@@ -102,6 +103,30 @@ describe('viewers share', () => {
         },
       },
     });
+  });
+
+  test('what another site compresses', { timeout: 90_000 }, async () => {
+    // Its `Content-Length` is too small, and its `Content-Encoding` is not to be seen.
+    const site = await startOtherSite(demo.url, { compresses: true });
+    const viewers = [];
+    try {
+      const src = `${site.url}${new URL(demo.vod).pathname}`;
+      for (const seconds of [3, 8]) {
+        viewers.push(await openViewer(browser, demo, { src }));
+        await viewers.at(-1).plays(seconds, { seconds: 30 });
+      }
+      const states = await Promise.all(viewers.map((viewer) => viewer.state()));
+      for (const { meter, stats } of states) {
+        assert.deepEqual(meter.interruptions, [], inWords(states));
+        assert.equal(stats.rebuffers, 0, inWords(states));
+      }
+      assert.ok(states[1].stats.peerBytes > 0, `nothing was shared: ${inWords(states)}`);
+      assert.ok(site.ranges.includes('bytes=0-'), `no segment was asked for as it is: ${site.ranges}`);
+      assert.deepEqual(viewers.flatMap((viewer) => viewer.problems), []);
+    } finally {
+      await Promise.all(viewers.map((viewer) => viewer.close()));
+      await site.stop();
+    }
   });
 
   test('nothing with p2p="off"', { timeout: 60_000 }, async () => {

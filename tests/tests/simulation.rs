@@ -442,6 +442,18 @@ fn an_origin_whose_sizes_cannot_be_seen_is_asked_for_segments_whole_at_first() {
 }
 
 #[test]
+fn an_origin_that_compresses_segments_unseen_is_asked_for_them_as_they_are() {
+    // More came than `Content-Length` said, and what did was left out: a stream that cannot be decoded.
+    for (viewers, most) in [(1, 0.0), (8, 3.0)] {
+        let world = World { seconds: 60.0, origin_compresses: true, ..World::live(viewers) };
+        let report = run(&world);
+        assert!(report.rebuffer_seconds <= most, "{}", text(&report));
+        let errors = report.viewers.iter().all(|viewer| viewer.errors.is_empty());
+        assert!(errors && report.without_frame == 0, "{}", text(&report));
+    }
+}
+
+#[test]
 fn an_origin_that_hangs_is_given_up_and_asked_again() {
     let mut world = World { seconds: 120.0, ..World::vod(1) };
     world.faults = vec![fault(6.0, 11.0, FaultKind::Hang)];

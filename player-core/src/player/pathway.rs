@@ -340,7 +340,7 @@ impl Player {
     #[inline(never)]
     fn take_pathway(&mut self, now: Instant, place: usize) {
         self.title.pathways.current = place;
-        self.title.ranges = Ranges::default();
+        (self.title.ranges, self.title.compresses) = (Ranges::default(), false);
         self.segment_failures.clear();
         self.title.init_failures.clear();
         self.title.key_failures.clear();

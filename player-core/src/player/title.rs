@@ -205,6 +205,8 @@ pub(super) struct Title {
     pub(super) pathways: Pathways,
     /// How the present pathway has answered requests for parts of files.
     pub(super) ranges: Ranges,
+    /// It compresses what is asked for without a range, and says so to pages of its own site only.
+    pub(super) compresses: bool,
     /// The multivariant playlist, when there is one.
     pub(super) multivariant: Option<MultivariantPlaylist>,
     /// Bit rate of what was appended lately, in bit/s; 0 when nothing was.

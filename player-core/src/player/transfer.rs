@@ -41,7 +41,7 @@ pub(super) struct Transfer {
     url: String,
     /// It was asked for before it was listed: the origin answers when it is made.
     pub(super) hint: bool,
-    /// It was asked for without a range: what comes does not end at `to`.
+    /// All of it was asked for: what comes does not end at `to`.
     whole: bool,
     /// What comes is of this part and of those behind it.
     pub(super) open_ended: bool,
@@ -128,6 +128,7 @@ impl Player {
         let progress_at = now + Duration::from_secs_f64(patience);
         let url = playlist.segment_url(segment);
         let whole = range.is_none();
+        let range = range.or_else(|| self.title.compresses.then_some((0, None)));
         let request =
             FetchRequest { id: RequestId(0), url: url.clone(), range, kind: FetchKind::Segment };
         let request = self.next_request(request);
@@ -230,16 +231,16 @@ impl Player {
         if first < wanted || status == 200 && more && end > asked && !transfer.whole {
             self.title.ranges = Ranges::Ignored;
         } else if status == 206 && more && unknown {
-            return self.ask_unsized(now, id);
+            self.title.ranges = Ranges::Unsized;
+            return self.ask_again(now, id);
         }
         if let Some(size) = size.filter(|_| !transfer.open_ended) {
             self.transfer_sized(now, id, size);
         }
     }
 
-    /// What comes is a part of a segment, and how much of it cannot be seen: it is asked for so that it can.
-    fn ask_unsized(&mut self, now: Instant, id: RequestId) {
-        self.title.ranges = Ranges::Unsized;
+    /// How much comes of a segment, or how large it is, cannot be seen: it is asked for so that it can.
+    fn ask_again(&mut self, now: Instant, id: RequestId) {
         let asked = self.transfers.get(&id).map(|of| (of.segment, of.from, of.to));
         self.outputs.push_back(Output::CancelFetch(id));
         self.end_transfer(now, id);
@@ -277,10 +278,27 @@ impl Player {
             self.outputs.push_back(Output::CancelFetch(id));
             return self.transfer_failed(now, id, 0);
         }
-        if self.transfers.get(&id).is_some_and(|transfer| transfer.open_ended) {
+        if transfer.open_ended {
             return self.carve(now, id);
         }
-        self.store_blocks(now, id);
+        let came = u64::from(transfer.at) + transfer.rest.len() as u64;
+        let over = transfer.size.is_some_and(|size| came > size.into());
+        if !(over && self.ask_uncompressed(now, id)) {
+            self.store_blocks(now, id);
+        }
+    }
+
+    /// `Content-Length` is not the size: it may count compressed bytes. What is asked for by a range comes as it is (Fetch,
+    /// "HTTP-network-or-cache fetch"). Whether it is asked for so now.
+    fn ask_uncompressed(&mut self, now: Instant, id: RequestId) -> bool {
+        let Some(transfer) = self.transfers.get(&id) else { return false };
+        let asks = transfer.whole && !self.title.compresses;
+        if asks {
+            self.title.compresses = true;
+            self.store.remove(transfer.segment);
+            self.ask_again(now, id);
+        }
+        asks
     }
 
     pub(super) fn fetch_done(&mut self, now: Instant, id: RequestId) {
@@ -421,7 +439,10 @@ impl Player {
         let known = u32::try_from(size).unwrap_or(0);
         let prepared = fits && self.prepare_segment(now, segment, known, tag);
         if fits && !prepared && known <= MAX_SEGMENT_BYTES && self.swarm.is_some() {
-            return self.origin_spoiled(now, segment);
+            if !self.ask_uncompressed(now, id) {
+                self.origin_spoiled(now, segment);
+            }
+            return;
         }
         if !prepared {
             self.outputs.push_back(Output::CancelFetch(id));

@@ -2,15 +2,25 @@
 // may see (https://fetch.spec.whatwg.org/#cors-safelisted-response-header-name): `Content-Length`, but not `Content-Range`.
 
 import { createServer, request as forward } from 'node:http';
+import { gzipSync } from 'node:zlib';
 
-/** Serves what `origin` does. */
-export async function startOtherSite(origin) {
+/** Serves what `origin` does. `compresses`: segments too, where a browser takes them so. */
+export async function startOtherSite(origin, { compresses = false } = {}) {
   const ranges = [];
   const server = createServer((request, response) => {
     if (request.headers.range) ranges.push(request.headers.range);
     const onward = forward(new URL(request.url, origin), { method: request.method, headers: { range: request.headers.range ?? [] } }, (answer) => {
       const headers = { ...answer.headers, 'access-control-allow-origin': '*' };
       delete headers['access-control-expose-headers'];
+      if (compresses && request.url.endsWith('.m4s') && /gzip/.test(request.headers['accept-encoding'])) {
+        const parts = [];
+        answer.on('data', (part) => parts.push(part));
+        answer.on('end', () => {
+          const body = gzipSync(Buffer.concat(parts));
+          response.writeHead(answer.statusCode, { ...headers, 'content-encoding': 'gzip', 'content-length': body.length }).end(body);
+        });
+        return;
+      }
       response.writeHead(answer.statusCode, headers);
       answer.pipe(response);
     });

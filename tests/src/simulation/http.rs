@@ -195,6 +195,7 @@ impl<E: Engine> Shard<'_, E> {
         id: RequestId,
         response: Option<Arc<Response>>,
     ) {
+        let compresses = self.world.origin_compresses;
         let Some(v) = self.viewer(viewer) else { return };
         let Some(exchange) = v.exchanges.get_mut(&id.0) else { return };
         let Some(response) = response else {
@@ -203,10 +204,14 @@ impl<E: Engine> Shard<'_, E> {
             return;
         };
         let empty = response.to == response.from;
+        // Of what is compressed only the length tells.
+        let compressed =
+            compresses && exchange.request.range.is_none() && response.content_type == "video/mp4";
+        let length = response.length - if compressed { response.length / 20 } else { 0 };
         let head = Input::FetchHead {
             id,
             status: response.status,
-            content_length: Some(response.length),
+            content_length: Some(length),
             content_range: response.range.map(|(first, size)| (first, Some(size))),
             content_type: Some(response.content_type.to_owned()),
             url: exchange.request.url.clone(),

@@ -60,6 +60,8 @@ pub struct World {
     pub origin_limit_bps: Option<u64>,
     /// How the origin answers range requests.
     pub origin_ranges: Ranges,
+    /// Whether the origin compresses segments that are asked for without a range, which another site's page cannot see.
+    pub origin_compresses: bool,
     /// Times at which the origin fails.
     pub faults: Vec<Fault>,
     /// Share of viewers behind a NAT: two of them cannot connect.
@@ -191,6 +193,7 @@ impl World {
             origin_think_ms: 10.0,
             origin_limit_bps: None,
             origin_ranges: Ranges::Sized,
+            origin_compresses: false,
             faults: Vec::new(),
             nat_share: 0.0,
             blocked_share: 0.0,
