@@ -115,13 +115,10 @@ impl Player {
             self.stats.rejected_bytes += rejected;
             self.stats.control_bytes += control;
             self.reputation = Some(std::mem::take(&mut swarm.reputation));
-            let connections = swarm.leave();
-            while let Some((connection, message)) = swarm.poll_message() {
-                if matches!(message, Message::Goodbye) {
-                    self.outputs.push_back(Output::SendPeer(connection, message));
+            for (connection, ready) in swarm.connected_peers() {
+                if ready {
+                    self.outputs.push_back(Output::SendPeer(connection, Message::Goodbye));
                 }
-            }
-            for connection in connections {
                 self.outputs.push_back(Output::ClosePeer(connection));
             }
         }

@@ -564,14 +564,9 @@ impl Swarm {
         sent
     }
 
-    /// Says goodbye to all, and forgets them.
-    pub(crate) fn leave(&mut self) -> Vec<ConnectionId> {
-        self.broadcast(&Message::Goodbye);
-        self.requested.clear();
-        self.ready = 0;
-        self.ready_since = None;
-        self.uploads = uploads::Uploads::default();
-        std::mem::take(&mut self.peers).into_keys().collect()
+    /// Who is connected, and whether it has said hello.
+    pub(crate) fn connected_peers(&self) -> impl Iterator<Item = (ConnectionId, bool)> {
+        self.peers.iter().map(|(connection, peer)| (*connection, peer.ready))
     }
 
     /// (uploaded, duplicate, rejected, control) bytes.
