@@ -41,8 +41,8 @@ pub(super) struct Transfer {
     url: String,
     /// It was asked for before it was listed: the origin answers when it is made.
     pub(super) hint: bool,
-    /// All of it was asked for: what comes does not end at `to`.
-    whole: bool,
+    /// One past the last byte of its file that was asked for; `None`: the file's end.
+    end: Option<u64>,
     /// What comes is of this part and of those behind it.
     pub(super) open_ended: bool,
     /// Bytes of the segment that have come, counted from its start: the next byte's place.
@@ -127,8 +127,10 @@ impl Player {
         let patience = if hint { playlist.target_duration.clamp(0.0, 60.0) } else { 0.0 };
         let progress_at = now + Duration::from_secs_f64(patience);
         let url = playlist.segment_url(segment);
-        let whole = range.is_none();
-        let range = range.or_else(|| self.title.compresses.then_some((0, None)));
+        // What is asked for by a range comes as it is, and not compressed (Fetch, "HTTP-network-or-cache fetch").
+        let as_it_is = self.title.compresses || self.title.ranges == Ranges::Unsized;
+        let range = range.or_else(|| as_it_is.then_some((0, None)));
+        let end = range.and_then(|(_, end)| end);
         let request =
             FetchRequest { id: RequestId(0), url: url.clone(), range, kind: FetchKind::Segment };
         let request = self.next_request(request);
@@ -144,7 +146,7 @@ impl Player {
                 file_size,
                 url,
                 hint,
-                whole,
+                end,
                 open_ended,
                 at: from,
                 skip: 0,
@@ -215,10 +217,9 @@ impl Player {
         }
         transfer.skip = wanted - first;
         let end = content_length.map(|length| first + length);
-        let asked = transfer.to.map(|to| transfer.file_start + u64::from(to));
         // The segment's size: of its byte range, of the whole file, or still unknown. A part that is shorter than what was
         // asked for, or asked for up to the end, ends with the file.
-        let more = asked.is_some_and(|asked| end.is_none_or(|end| end >= asked));
+        let more = transfer.end.is_some_and(|asked| end.is_none_or(|end| end >= asked));
         let whole_file = match (status, content_range) {
             (206, Some((_, Some(total)))) => Some(total),
             (206, _) => end.filter(|_| !more),
@@ -228,7 +229,7 @@ impl Player {
             .file_size
             .or_else(|| whole_file.map(|size| size.saturating_sub(transfer.file_start)));
         let unknown = size.is_none() && transfer.size.is_none() && !transfer.open_ended;
-        if first < wanted || status == 200 && more && end > asked && !transfer.whole {
+        if first < wanted || status == 200 && more && end > transfer.end {
             self.title.ranges = Ranges::Ignored;
         } else if status == 206 && more && unknown {
             self.title.ranges = Ranges::Unsized;
@@ -288,11 +289,11 @@ impl Player {
         }
     }
 
-    /// `Content-Length` is not the size: it may count compressed bytes. What is asked for by a range comes as it is (Fetch,
-    /// "HTTP-network-or-cache fetch"). Whether it is asked for so now.
+    /// `Content-Length` is not the size: it may count compressed bytes. Whether it is asked for as it is now.
     fn ask_uncompressed(&mut self, now: Instant, id: RequestId) -> bool {
         let Some(transfer) = self.transfers.get(&id) else { return false };
-        let asks = transfer.whole && !self.title.compresses;
+        let whole = transfer.from == 0 && transfer.end.is_none();
+        let asks = whole && !self.title.compresses;
         if asks {
             self.title.compresses = true;
             self.store.remove(transfer.segment);
@@ -501,7 +502,7 @@ impl Player {
         let coming = blocks_to_come(transfer);
         let (first, end) = (coming.start, coming.end.min(stored.held.len()));
         let next = (first..end).find(|block| !stored.held.has(*block));
-        let runs_on = transfer.whole && transfer.to.is_some_and(|to| Some(to) < transfer.size);
+        let runs_on = transfer.to.is_some() && transfer.end.is_none();
         if first >= end && !runs_on || next == Some(first) || transfer.open_ended {
             return;
         }
