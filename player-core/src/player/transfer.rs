@@ -232,20 +232,22 @@ impl Player {
         if first < wanted || status == 200 && more && end > transfer.end {
             self.title.ranges = Ranges::Ignored;
         } else if status == 206 && more && unknown {
+            // How much of the segment comes cannot be seen: it is asked for so that it can.
             self.title.ranges = Ranges::Unsized;
-            return self.ask_again(now, id);
+            let bytes = Some((transfer.from, transfer.to));
+            return self.ask_instead(now, id, bytes);
         }
         if let Some(size) = size.filter(|_| !transfer.open_ended) {
             self.transfer_sized(now, id, size);
         }
     }
 
-    /// How much comes of a segment, or how large it is, cannot be seen: it is asked for so that it can.
-    fn ask_again(&mut self, now: Instant, id: RequestId) {
-        let asked = self.transfers.get(&id).map(|of| (of.segment, of.from, of.to));
+    /// Ends a transfer, and asks for these bytes of its segment, if any. What was claimed of it is still brought.
+    fn ask_instead(&mut self, now: Instant, id: RequestId, bytes: Option<(u32, Option<u32>)>) {
+        let segment = self.transfers.get(&id).map(|transfer| transfer.segment);
         self.outputs.push_back(Output::CancelFetch(id));
         self.end_transfer(now, id);
-        if let Some((segment, from, to)) = asked
+        if let (Some((from, to)), Some(segment)) = (bytes, segment)
             && let Some((list, number)) = self.title.place(segment)
         {
             self.start_transfer(now, list, number, from, to, false);
@@ -297,7 +299,8 @@ impl Player {
         if asks {
             self.title.compresses = true;
             self.store.remove(transfer.segment);
-            self.ask_again(now, id);
+            let bytes = Some((transfer.from, transfer.to));
+            self.ask_instead(now, id, bytes);
         }
         asks
     }
@@ -495,7 +498,7 @@ impl Player {
     }
 
     /// Ends a transfer whose rest is not wanted, or has been brought by peers meanwhile, and asks anew behind what they have where
-    /// that is quicker than to wait until it has come again. What was claimed is still brought.
+    /// that is quicker than to wait until it has come again.
     fn skip_held(&mut self, now: Instant, id: RequestId) {
         let Some(transfer) = self.transfers.get(&id) else { return };
         let Some(stored) = self.store.segment(transfer.segment) else { return };
@@ -516,15 +519,10 @@ impl Player {
                 if skipped * seconds <= transfer.came() as f64 * self.bandwidth.latency() {
                     return;
                 }
-                let Some((list, number)) = self.title.place(transfer.segment) else { return };
-                Some((list, number, from, to))
+                Some((from, to))
             }
         };
-        self.outputs.push_back(Output::CancelFetch(id));
-        self.end_transfer(now, id);
-        if let Some((list, number, from, to)) = rest {
-            self.start_transfer(now, list, number, from, to, false);
-        }
+        self.ask_instead(now, id, rest);
     }
 
     #[inline(never)]

@@ -50,16 +50,6 @@ enum Vouch {
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
-enum Parts {
-    /// With that part and the file's size.
-    Sized,
-    /// With that part, and no size that could be seen.
-    Unsized,
-    /// With the whole file.
-    Ignored,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
 enum Format {
     /// A summary and a table of viewers.
     Text,
@@ -158,7 +148,7 @@ struct Options {
     origin_limit: Option<f64>,
     /// How the origin answers a request for a part of a file.
     #[arg(long, value_enum, default_value = "sized")]
-    origin_ranges: Parts,
+    origin_ranges: Ranges,
     /// The origin answers 503 between these seconds: `FROM-UNTIL`.
     #[arg(long)]
     outage: Option<String>,
@@ -235,11 +225,7 @@ impl Options {
             latency_ms: self.latency,
             loss: self.loss,
             origin_limit_bps: self.origin_limit.map(|megabits| (megabits * 1e6) as u64),
-            origin_ranges: match self.origin_ranges {
-                Parts::Sized => Ranges::Sized,
-                Parts::Unsized => Ranges::Unsized,
-                Parts::Ignored => Ranges::Ignored,
-            },
+            origin_ranges: self.origin_ranges,
             nat_share: self.nat,
             blocked_share: self.blocked,
             free_rider_share: self.free_riders,

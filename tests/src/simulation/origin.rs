@@ -31,7 +31,7 @@ pub struct Fault {
 }
 
 /// How an origin answers a request for a part of a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Ranges {
     /// With that part and the file's size.
     Sized,
