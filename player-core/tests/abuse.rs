@@ -261,5 +261,5 @@ fn in_a_large_swarm_few_new_peers_are_compared_with_the_origin() {
 }
 
 fn rendition() -> RenditionId {
-    swarm::rendition_id(URL, 0)
+    swarm::rendition_id(URL, URL, None, 0)
 }

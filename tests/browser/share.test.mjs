@@ -129,6 +129,24 @@ describe('viewers share', () => {
     }
   });
 
+  test('what each finds under an address with a token of its own', { timeout: 90_000 }, async () => {
+    const site = await startOtherSite(demo.url);
+    const viewers = [];
+    try {
+      for (const mac of ['1f', '2e']) {
+        const src = `${site.url}/mac=${mac}${new URL(demo.vod).pathname}`;
+        viewers.push(await openViewer(browser, demo, { src, tuning: HURRIED, attributes: { swarm: 'the film' } }));
+        await viewers.at(-1).plays(3, { seconds: 30 });
+      }
+      const { stats } = await viewers[1].until('all is here', holdsAll, { seconds: 30 });
+      assert.ok(stats.peerBytes > stats.httpBytes, inWords([{ stats }]));
+      assert.deepEqual(viewers.flatMap((viewer) => viewer.problems), []);
+    } finally {
+      await Promise.all(viewers.map((viewer) => viewer.close()));
+      await site.stop();
+    }
+  });
+
   test('nothing with p2p="off"', { timeout: 60_000 }, async () => {
     await demo.reset();
     const options = { src: demo.vod, tuning: HURRIED, attributes: { p2p: 'off' } };

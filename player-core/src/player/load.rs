@@ -274,7 +274,7 @@ impl Player {
         match playlist {
             Playlist::Multivariant(playlist) => self.multivariant_done(now, playlist),
             Playlist::Media(playlist) => {
-                let mut list = List::new(rendition_id(&url, 0), url);
+                let mut list = List::new(rendition_id(&url, &url, None, 0), url);
                 list.loaded_at = Some(now);
                 // It is here: choosing the tracks must not ask for it again.
                 list.reload_at = Some(now + DOCUMENT_TIMEOUT);
@@ -319,8 +319,9 @@ impl Player {
         }
         let mut lists = Vec::new();
         for (url, stable_id) in named {
-            let nth = seen.get_or_insert_with(rendition_id(url, 0), Default::default);
-            let id = rendition_id(url, *nth);
+            let id = |nth| rendition_id(url, &playlist.url, stable_id.as_deref(), nth);
+            let nth = seen.get_or_insert_with(id(0), Default::default);
+            let id = id(*nth);
             *nth += 1;
             let mut list = List::new(id, url.clone());
             list.urls = urls.get(url).cloned().unwrap_or_default();

@@ -14,23 +14,15 @@ use crate::hls::{KeyMethod, Segment};
 use crate::io::{ConnectionId, RequestId};
 use crate::proof::Proof;
 use crate::store::Source;
-use crate::swarm::rendition_id;
 use crate::text::{push_decimal, split_at_first};
 use crate::time::Instant;
-use crate::wire::{BLOCK_BYTES, RenditionId};
+use crate::wire::BLOCK_BYTES;
 
 /// Parts are fetched up to this many target durations behind where a viewer at the live edge plays, and once they are,
 /// up to [`LEAVE`].
 const ENTER: f64 = 1.5;
 /// Further behind, whole segments are.
 const LEAVE: f64 = 2.5;
-
-/// The rendition that a playlist's parts are in the swarm.
-pub(super) fn parts_id(url: &str, list: RenditionId) -> RenditionId {
-    let url = &url[..url.find(['?', '#']).unwrap_or(url.len())];
-    // The list's own id tells lists of the same path apart.
-    RenditionId(rendition_id(&[url, "/parts"].concat(), 0).0 ^ list.0.rotate_left(1))
-}
 
 impl List {
     /// The part with this number.

@@ -17,7 +17,7 @@ fn fetched(edge: u64, hashed: bool) -> Vec<Range> {
         session.pass(4.0);
     }
     session.edge = edge;
-    let segment = SegmentId { rendition: rendition_id(URL, 0), sequence: edge };
+    let segment = SegmentId { rendition: rendition_id(URL, URL, None, 0), sequence: edge };
     session.told(Message::Edge { segment });
     session.pass(0.3);
     session.fetched.iter().filter(|(number, _)| *number == edge).map(|(_, range)| *range).collect()
@@ -28,7 +28,7 @@ fn number(opens: bool) -> u64 {
     let player = Player::new(Config::default(), 7);
     let mut swarm = Swarm::new(info_hash(URL), player.peer_id, true);
     swarm.set_size(MEMBERS as usize, MEMBERS as usize);
-    let rendition = rendition_id(URL, 0);
+    let rendition = rendition_id(URL, URL, None, 0);
     (1000..)
         .find(|sequence| swarm.opens(SegmentId { rendition, sequence: *sequence }, 8) == opens)
         .unwrap()

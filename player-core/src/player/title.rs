@@ -4,14 +4,13 @@ use crate::ordered::OrderedMap;
 
 use bytes::Bytes;
 
-use super::low_latency::parts_id;
 use super::pathway::Pathways;
 use super::recover::Failure;
 use crate::hls::parts::{PART, PartSegment};
 use crate::hls::{InitSection, MediaPlaylist, MultivariantPlaylist, Segment};
 use crate::io::{AudioInfo, RequestId, VariantInfo};
 use crate::media;
-use crate::swarm::segment_tag;
+use crate::swarm::{parts_id, segment_tag};
 use crate::time::Instant;
 use crate::wire::{RenditionId, SegmentId};
 
@@ -82,7 +81,7 @@ impl List {
     pub(super) fn new(id: RenditionId, url: String) -> Self {
         Self {
             id,
-            parts_id: parts_id(&url, id),
+            parts_id: parts_id(id),
             parts: Vec::new(),
             by_parts: false,
             low_latency: false,

@@ -23,11 +23,21 @@ pub fn token_swarm(token: &str) -> Option<InfoHash> {
     hexadecimal(name).map(InfoHash)
 }
 
-/// A media playlist's id: a hash of its URL's path, so that hosts and tokens may differ. `nth` counts the
-/// playlists before it with the same path.
+/// A media playlist's id: a hash of its `STABLE-VARIANT-ID` or `STABLE-RENDITION-ID` (RFC 8216bis §4.4.6), and without one of
+/// its path as seen from the main playlist's folder, so that hosts, and tokens in the query or in front of the path, may differ from
+/// viewer to viewer. `nth` counts the playlists before it of the same name.
 #[must_use]
-pub fn rendition_id(url: &str, nth: u32) -> RenditionId {
-    RenditionId(hash32(path(url).as_bytes(), nth))
+pub fn rendition_id(url: &str, main: &str, stable_id: Option<&str>, nth: u32) -> RenditionId {
+    let (url, main) = (path(url).as_bytes(), path(main).as_bytes());
+    let same = url.iter().zip(main).take_while(|(one, other)| one == other).count();
+    let folder = url[..same].iter().rposition(|byte| *byte == b'/').map_or(0, |at| at + 1);
+    RenditionId(hash32(stable_id.map_or(&url[folder..], str::as_bytes), nth))
+}
+
+/// What the parts of a media playlist are in the swarm: a rendition of their own.
+#[must_use]
+pub fn parts_id(list: RenditionId) -> RenditionId {
+    RenditionId(hash32(b"/parts", list.0))
 }
 
 /// A segment's tag: a hash of its file name and byte range, so that peers whose playlists differ do not mix bytes.
@@ -61,12 +71,52 @@ fn hash32(bytes: &[u8], salt: u32) -> u32 {
 mod tests {
     use super::*;
 
+    /// The id of a playlist without a stable one.
+    fn id(url: &str, main: &str) -> RenditionId {
+        rendition_id(url, main, None, 0)
+    }
+
     #[test]
     fn hosts_and_tokens_do_not_change_a_rendition() {
-        let id = rendition_id("https://a.example/hls/720.m3u8?token=1", 0);
-        assert_eq!(id, rendition_id("http://cdn.example:8080/hls/720.m3u8#x", 0));
-        assert_ne!(id, rendition_id("https://a.example/hls/480.m3u8", 0));
-        assert_ne!(id, rendition_id("https://a.example/hls/720.m3u8", 1));
+        let known =
+            id("https://a.example/hls/v/720.m3u8?token=1", "https://a.example/hls/all.m3u8");
+        for (url, main) in [
+            ("http://cdn.example:8080/hls/v/720.m3u8#x", "https://a.example/hls/all.m3u8?token=2"),
+            (
+                "https://a.example/exp=9~mac=7f/hls/v/720.m3u8",
+                "https://a.example/exp=9~mac=7f/hls/",
+            ),
+            ("https://a.example/exp=9~mac=é/v/720.m3u8", "https://a.example/exp=9~mac=é/all.m3u8"),
+            ("v/720.m3u8", "all.m3u8"),
+        ] {
+            assert_eq!(known, id(url, main), "{url}");
+        }
+        for (url, main) in [
+            ("https://a.example/hls/v/480.m3u8", "https://a.example/hls/all.m3u8"),
+            ("https://a.example/hls/720.m3u8", "https://a.example/hls/all.m3u8"),
+            ("https://a.example/hls/w/720.m3u8", "https://a.example/hls/v/all.m3u8"),
+        ] {
+            assert_ne!(known, id(url, main), "{url}");
+        }
+        let main = "https://a.example/hls/all.m3u8";
+        assert_ne!(known, rendition_id("https://a.example/hls/v/720.m3u8", main, None, 1));
+        // Played without a multivariant playlist.
+        let alone = "https://a.example/1f/720.m3u8";
+        assert_eq!(id(alone, alone), id("/2e/720.m3u8", "/2e/720.m3u8"));
+    }
+
+    #[test]
+    fn a_stable_id_names_a_rendition_wherever_it_is() {
+        let stable = |url, of| rendition_id(url, "/all.m3u8", Some(of), 0);
+        assert_eq!(stable("/8a7f/v.m3u8", "hd"), stable("https://cdn.example/91cc.m3u8", "hd"));
+        assert_ne!(stable("/8a7f/v.m3u8", "hd"), stable("/8a7f/v.m3u8", "sd"));
+    }
+
+    #[test]
+    fn parts_are_of_another_rendition() {
+        let list = id("/720.m3u8", "/all.m3u8");
+        assert_ne!(parts_id(list), list);
+        assert_ne!(parts_id(list), parts_id(id("/480.m3u8", "/all.m3u8")));
     }
 
     #[test]

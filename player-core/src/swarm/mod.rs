@@ -21,7 +21,7 @@ use bytes::Bytes;
 
 pub(crate) use deadline::fallback_time;
 pub(crate) use election::{ABREAST, LAG, MAX_OPENERS, STEP as STEP_SECONDS};
-pub use identity::{info_hash, rendition_id, segment_tag, token_swarm};
+pub use identity::{info_hash, parts_id, rendition_id, segment_tag, token_swarm};
 pub(crate) use peer::Peer;
 pub(crate) use picker::Blocks;
 pub(crate) use reputation::Reputation;

@@ -279,7 +279,7 @@ impl World {
                     for connection in self.connections.clone().into_iter().take(3) {
                         self.tell(Input::OfferReady { connection, sdp: "offer".into() });
                         self.greet(connection, 7);
-                        for url in ["https://o.example/a.m3u8", "/b.m3u8"] {
+                        for url in ["a.m3u8", "b.m3u8"] {
                             let entry = |sequence: u64| HaveEntry {
                                 sequence,
                                 tag: swarm::segment_tag(&format!("{sequence}.m4s"), None),
@@ -287,7 +287,7 @@ impl World {
                                 blocks: Bitfield::full(block_count(SEGMENT_BYTES)),
                             };
                             let have = Message::Have {
-                                rendition: swarm::rendition_id(url, 0),
+                                rendition: swarm::rendition_id(url, "m.m3u8", None, 0),
                                 entries: (0..5).map(entry).collect(),
                             };
                             self.tell(Input::PeerMessage(connection, have));
@@ -495,7 +495,9 @@ impl World {
             known => self.connections[usize::from(short) % known],
         };
         let rendition = swarm::rendition_id(
-            if choice.is_multiple_of(2) { "https://o.example/a.m3u8" } else { "/b.m3u8" },
+            if choice.is_multiple_of(2) { "a.m3u8" } else { "b.m3u8" },
+            "m.m3u8",
+            None,
             0,
         );
         let sequence = u64::from(number % 50);

@@ -4,12 +4,12 @@
 import { createServer, request as forward } from 'node:http';
 import { gzipSync } from 'node:zlib';
 
-/** Serves what `origin` does. `compresses`: segments too, where a browser takes them so. */
+/** Serves what `origin` does, and under `/mac=…/` as well. `compresses`: segments too, where a browser takes them so. */
 export async function startOtherSite(origin, { compresses = false } = {}) {
   const ranges = [];
   const server = createServer((request, response) => {
     if (request.headers.range) ranges.push(request.headers.range);
-    const onward = forward(new URL(request.url, origin), { method: request.method, headers: { range: request.headers.range ?? [] } }, (answer) => {
+    const onward = forward(new URL(request.url.replace(/^\/mac=\w+/, ''), origin), { method: request.method, headers: { range: request.headers.range ?? [] } }, (answer) => {
       const headers = { ...answer.headers, 'access-control-allow-origin': '*' };
       delete headers['access-control-expose-headers'];
       if (compresses && request.url.endsWith('.m4s') && /gzip/.test(request.headers['accept-encoding'])) {
