@@ -521,8 +521,8 @@ impl Player {
                 at += STRAGGLERS;
             }
         }
-        if want.deadline <= now && covered {
-            // Nothing is buffered here. Peers that hold it all may be as quick as the origin.
+        if want.deadline <= now && covered && !self.is_ample(want) {
+            // Nothing is buffered here. Peers that hold it all may be as quick as a slow origin.
             at = *self.overdue_since.get_or_insert_with(want.id, || now) + START_GRACE;
         }
         if at > now {

@@ -89,6 +89,9 @@ struct Options {
     /// Duration of the film in seconds (VOD).
     #[arg(long, default_value_t = 60.0)]
     film: f64,
+    /// Each viewer seeks to anywhere in the film, on average each so many seconds (VOD).
+    #[arg(long, value_name = "SECONDS")]
+    seeks: Option<f64>,
     /// Segments in the playlist (live).
     #[arg(long, default_value_t = 10)]
     window: u64,
@@ -271,7 +274,7 @@ impl Options {
 fn over_seeds(reports: &[Report]) -> String {
     let mut out = String::new();
     let mut line = |name: &str, of: &dyn Fn(&Report) -> f64| {
-        let values: Vec<f64> = reports.iter().map(of).collect();
+        let values: Vec<f64> = reports.iter().map(of).filter(|value| !value.is_nan()).collect();
         let mean = values.iter().sum::<f64>() / values.len() as f64;
         if let Some(Spread { max, .. }) = Spread::of(values.clone()) {
             let least = values.iter().copied().fold(f64::INFINITY, f64::min);
@@ -284,6 +287,7 @@ fn over_seeds(reports: &[Report]) -> String {
     line("rebuffers", &|r| r.rebuffers as f64);
     line("rebuffer seconds", &|r| r.rebuffer_seconds);
     line("first frame p95, s", &|r| r.first_frame.p95);
+    line("  after a seek", &|r| r.seek_wait.map_or(f64::NAN, |wait| wait.p95));
     line("live latency p95, s", &|r| r.live_latency.map_or(f64::NAN, |latency| latency.p95));
     line("corrupt bytes", &|r| r.corrupt_bytes as f64);
     line("  without polluters'", &|r| r.honest_origin_copies.unwrap_or(f64::NAN));
@@ -412,7 +416,10 @@ fn main() -> Result<(), String> {
     let threads = options.threads(options.viewers);
     let mut reports = Vec::new();
     for seed in options.seed..options.seed + options.seeds.unwrap_or(1).max(1) {
-        let world = World { seed, ..options.world()? };
+        let mut world = World { seed, ..options.world()? };
+        if let Some(every) = options.seeks {
+            world = world.with_seeks(every);
+        }
         #[expect(clippy::disallowed_methods, reason = "how long the simulation itself takes")]
         let begun = Instant::now();
         let report = world.run_with::<Player>(threads, |second, viewers| {

@@ -95,6 +95,9 @@ pub(super) struct Element {
     paused: bool,
     seeking: bool,
     pub(super) watched: Watched,
+    /// How long the viewer waited after each seek of theirs (µs), and when the last one began.
+    pub(super) seek_waits: Vec<u64>,
+    sought_at: Option<u64>,
     /// The page has to be told of the playhead at once.
     pub(super) changed: bool,
     /// Where the core broke its contract.
@@ -131,6 +134,8 @@ impl Element {
             rate: 1.0,
             paused: false,
             seeking: false,
+            seek_waits: Vec::new(),
+            sought_at: None,
             watched: Watched {
                 first_frame: None,
                 rebuffers: 0,
@@ -239,6 +244,12 @@ impl Element {
         self.state = State::Waiting;
         self.changed = true;
         self.settle(now);
+    }
+
+    /// Sets `currentTime`, for the viewer: how long they wait is noted.
+    pub(super) fn seek_by_viewer(&mut self, now: u64, to: f64) {
+        self.sought_at = Some(now);
+        self.seek(now, to);
     }
 
     /// Pauses or plays, for the viewer.
@@ -367,6 +378,9 @@ impl Element {
         }
         if let State::Stalled(since) = self.state {
             self.watched.rebuffer_micros += now - since;
+        }
+        if let Some(at) = self.sought_at.take() {
+            self.seek_waits.push(now - at);
         }
         self.changed |= self.state != State::Playing;
         self.seeking = false;

@@ -30,6 +30,8 @@ pub struct ViewerReport {
     pub traits: String,
     /// Seconds from joining to the first frame.
     pub first_frame: Option<f64>,
+    /// Seconds from each seek of the viewer to the first frame there.
+    pub seek_waits: Vec<f64>,
     /// Times that playback stood still for want of data.
     pub rebuffers: u32,
     /// For how long, in seconds.
@@ -160,6 +162,8 @@ pub struct Report {
     pub without_frame: u64,
     /// Seconds from joining to the first frame.
     pub first_frame: Spread,
+    /// Seconds from a viewer's seek to the first frame there.
+    pub seek_wait: Option<Spread>,
     /// Seconds behind the live edge (live only).
     pub live_latency: Option<Spread>,
     /// Duplicate bytes over media bytes received.
@@ -245,6 +249,7 @@ impl ViewerReport {
             left: gone.then(|| seconds(now)),
             traits: letters.iter().filter(|(has, _)| *has).map(|(_, letter)| letter).collect(),
             first_frame: watched.first_frame.map(|at| seconds(at - viewer.joined)),
+            seek_waits: viewer.element.seek_waits.iter().map(|wait| seconds(*wait)).collect(),
             rebuffers: watched.rebuffers,
             rebuffer_seconds: seconds(watched.rebuffer_micros + stalled),
             played: watched.played_micros as f64 / 1e6,
@@ -335,6 +340,7 @@ impl Report {
         let given: Vec<f64> =
             viewers.iter().filter(stays).map(|v| v.uploaded_bytes as f64).collect();
         let first_frames = viewers.iter().filter_map(|v| v.first_frame).collect();
+        let seek_waits = viewers.iter().flat_map(|v| v.seek_waits.iter().copied()).collect();
         Self {
             setting: world.setting(),
             origin_copies: copies(&mut origin.served.iter(), false).unwrap_or(0.0),
@@ -355,6 +361,7 @@ impl Report {
             rebuffer_ratio: ratio(stalled, stalled + sum(|v| v.played)),
             without_frame: viewers.iter().filter(|v| v.waits_in_vain(world.seconds)).count() as u64,
             first_frame: Spread::of(first_frames).unwrap_or_default(),
+            seek_wait: Spread::of(seek_waits),
             live_latency: Spread::of(viewers.iter().filter_map(|v| v.live_latency).collect()),
             duplicate_share: ratio(sum(|v| v.duplicate_bytes as f64), peer + http),
             control_share: ratio(sum(|v| v.control_bytes as f64), peer + http),
@@ -410,6 +417,9 @@ impl Report {
         line("offload", format!("{:.4}", self.offload));
         line("rebuffers", format!("{} ({:.1} s)", self.rebuffers, self.rebuffer_seconds));
         line("first frame, s", spread(&self.first_frame));
+        if let Some(wait) = &self.seek_wait {
+            line("first frame after a seek, s", spread(wait));
+        }
         line("viewers without a frame", self.without_frame.to_string());
         if let Some(latency) = &self.live_latency {
             line("live latency, s", spread(latency));

@@ -388,7 +388,7 @@ impl<'w, E: Engine> Shard<'w, E> {
         let now = self.now;
         let Some(state) = self.viewer(viewer) else { return };
         match action {
-            Action::Seek(_, to) => state.element.seek(now, to),
+            Action::Seek(_, to) => state.element.seek_by_viewer(now, to),
             Action::Pause(_, paused) => state.element.pause(now, paused),
             Action::SelectVariant(_, variant) => {
                 return self.tell(viewer, Input::SelectVariant(variant));

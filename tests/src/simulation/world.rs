@@ -10,7 +10,7 @@ use super::origin::{Fault, Ranges};
 use super::polluters::Pollution;
 use super::report::Report;
 use super::run::{Run, micros};
-use super::title::Title;
+use super::title::{Title, mix};
 
 /// No way is shorter (µs).
 const LEAST_LATENCY: u64 = 1_000;
@@ -212,6 +212,24 @@ impl World {
             record: false,
             log: None,
         }
+    }
+
+    /// The same world, in which each viewer of a film seeks to anywhere in it, on average each so many seconds.
+    #[must_use]
+    pub fn with_seeks(mut self, every: f64) -> Self {
+        let film = self.title.segments.unwrap_or_default() as f64 * self.title.segment_seconds;
+        let mut rng = fastrand::Rng::with_seed(mix(self.seed ^ 0x7365_656b));
+        for viewer in 0..self.viewers {
+            let mut at = f64::from(viewer) * self.join_spacing;
+            while film > 0.0 && every > 0.0 {
+                at += every * (0.5 + rng.f64());
+                if at >= self.seconds {
+                    break;
+                }
+                self.script.push(Step { at, action: Action::Seek(viewer, film * rng.f64()) });
+            }
+        }
+        self
     }
 
     /// Runs the world.
