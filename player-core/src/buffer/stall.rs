@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::Ranges;
+use super::ranges::{Ranges, TOLERANCE};
 use crate::io::Playhead;
 use crate::time::Instant;
 use crate::trace::Cause;
@@ -82,8 +82,11 @@ impl StallWatch {
         // A hole at the start is there before anything plays: `paused` or not, it is jumped.
         let still = now.since(self.since);
         let ahead = buffered.ahead(position);
-        if ahead < 0.05 || ahead < EDGE && playhead.ready_state < 3 {
-            let next = buffered.next_start(position)?;
+        let next = buffered.next_start(position);
+        // Not every browser begins right before what is buffered.
+        let before = next.is_some_and(|next| next - position <= TOLERANCE) && still >= JUMP;
+        if ahead < 0.05 || (ahead < EDGE || before) && playhead.ready_state < 3 {
+            let next = next?;
             let small = next - position <= SMALL_HOLE;
             let again = self.jumped.is_none_or(|at| now.since(at) >= JUMP);
             let patience = if self.started { STALL } else { JUMP };
@@ -263,6 +266,14 @@ mod tests {
         let mut watch = StallWatch::default();
         assert_eq!(stands(&mut watch, &full, &buffered, false, 0..2000), []);
         assert_eq!(stands(&mut watch, &full, &buffered, false, 2000..2500)[0].0, Cause::HighBuffer);
+        // A seek to right before what is buffered ends there.
+        let mut watch = StallWatch::default();
+        let before = Playhead { position: 15.92, ..seeking };
+        let behind = Ranges::new(vec![16.0..40.0]);
+        assert!(matches!(
+            stands(&mut watch, &before, &behind, false, 0..500)[..],
+            [(_, StallAction::JumpHole(to))] if (to - 16.01).abs() < 1e-9
+        ));
         // A seek to where nothing is yet waits for it.
         let mut watch = StallWatch::default();
         let beyond = Playhead { position: 60.0, ..seeking };
