@@ -18,6 +18,7 @@ mod report;
 mod schedule;
 mod share;
 mod text;
+mod thin_line;
 mod title;
 mod track;
 mod transfer;
@@ -123,6 +124,9 @@ pub struct Player {
     trace: Trace,
     store: Store,
     bandwidth: BandwidthEstimator,
+    line: crate::abr::Line,
+    /// Nothing that is due later is asked for early: on a thin line what is due first would wait for it.
+    horizon: Instant,
 
     peer_id: PeerId,
     swarm: Option<Swarm>,
@@ -225,6 +229,8 @@ impl Player {
             missing: Vec::new(),
             wanted_since: OrderedMap::new(),
             deficit: 0.0,
+            line: crate::abr::Line::default(),
+            horizon: Instant::default(),
             overdue_since: OrderedMap::new(),
             spreading: OrderedMap::new(),
             handovers: OrderedMap::new(),

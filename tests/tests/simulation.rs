@@ -303,9 +303,9 @@ fn messages_through_the_codec_change_nothing() {
 
 #[test]
 fn viewers_who_join_at_an_origin_with_a_thin_line_wait_for_nothing_that_is_due_later() {
-    // Six times the stream's rate for eight viewers within as many seconds. Now and then one takes them for a crowd, and waits for
-    // 3 s of media; a whole segment of the last two who join takes a third of the line for 2 s.
-    for (muxed, most, mean) in [(false, 1.0, 0.8), (true, 2.8, 2.0)] {
+    // Six times the stream's rate for eight viewers within as many seconds. A whole segment of the last two who join takes a third
+    // of the line for 2 s.
+    for (muxed, most, mean) in [(false, 1.8, 0.8), (true, 2.8, 2.0)] {
         let mut late = Vec::new();
         let mut first_frame = 0.0;
         for seed in 1..=20 {
@@ -319,7 +319,7 @@ fn viewers_who_join_at_an_origin_with_a_thin_line_wait_for_nothing_that_is_due_l
                 late.push(text(&report));
             }
         }
-        assert!(late.len() <= 1, "{}", late.join("\n"));
+        assert_eq!(late.len(), 0, "{}", late.join("\n"));
         assert!(first_frame <= mean, "muxed: {muxed}, {first_frame} s");
     }
 }
@@ -344,13 +344,13 @@ fn a_few_viewers_carry_each_other_where_the_origin_cannot_serve_them_all() {
 #[test]
 fn a_few_viewers_far_from_the_edge_do_not_stand_still_where_the_origin_is_thin() {
     let (mut stalled, mut duplicates) = (0.0, 0.0);
-    for seed in [8, 9, 16, 19] {
+    for seed in 1..=8 {
         let mut world = World { seed, seconds: 40.0, ..World::live(8) };
         world.origin_limit_bps = Some(6_000_000);
         world.title.hold_back = Some(14.0);
         let report = run(&world);
         stalled += report.rebuffer_seconds;
-        duplicates += report.duplicate_share / 4.0;
+        duplicates += report.duplicate_share / 8.0;
     }
     // 12 s if nobody may be asked for a block that is late, and the origin not either while peers hold it.
     assert!(stalled < 1.0, "nothing moved for {stalled} s");
@@ -365,10 +365,36 @@ fn so_do_those_of_a_film_and_of_a_low_latency_channel() {
     let channel = World { seconds: 60.0, ..World::of(title, 8) };
     for mut world in [film, channel] {
         world.origin_limit_bps = Some(4_000_000);
-        let report = run(&world);
-        // An eighth of the time, and half of it, if each asks for what it lacks.
-        assert!(report.rebuffer_ratio <= 0.01, "{}", text(&report));
-        assert!(report.origin_copies <= 1.6, "{}", text(&report));
+        let mut copies = 0.0;
+        for seed in 1..=4 {
+            let report = run(&World { seed, ..world.clone() });
+            // An eighth of the time, and half of it, if each asks for what it lacks.
+            assert!(report.rebuffer_ratio <= 0.01, "{}", text(&report));
+            copies += report.origin_copies / 4.0;
+        }
+        assert!(copies <= 1.6, "{copies}");
+    }
+}
+
+#[test]
+fn viewers_whose_own_lines_are_thin_see_as_much_as_without_peers() {
+    // Twice the stream's rate, and 1.4 times it. If what peers send ahead of time delays what is due, and their share of the line is
+    // taken for a crowd's, the first pictures of twenty viewers of a film take up to 6 s, and each stands still for a seventh of the time.
+    for (ratio, standing, later) in [(2.0, 0.001, 0.3), (1.4, 0.03, 0.8)] {
+        let title = Title::new(vec![3_000_000], 4.0, Some(200.0));
+        let channel = Title::new(vec![3_000_000], 4.0, None);
+        for title in [title, channel] {
+            let mut world = World { seconds: 70.0, join_spacing: 2.0, ..World::of(title, 10) };
+            world.downlink_bps = (3e6 * ratio) as u64;
+            let shared = run(&world);
+            world.config.p2p = P2pMode::Off;
+            let alone = run(&world);
+            assert_smooth(&alone);
+            assert!(shared.rebuffer_ratio <= standing, "{ratio}\n{}", text(&shared));
+            let wait = shared.first_frame.p95 - alone.first_frame.p95;
+            assert!(wait <= later, "{ratio}, {wait} s\n{}", text(&shared));
+            assert!(shared.origin_copies <= alone.origin_copies / 2.5, "{}", text(&shared));
+        }
     }
 }
 

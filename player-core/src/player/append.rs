@@ -20,6 +20,8 @@ use crate::time::Instant;
 pub(super) const STARVING: f64 = 2.0;
 /// Playback that stands still goes on when its segment is seen to come so many times faster than it plays.
 const MARGIN: f64 = 3.0;
+/// For the first picture: all of the segment, of which the origin was asked for the first only.
+const FIRST_MARGIN: f64 = 2.0;
 /// Seconds behind the playhead that are appended with what is under it, when that is within a segment.
 const FIRST_AHEAD: f64 = 0.5;
 /// The back buffer is trimmed when it is this much longer than it should be, in seconds.
@@ -349,9 +351,13 @@ impl Player {
             || ahead < 0.1
                 && (position > start && there < position - start + FIRST_AHEAD
                     || self.transfers.values().any(|transfer| {
+                        // Before the first picture the origin was asked for the first of it only.
+                        let all = self.seconds_until(now, transfer, None) * FIRST_MARGIN;
+                        let all = if self.started { 0.0 } else { all };
                         transfer.segment == id
                             && !transfer.hint
-                            && self.seconds_to_come(now, transfer) * MARGIN > segment.duration
+                            && (self.seconds_to_come(now, transfer) * MARGIN).max(all)
+                                > segment.duration
                     }));
         let Some(key) = self.init_key(index) else { return };
         let Some(init) = self.title.inits.get(&key) else { return };

@@ -16,7 +16,9 @@ use crate::wire::{BLOCK_BYTES, SegmentId};
 const JUDGED: f64 = 0.3;
 const ENOUGH_BPS: f64 = 2e6;
 /// For whoever has no picture yet it has to bring so many times what plays: what comes hardly faster soon stands still.
-const MARGIN: f64 = 2.0;
+const MARGIN: f64 = 1.2;
+/// Of what is on its way so much may not have been handed over yet.
+const UNSEEN: u64 = 16 << 10;
 /// Of a swarm of less than ten, but of so many at least, only whoever has next to nothing (s) judges its origin: it would ask for
 /// what all others ask for, and nobody would get anything. Another has the time to wait.
 const SOME: usize = 3;
@@ -104,11 +106,14 @@ impl Player {
             let list = self.title.find(transfer.segment).map_or(0, |(list, _)| list);
             let plays = (self.estimate(list, 8.0 * margin) as f64).min(ENOUGH_BPS);
             let age = now.since(head_at).as_secs_f64();
+            // What peers send meanwhile takes its part of the line. With parts there is no time to find out.
+            let came = if self.title.lists[list].by_parts {
+                transfer.came() as u64
+            } else {
+                self.line.bytes - transfer.line_bytes + UNSEEN
+            };
             let distance = head_at.since(transfer.started_at).as_secs_f64();
-            if age >= JUDGED
-                && age >= distance * ROUND_TRIPS
-                && (transfer.came() as f64 * 8.0) < plays * age
-            {
+            if age >= JUDGED && age >= distance * ROUND_TRIPS && (came as f64 * 8.0) < plays * age {
                 slow = true;
                 // What has come of a block is not thrown away, and who claims a segment brings it: others wait for it.
                 let leads = |swarm: &Swarm| swarm.leads(now, transfer.segment);

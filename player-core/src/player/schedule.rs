@@ -52,7 +52,7 @@ const BRIEF: f64 = 2.5;
 /// How much later than another segment it is asked of the origin, which brings it in a round trip.
 const BRIEF_RESERVE: Duration = Duration::from_millis(500);
 /// A share is taken only from an origin that is so many times as fast as the stream.
-const AMPLE: f64 = 4.0;
+pub(super) const AMPLE: f64 = 4.0;
 /// What a fallback adds to the share of each segment that is taken from the origin early, per part of a segment.
 const DEFICIT_GAIN: f64 = 0.25;
 /// What a segment that came without takes off: a part of it, and so much that accidents are forgotten.
@@ -152,6 +152,7 @@ impl Player {
             return;
         }
         self.wake_at(now + PLAN_INTERVAL);
+        self.look_at_line(now, &wants[0]);
         let discovery =
             if self.swarm.is_some() { self.ask_around(now, &wants) } else { Discovery::Alone };
         let crowd = discovery != Discovery::Alone && self.run_crowd(now);
@@ -183,7 +184,7 @@ impl Player {
                 }
                 Discovery::Pending => _ = self.fetch_if_due(now, want, missing),
                 Discovery::Ready => {
-                    if !self.fetch_if_due(now, want, missing) {
+                    if !self.fetch_if_due(now, want, missing) && want.deadline <= self.horizon {
                         self.fetch_if_elected(now, want);
                     }
                 }
@@ -206,7 +207,8 @@ impl Player {
         if discovery == Discovery::Ready {
             // Before peers are asked for it: what the origin brings, they need not send.
             for want in wants {
-                if self.is_open(now, want)
+                if want.deadline <= self.horizon
+                    && self.is_open(now, want)
                     && !self.fetch_handed_over(now, want)
                     && !self.open_segment(now, want)
                 {
@@ -388,6 +390,9 @@ impl Player {
     #[inline(never)]
     pub(super) fn ask_peers(&mut self, now: Instant, want: &Want) {
         let Some(swarm) = &mut self.swarm else { return };
+        if want.deadline > self.horizon {
+            return;
+        }
         let held = self.store.segment(want.id);
         if held.is_none() {
             let Some(offer) = swarm.offer(want.id, want.tag, held) else { return };
@@ -415,7 +420,8 @@ impl Player {
         let bandwidth = self.bandwidth.bps();
         let transfer = self.transfers.iter().find(|(_, transfer)| transfer.segment == want.id);
         let coming = transfer.map(|(_, transfer)| {
-            let late = transfer_end(now, transfer, u64::from(size), bandwidth) > want.deadline;
+            let end = transfer.to.unwrap_or(size).into();
+            let late = transfer_end(now, transfer, end, bandwidth) > want.deadline;
             (blocks_to_come(transfer), late)
         });
         let count = block_count(size);
@@ -496,7 +502,9 @@ impl Player {
         let jitter = f64::from(
             (want.id.sequence as u32).wrapping_mul(0x9e37_79b9) ^ u32::from(self.peer_id.0[9]),
         ) / 4e9;
-        let mut bps = self.bandwidth.bps();
+        // What peers send while the origin does, it would send without them.
+        let line = if want.part { 0.0 } else { self.line.most_bps };
+        let mut bps = self.bandwidth.bps().max(line);
         if self.overrun_until > Instant::default() {
             // Were what a crowd measured believed, all would ask early, and the origin would stay overrun.
             bps = bps.max(AMPLE * self.estimate(want.list, 8.0) as f64);

@@ -241,6 +241,9 @@ impl Player {
     /// A message from a peer; whether it may change what is fetched.
     fn peer_message(&mut self, now: Instant, connection: ConnectionId, message: Message) -> bool {
         let Some(swarm) = &mut self.swarm else { return false };
+        if let Message::Piece { data, .. } = &message {
+            self.line.received(now, data.len());
+        }
         let events = swarm.message(now, connection, message, &self.store);
         // What is said often is dealt with here, or sets a timer.
         let dealt =

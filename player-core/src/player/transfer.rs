@@ -55,6 +55,8 @@ pub(super) struct Transfer {
     rest: Vec<u8>,
     pub(super) started_at: Instant,
     pub(super) head_at: Option<Instant>,
+    /// Bytes that had come of anything when its head did.
+    pub(super) line_bytes: u64,
     progress_at: Instant,
     claimed_at: Instant,
 }
@@ -83,8 +85,13 @@ impl Player {
 
     /// Seconds until a transfer will be through, by what it has brought so far.
     pub(super) fn seconds_to_come(&self, now: Instant, transfer: &Transfer) -> f64 {
-        let size = transfer.size.map_or(0, u64::from);
-        transfer_end(now, transfer, size, self.bandwidth.bps()).since(now).as_secs_f64()
+        self.seconds_until(now, transfer, transfer.to)
+    }
+
+    /// Seconds until a transfer would have brought its segment up to there; `None`: all of it.
+    pub(super) fn seconds_until(&self, now: Instant, transfer: &Transfer, to: Option<u32>) -> f64 {
+        let end = to.or(transfer.size).map_or(0, u64::from);
+        transfer_end(now, transfer, end, self.bandwidth.bps()).since(now).as_secs_f64()
     }
 
     /// Starts a request for bytes `from..to` of a segment, and tells peers of it if the rest will be asked for too
@@ -154,6 +161,7 @@ impl Player {
                 rest: Vec::new(),
                 started_at: now,
                 head_at: None,
+                line_bytes: 0,
                 progress_at,
                 claimed_at: now,
             },
@@ -207,6 +215,7 @@ impl Player {
         if !transfer.hint {
             // A hint's answer comes as fast as the media is made: that says nothing of the line.
             transfer.head_at = self.bandwidth.head(now, waited).then_some(now);
+            transfer.line_bytes = self.line.bytes;
         }
         let wanted = transfer.file_start + u64::from(transfer.from);
         let first =
@@ -274,6 +283,7 @@ impl Player {
             transfer.head_at = Some(transfer.started_at);
         }
         self.stats.http_bytes += data.len() as u64;
+        self.line.received(now, data.len());
         let skipped = transfer.skip.min(data.len() as u64);
         transfer.skip -= skipped;
         transfer.rest.extend_from_slice(&data[skipped as usize..]);
@@ -571,14 +581,13 @@ pub(super) fn blocks_to_come(transfer: &Transfer) -> std::ops::Range<u16> {
     first..end.max(first)
 }
 
-/// When a transfer will be through at this throughput (bit/s) for `size` bytes of segment.
+/// When a transfer will have brought its segment up to `end`, at this throughput (bit/s) until it has shown its own.
 pub(super) fn transfer_end(
     now: Instant,
     transfer: &Transfer,
-    size: u64,
+    end: u64,
     bandwidth_bps: f64,
 ) -> Instant {
-    let end = transfer.to.map_or(size, u64::from);
     let left = end.saturating_sub(u64::from(transfer.at)) as f64 * 8.0;
     let measured = transfer.head_at.map(|head_at| {
         let seconds = now.since(head_at).as_secs_f64();

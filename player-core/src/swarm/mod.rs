@@ -138,6 +138,8 @@ pub(crate) struct Swarm {
     control_bytes: u64,
     uploaded_bytes: u64,
     byte_rate: f64,
+    /// Bytes that may be asked of peers at once.
+    most: f64,
     /// The last segment that was wanted at first.
     came_at: u64,
 }
@@ -178,6 +180,7 @@ impl Swarm {
             control_bytes: 0,
             uploaded_bytes: 0,
             byte_rate: 0.0,
+            most: f64::INFINITY,
             came_at: 0,
         }
     }
@@ -250,6 +253,11 @@ impl Swarm {
     /// How fast what is played is, in byte/s.
     pub(crate) const fn set_byte_rate(&mut self, rate: f64) {
         self.byte_rate = rate;
+    }
+
+    /// Limits what is asked of peers at once, in bytes.
+    pub(crate) const fn set_most(&mut self, bytes: f64) {
+        self.most = bytes;
     }
 
     /// Limits what is given, in bit/s.

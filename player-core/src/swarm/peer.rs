@@ -360,9 +360,12 @@ impl Peer {
 
     /// Seconds until one more block of it would be here.
     pub(super) fn eta(&self) -> f64 {
-        let queued: f64 =
-            self.asked.values().map(|asked| f64::from(asked.len) - asked.data.len() as f64).sum();
-        self.rtt.max(0.02) + (queued + f64::from(BLOCK_BYTES)) / self.rate
+        self.rtt.max(0.02) + (self.awaited() + f64::from(BLOCK_BYTES)) / self.rate
+    }
+
+    /// Bytes that it was asked for and has not sent yet.
+    pub(super) fn awaited(&self) -> f64 {
+        self.asked.values().map(|asked| f64::from(asked.len) - asked.data.len() as f64).sum()
     }
 
     /// Seconds from when the first byte of a block is sent until it is noticed here: what may be in the queues of both lines.

@@ -7,7 +7,7 @@ use super::{Peer, Swarm};
 use crate::io::ConnectionId;
 use crate::store::StoredSegment;
 use crate::time::Instant;
-use crate::wire::{Bitfield, Message, SegmentId, block_count};
+use crate::wire::{BLOCK_BYTES, Bitfield, Message, SegmentId, block_count};
 
 /// Seconds that a request may wait in a peer's queue.
 const LONGEST_WAIT: f64 = 10.0;
@@ -117,8 +117,12 @@ impl Swarm {
         }
         order.sort_unstable();
         let mut asked = 0;
+        let mut awaited: f64 = self.peers.values().map(Peer::awaited).sum();
         for (_, block) in order {
             let block = block as u16;
+            if awaited >= self.most {
+                break;
+            }
             let deadline = due(block);
             let mut best = None;
             for (at, (connection, blocks, able)) in holders.iter().enumerate() {
@@ -154,6 +158,7 @@ impl Swarm {
             self.requested.insert((segment, block));
             self.outbox.push_back((connection, Message::Request { id, segment, block, due_ms }));
             asked += 1;
+            awaited += f64::from(BLOCK_BYTES);
         }
         asked
     }

@@ -221,8 +221,8 @@ impl World {
         let mut rng = fastrand::Rng::with_seed(mix(self.seed ^ 0x7365_656b));
         for viewer in 0..self.viewers {
             let mut at = f64::from(viewer) * self.join_spacing;
-            while film > 0.0 && every > 0.0 {
-                at += every * (0.5 + rng.f64());
+            loop {
+                at += every.max(0.1) * (0.5 + rng.f64());
                 if at >= self.seconds {
                     break;
                 }
