@@ -16,7 +16,7 @@ use crate::wire::{BLOCK_BYTES, SegmentId};
 const JUDGED: f64 = 0.3;
 const ENOUGH_BPS: f64 = 2e6;
 /// For whoever has no picture yet it has to bring so many times what plays: what comes hardly faster soon stands still.
-const MARGIN: f64 = 1.2;
+const MARGIN: f64 = 1.5;
 /// Of what is on its way so much may not have been handed over yet.
 const UNSEEN: u64 = 16 << 10;
 /// Of a swarm of less than ten, but of so many at least, only whoever has next to nothing (s) judges its origin: it would ask for
