@@ -37,6 +37,7 @@ const SHARING: Part = Part {
         "player_core::player::Player>::tell_interest",
         "player_core::player::Player>::plays_as_it_comes",
         "player_core::player::Player>::ask_around",
+        "player_core::player::Player>::look_at_line",
         "player_core::player::Player>::forget_unwanted",
         "player_core::player::Player>::ask_peers",
         "player_core::player::Player>::fetch_if_due",
@@ -70,6 +71,7 @@ const SHARING: Part = Part {
     ],
     keep: &[
         "player_core::swarm::identity::rendition_id",
+        "player_core::swarm::identity::parts_id",
         "player_core::swarm::identity::segment_tag",
         "player_core::swarm::identity::path",
         "player_core::swarm::identity::hash32",

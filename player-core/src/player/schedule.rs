@@ -152,9 +152,12 @@ impl Player {
             return;
         }
         self.wake_at(now + PLAN_INTERVAL);
-        self.look_at_line(now, &wants[0]);
-        let discovery =
-            if self.swarm.is_some() { self.ask_around(now, &wants) } else { Discovery::Alone };
+        let discovery = if self.swarm.is_some() {
+            self.look_at_line(now, &wants[0]);
+            self.ask_around(now, &wants)
+        } else {
+            Discovery::Alone
+        };
         let crowd = discovery != Discovery::Alone && self.run_crowd(now);
         let mut missing = 0;
         for want in &wants {

@@ -49,7 +49,7 @@ function inPage({ tracker, infoHash, path, sizes }) {
     for (; value >= 128; value = Math.floor(value / 128)) bytes.push((value % 128) | 128);
     return [...bytes, value];
   };
-  const rendition = f32(hash32(path));
+  const rendition = f32(hash32(path.split('/').pop()));
   const segment = (sequence) => [...rendition, ...number(sequence)];
   const entry = (delta, sequence, size) => [...number(delta), ...f32(hash32(`${String(sequence).padStart(3, '0')}.m4s`)), ...number(size), 1];
   const all = Uint8Array.from([HAVE, ...rendition, ...number(sizes.length), ...sizes.flatMap((size, sequence) => entry(0, sequence, size))]);
