@@ -30,7 +30,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::abr::BandwidthEstimator;
+use crate::abr::{BandwidthEstimator, Line};
 use crate::buffer::{Ranges, StallAction, StallWatch};
 use crate::config::{Config, P2pMode};
 use crate::error::PlayerError;
@@ -124,7 +124,8 @@ pub struct Player {
     trace: Trace,
     store: Store,
     bandwidth: BandwidthEstimator,
-    line: crate::abr::Line,
+    /// All that comes, of the origin and of peers.
+    line: Line,
     /// Nothing that is due later is asked for early: on a thin line what is due first would wait for it.
     horizon: Instant,
 
@@ -213,6 +214,8 @@ impl Player {
             trace: Trace::default(),
             store: Store::default(),
             bandwidth,
+            line: Line::default(),
+            horizon: Instant::default(),
             peer_id: PeerId(peer_id),
             swarm: None,
             signaling: None,
@@ -229,8 +232,6 @@ impl Player {
             missing: Vec::new(),
             wanted_since: OrderedMap::new(),
             deficit: 0.0,
-            line: crate::abr::Line::default(),
-            horizon: Instant::default(),
             overdue_since: OrderedMap::new(),
             spreading: OrderedMap::new(),
             handovers: OrderedMap::new(),

@@ -351,13 +351,13 @@ impl Player {
             || ahead < 0.1
                 && (position > start && there < position - start + FIRST_AHEAD
                     || self.transfers.values().any(|transfer| {
+                        let slow = |seconds, margin| seconds * margin > segment.duration;
                         // Before the first picture the origin was asked for the first of it only.
-                        let all = self.seconds_until(now, transfer, None) * FIRST_MARGIN;
-                        let all = if self.started { 0.0 } else { all };
                         transfer.segment == id
                             && !transfer.hint
-                            && (self.seconds_to_come(now, transfer) * MARGIN).max(all)
-                                > segment.duration
+                            && (slow(self.seconds_to_come(now, transfer), MARGIN)
+                                || !self.started
+                                    && slow(self.seconds_until(now, transfer, None), FIRST_MARGIN))
                     }));
         let Some(key) = self.init_key(index) else { return };
         let Some(init) = self.title.inits.get(&key) else { return };

@@ -210,8 +210,7 @@ impl Player {
         if discovery == Discovery::Ready {
             // Before peers are asked for it: what the origin brings, they need not send.
             for want in wants {
-                if want.deadline <= self.horizon
-                    && self.is_open(now, want)
+                if self.is_open(now, want)
                     && !self.fetch_handed_over(now, want)
                     && !self.open_segment(now, want)
                 {
@@ -239,7 +238,8 @@ impl Player {
     #[inline(never)]
     fn is_open(&mut self, now: Instant, want: &Want) -> bool {
         let failure = self.segment_failures.get(&want.id);
-        !self.is_fetching(want.id)
+        want.deadline <= self.horizon
+            && !self.is_fetching(want.id)
             && self.title.ranges != Ranges::Ignored
             && !self.is_for_origin(want.id)
             && !self.comes_behind(want.list, want.sequence)
@@ -506,8 +506,7 @@ impl Player {
             (want.id.sequence as u32).wrapping_mul(0x9e37_79b9) ^ u32::from(self.peer_id.0[9]),
         ) / 4e9;
         // What peers send while the origin does, it would send without them.
-        let line = if want.part { 0.0 } else { self.line.most_bps };
-        let mut bps = self.bandwidth.bps().max(line);
+        let mut bps = if want.part { self.bandwidth.bps() } else { self.line_bps() };
         if self.overrun_until > Instant::default() {
             // Were what a crowd measured believed, all would ask early, and the origin would stay overrun.
             bps = bps.max(AMPLE * self.estimate(want.list, 8.0) as f64);

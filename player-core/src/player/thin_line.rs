@@ -17,13 +17,18 @@ const QUEUE: f64 = 0.5;
 const LEAST_QUEUE: f64 = 2.0 * BLOCK_BYTES as f64;
 
 impl Player {
+    /// What the viewer's line is known to carry, in bit/s.
+    pub(super) fn line_bps(&self) -> f64 {
+        self.bandwidth.bps().max(self.line.most_bps)
+    }
+
     /// Limits what is asked for early, and how much of peers at once. In a crowd it is not the line that is thin.
     #[inline(never)]
     pub(super) fn look_at_line(&mut self, now: Instant, next: &Want) {
         self.horizon = now + FOREVER;
         let mut most = f64::INFINITY;
         if self.bandwidth.is_measured() && !next.part && !self.is_crowd(now) {
-            let bps = self.bandwidth.bps().max(self.line.most_bps);
+            let bps = self.line_bps();
             if bps < AMPLE * self.estimate(next.list, 8.0) as f64 {
                 self.horizon = next.deadline + NEXT;
                 most = (bps / 8.0 * QUEUE).max(LEAST_QUEUE);

@@ -418,6 +418,9 @@ fn main() -> Result<(), String> {
     for seed in options.seed..options.seed + options.seeds.unwrap_or(1).max(1) {
         let mut world = World { seed, ..options.world()? };
         if let Some(every) = options.seeks {
+            if world.title.live() {
+                return Err("--seeks wants a film: --scenario vod".to_owned());
+            }
             world = world.with_seeks(every);
         }
         #[expect(clippy::disallowed_methods, reason = "how long the simulation itself takes")]

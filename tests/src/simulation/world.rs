@@ -217,7 +217,8 @@ impl World {
     /// The same world, in which each viewer of a film seeks to anywhere in it, on average each so many seconds.
     #[must_use]
     pub fn with_seeks(mut self, every: f64) -> Self {
-        let film = self.title.segments.unwrap_or_default() as f64 * self.title.segment_seconds;
+        let Some(segments) = self.title.segments else { return self };
+        let film = segments as f64 * self.title.segment_seconds;
         let mut rng = fastrand::Rng::with_seed(mix(self.seed ^ 0x7365_656b));
         for viewer in 0..self.viewers {
             let mut at = f64::from(viewer) * self.join_spacing;
