@@ -1,4 +1,5 @@
-//! Throughput of the origin. Only origin bytes are samples: a peer's or a cache's bytes say nothing of it.
+//! Throughput of the origin, in whose samples only its bytes count: a peer's or a cache's say nothing of it. Beside it, what
+//! comes over the viewer's line in all while the origin sends.
 
 use std::time::Duration;
 
@@ -16,6 +17,8 @@ const CACHE_LATENCY: f64 = 0.005;
 const SAMPLE_TIME: Duration = Duration::from_millis(500);
 /// Seconds that a transfer weighs at most beyond the time that it took.
 const MAX_WEIGHT: f64 = 2.0;
+/// Weight of a slow average that rests on four or five seconds.
+const PROVED: f64 = 0.3;
 /// No line is believed to be faster: a response out of the browser's cache has no duration.
 const MAX_BPS: f64 = 1e9;
 
@@ -51,16 +54,38 @@ fn halved(times: f64) -> f64 {
     sum * f64::from_bits((1023 - whole as u64) << 52)
 }
 
+/// A fast and a slow average.
+#[derive(Debug, Clone, Copy, Default)]
+struct Averages {
+    fast: Ewma,
+    slow: Ewma,
+}
+
+impl Averages {
+    fn sample(&mut self, seconds: f64, bps: f64) {
+        self.fast.sample(FAST_HALF_LIFE, seconds, bps);
+        self.slow.sample(SLOW_HALF_LIFE, seconds, bps);
+    }
+
+    /// The lower of both, and the slow one.
+    fn values(&self) -> Option<(f64, f64)> {
+        let slow = self.slow.value()?;
+        Some((slow.min(self.fast.value()?), slow))
+    }
+}
+
 /// Measures all transfers from the origin together: bytes over the time in which at least one was under way.
 #[derive(Debug, Clone)]
 pub(crate) struct BandwidthEstimator {
-    fast: Ewma,
-    slow: Ewma,
+    origin: Averages,
+    all: Averages,
     initial_bps: f64,
     active: u32,
     since: Instant,
     busy: Duration,
     bytes: u64,
+    /// What came meanwhile from others.
+    other_bytes: u64,
     /// Smoothed time to first byte, in seconds.
     latency: f64,
     /// The same without a guess at its beginning, and slow to believe in what a cache may have given.
@@ -71,13 +96,14 @@ impl BandwidthEstimator {
     /// `initial_bps` is the answer until something has been measured.
     pub(crate) fn new(initial_bps: f64) -> Self {
         Self {
-            fast: Ewma::default(),
-            slow: Ewma::default(),
+            origin: Averages::default(),
+            all: Averages::default(),
             initial_bps,
             active: 0,
             since: Instant::default(),
             busy: Duration::ZERO,
             bytes: 0,
+            other_bytes: 0,
             latency: 0.1,
             usual: 0.0,
         }
@@ -85,17 +111,22 @@ impl BandwidthEstimator {
 
     /// Bit/s: the lower of a fast and a slow average.
     pub(crate) fn bps(&self) -> f64 {
-        self.slow_bps().min(self.fast.value().unwrap_or(f64::INFINITY))
+        self.origin.values().map_or(self.initial_bps, |values| values.0)
     }
 
     /// Bit/s: the slow average.
     pub(crate) fn slow_bps(&self) -> f64 {
-        self.slow.value().unwrap_or(self.initial_bps)
+        self.origin.values().map_or(self.initial_bps, |values| values.1)
     }
 
     /// Whether anything has been measured.
     pub(crate) const fn is_measured(&self) -> bool {
-        self.fast.weight > 0.0
+        self.origin.fast.weight > 0.0
+    }
+
+    /// Bit/s, fast and slow, that come in all while the origin sends, once that is [`PROVED`].
+    pub(crate) fn all_bps(&self) -> Option<(f64, f64)> {
+        self.all.values().filter(|_| self.all.slow.weight >= PROVED)
     }
 
     /// Seconds from a request to its response's head.
@@ -138,6 +169,13 @@ impl BandwidthEstimator {
         }
     }
 
+    /// Bytes came from elsewhere.
+    pub(crate) const fn received_beside(&mut self, bytes: usize) {
+        if self.active > 0 {
+            self.other_bytes += bytes as u64;
+        }
+    }
+
     /// A transfer whose head had come ended, in whichever way.
     pub(crate) fn ended(&mut self, now: Instant) {
         self.sample(now);
@@ -156,10 +194,11 @@ impl BandwidthEstimator {
         // bytes were thought to take.
         let thought = self.bytes as f64 * 8.0 / self.slow_bps().max(1.0);
         let weight = seconds.max(thought.min(MAX_WEIGHT)).max(0.1);
-        self.fast.sample(FAST_HALF_LIFE, weight, bps);
-        self.slow.sample(SLOW_HALF_LIFE, weight, bps);
+        self.origin.sample(weight, bps);
+        self.all.sample(weight, bps + self.other_bytes as f64 * 8.0 / seconds);
         self.busy = Duration::ZERO;
         self.bytes = 0;
+        self.other_bytes = 0;
     }
 }
 
@@ -204,6 +243,23 @@ mod tests {
         estimator.ended(ms(1000));
         estimator.ended(ms(1000));
         assert!((estimator.bps() - 4e6).abs() < 1e4, "{}", estimator.bps());
+    }
+
+    #[test]
+    fn what_comes_from_others_while_the_origin_sends_is_counted_beside() {
+        let mut estimator = BandwidthEstimator::new(1e6);
+        estimator.received_beside(1_000_000);
+        for second in 0..6 {
+            assert_eq!(estimator.all_bps().is_some(), second >= 5, "{second}");
+            let ms = |at: u64| Instant::from_micros((second * 1000 + at) * 1000);
+            estimator.head(ms(0), Duration::from_millis(50));
+            estimator.received_beside(250_000);
+            estimator.received(ms(1000), 125_000);
+            estimator.ended(ms(1000));
+        }
+        assert!((estimator.bps() - 1e6).abs() < 1e4, "{}", estimator.bps());
+        let (fast, slow) = estimator.all_bps().expect("it is proved");
+        assert!((fast - 3e6).abs() < 1e4 && (slow - 3e6).abs() < 1e4, "{fast} {slow}");
     }
 
     #[test]

@@ -343,9 +343,10 @@ impl Player {
         let reach = self.config.forward_buffer * self.quota_factor;
         // Who wants to save data is given what half of the line carries.
         let thrift = if self.fitness.display.save_data { 0.5 } else { 1.0 };
+        let (bps, slow_bps) = self.reliable_bps();
         let situation = Situation {
-            bandwidth_bps: self.bandwidth.bps() * thrift,
-            slow_bps: self.bandwidth.slow_bps() * thrift,
+            bandwidth_bps: bps * thrift,
+            slow_bps: slow_bps * thrift,
             buffer_ahead: if current.is_some() { self.buffer_ahead(now) } else { 0.0 },
             reach: edge.map_or(reach, |edge| reach.min(edge - self.position(now))),
             target_duration: playlist.map_or(4.0, |playlist| playlist.target_duration),
@@ -370,7 +371,7 @@ impl Player {
         let left = self.seconds_to_come(now, transfer);
         // It is played while it comes, from when its time has come: half of it has to be there by its middle.
         let due = segment.start + segment.duration / 2.0 - self.position(now);
-        let bps = self.bandwidth.bps();
+        let bps = self.reliable_bps().0;
         // Playlist, init section and segment are a round trip each.
         let time = due.max(left / 2.0) - 3.0 * self.bandwidth.latency();
         (left > due).then(|| bps * time.max(0.0) / segment.duration.max(0.1))

@@ -182,12 +182,14 @@ impl Player {
             match discovery {
                 _ if self.is_for_origin(want.id) => self.fetch_directly(now, want),
                 Discovery::Alone => self.fetch_directly(now, want),
+                // A thin line is left to what is due next.
+                _ if want.deadline > self.horizon => {}
                 _ if crowd && !want.part && self.may_begin(want.id) => {
                     self.fetch_in_crowd(now, want)
                 }
                 Discovery::Pending => _ = self.fetch_if_due(now, want, missing),
                 Discovery::Ready => {
-                    if !self.fetch_if_due(now, want, missing) && want.deadline <= self.horizon {
+                    if !self.fetch_if_due(now, want, missing) {
                         self.fetch_if_elected(now, want);
                     }
                 }

@@ -243,6 +243,7 @@ impl Player {
         let Some(swarm) = &mut self.swarm else { return false };
         if let Message::Piece { data, .. } = &message {
             self.line.received(now, data.len());
+            self.bandwidth.received_beside(data.len());
         }
         let events = swarm.message(now, connection, message, &self.store);
         // What is said often is dealt with here, or sets a timer.

@@ -7,8 +7,12 @@ use super::schedule::{AMPLE, Want};
 use crate::time::Instant;
 use crate::wire::BLOCK_BYTES;
 
-/// On a line that is less than [`AMPLE`] nothing is asked for early that is due so much later than what is due next.
-const NEXT: Duration = Duration::from_secs(6);
+/// On a line that is less than [`AMPLE`] nothing is asked for that is due so many seconds later than what is due next.
+const NEXT: f64 = 6.0;
+/// The same on one that is full, and how much more each buffered second adds.
+const NEXT_OF_FULL: (f64, f64) = (2.0, 0.5);
+/// Where as much comes whenever the origin sends, as parts of the most that ever came, the line is full.
+const FULL: std::ops::Range<f64> = 0.9..1.2;
 /// No wish is due later.
 const FOREVER: Duration = Duration::from_secs(3600);
 /// So many seconds of what it carries are asked of peers at once: what is due soon waits behind them.
@@ -22,7 +26,18 @@ impl Player {
         self.bandwidth.bps().max(self.line.most_bps)
     }
 
-    /// Limits what is asked for early, and how much of peers at once. In a crowd it is not the line that is thin.
+    /// What comes, in bit/s, fast and slow, over a line that is full: what peers send, the origin would send without them.
+    fn full_bps(&self) -> Option<(f64, f64)> {
+        let full = |all: &(f64, f64)| FULL.contains(&(all.0 / self.line.most_bps));
+        self.bandwidth.all_bps().filter(full)
+    }
+
+    /// What can be relied on, in bit/s, fast and slow: what the origin brings, or can be seen to be able to.
+    pub(super) fn reliable_bps(&self) -> (f64, f64) {
+        self.full_bps().unwrap_or_else(|| (self.bandwidth.bps(), self.bandwidth.slow_bps()))
+    }
+
+    /// Limits what is asked for, and how much of peers at once. In a crowd it is not the line that is thin.
     #[inline(never)]
     pub(super) fn look_at_line(&mut self, now: Instant, next: &Want) {
         self.horizon = now + FOREVER;
@@ -30,7 +45,10 @@ impl Player {
         if self.bandwidth.is_measured() && !next.part && !self.is_crowd(now) {
             let bps = self.line_bps();
             if bps < AMPLE * self.estimate(next.list, 8.0) as f64 {
-                self.horizon = next.deadline + NEXT;
+                let buffered = next.deadline.since(now).as_secs_f64();
+                let (least, more) = NEXT_OF_FULL;
+                let full = self.full_bps().map_or(NEXT, |_| least + more * buffered);
+                self.horizon = next.deadline + Duration::from_secs_f64(full.min(NEXT));
                 most = (bps / 8.0 * QUEUE).max(LEAST_QUEUE);
             }
         }
