@@ -451,6 +451,24 @@ fn an_origin_that_is_out_for_five_seconds_is_not_noticed() {
 }
 
 #[test]
+fn viewers_of_a_film_whose_uplinks_do_not_suffice_hold_a_reserve() {
+    // If what peers cannot bring is asked of the origin at the last moment that is safe, two seconds are buffered all along,
+    // and all stand still when the origin is out for five.
+    let mut copies = 0.0;
+    for (viewers, uplink) in [(2, 0.5), (5, 0.7), (10, 1.0)] {
+        let title = Title::new(vec![1_000_000], 4.0, Some(160.0));
+        let mut world = World { seconds: 200.0, join_spacing: 5.0, ..World::of(title, viewers) };
+        world.uplink_bps = (1e6 * uplink) as u64;
+        world.faults = vec![fault(110.0, 115.0, FaultKind::Status(503))];
+        let report = run(&world);
+        assert_smooth(&report);
+        copies += report.origin_copies;
+    }
+    // Hardly more than what they ask for at the last moment.
+    assert!(copies <= 7.0, "{copies}");
+}
+
+#[test]
 fn an_origin_that_ignores_ranges_sends_each_segment_about_once_all_the_same() {
     // It answers a request for some blocks with the whole file: 38 and 27 copies if they are asked for nevertheless.
     let channel = World { seconds: 60.0, origin_ranges: Ranges::Ignored, ..World::live(8) };

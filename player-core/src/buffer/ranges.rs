@@ -42,6 +42,12 @@ impl Ranges {
     }
 
     /// Start of the first range after `position`.
+    /// Seconds buffered before `position`.
+    pub(crate) fn behind(&self, position: f64) -> f64 {
+        let range = self.0.iter().find(|range| range.contains(&position));
+        range.map_or(0.0, |range| position - range.start)
+    }
+
     pub(crate) fn next_start(&self, position: f64) -> Option<f64> {
         self.0.iter().map(|range| range.start).find(|start| *start > position)
     }
@@ -55,6 +61,12 @@ impl Ranges {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_lies_behind_ends_where_a_hole_begins() {
+        let ranges = Ranges::new(vec![0.0..4.0, 6.0..10.0]);
+        assert_eq!([3.0, 5.0, 8.0].map(|at| ranges.behind(at)), [3.0, 0.0, 2.0]);
+    }
 
     #[test]
     fn small_holes_are_played_over() {

@@ -53,6 +53,9 @@ const BRIEF: f64 = 2.5;
 const BRIEF_RESERVE: Duration = Duration::from_millis(500);
 /// A share is taken only from an origin that is so many times as fast as the stream.
 pub(super) const AMPLE: f64 = 4.0;
+/// Seconds of a film that are buffered where uplinks are scarce, and the part of what lies behind that they are at most: all at
+/// once would be taken from the origin.
+const FILM_RESERVE: (f64, f64) = (6.0, 0.2);
 /// What a fallback adds to the share of each segment that is taken from the origin early, per part of a segment.
 const DEFICIT_GAIN: f64 = 0.25;
 /// What a segment that came without takes off: a part of it, and so much that accidents are forgotten.
@@ -83,6 +86,8 @@ pub(super) struct Want {
     pub(super) tag: u32,
     /// When the first of it that is not appended is due.
     pub(super) deadline: Instant,
+    /// It is to be here so long before, so that a film plays on when the origin is slow or away for a while.
+    reserve: Duration,
     /// Seconds that all of it plays.
     duration: f64,
     /// Seconds of it that are behind the playhead.
@@ -264,6 +269,7 @@ impl Player {
         }
         let mut wants = Vec::new();
         let delay = if sharing && !self.started { self.crowd_delay(now) } else { 0.0 };
+        let scarce = sharing && self.is_scarce(now);
         for track in &self.tracks {
             let Some(cursor) = track.cursor else { continue };
             let mut list = track.list;
@@ -271,6 +277,9 @@ impl Player {
             let mut first = true;
             let mut bytes = 0;
             let playing = track.buffered.ahead(position) > 0.05;
+            let (most, share) = FILM_RESERVE;
+            let reserve =
+                Duration::from_secs_f64((track.buffered.behind(position) * share).min(most));
             loop {
                 let lists = &self.title.lists;
                 if let Some(switch) = track.switch
@@ -308,6 +317,11 @@ impl Player {
                         sequence,
                         tag: lists[list].tag(segment),
                         deadline: now + Duration::from_secs_f64((due + delay).min(3600.0)),
+                        reserve: if lists[list].is_live() || !scarce {
+                            Duration::ZERO
+                        } else {
+                            reserve
+                        },
                         duration: segment.duration,
                         played: -ahead,
                         estimate,
@@ -513,8 +527,8 @@ impl Player {
             // Were what a crowd measured believed, all would ask early, and the origin would stay overrun.
             bps = bps.max(AMPLE * self.estimate(want.list, 8.0) as f64);
         }
-        let mut at =
-            fallback_time(want.deadline, missing, bps, self.bandwidth.latency(), jitter.fract());
+        let due = want.deadline - want.reserve;
+        let mut at = fallback_time(due, missing, bps, self.bandwidth.latency(), jitter.fract());
         let brief = self.is_brief(want);
         if brief {
             // All of its slack is hardly more than the reserve of a segment.
@@ -528,7 +542,7 @@ impl Player {
         let covered = swarm.offer(want.id, want.tag, held).is_some_and(|offer| offer.covered);
         if covered {
             // An origin that is slow because all ask it at once only gets slower when they ask it sooner.
-            at = at.max(want.deadline - COVERED_LEAD);
+            at = at.max(due - COVERED_LEAD);
             if !brief && !swarm.is_full_mesh() && self.is_ample(want) {
                 at += STRAGGLERS;
             }
