@@ -126,7 +126,7 @@ pub struct Player {
     bandwidth: BandwidthEstimator,
     /// All that comes, of the origin and of peers.
     line: Line,
-    /// Nothing that is due later is asked for early: on a thin line what is due first would wait for it.
+    /// Nothing that is due later is asked for: on a thin line what is due first would wait for it.
     horizon: Instant,
 
     peer_id: PeerId,

@@ -41,13 +41,13 @@ impl Ranges {
         self.end_at(position).map_or(0.0, |end| end - position)
     }
 
-    /// Start of the first range after `position`.
     /// Seconds buffered before `position`.
     pub(crate) fn behind(&self, position: f64) -> f64 {
         let range = self.0.iter().find(|range| range.contains(&position));
         range.map_or(0.0, |range| position - range.start)
     }
 
+    /// Start of the first range after `position`.
     pub(crate) fn next_start(&self, position: f64) -> Option<f64> {
         self.0.iter().map(|range| range.start).find(|start| *start > position)
     }

@@ -278,8 +278,11 @@ impl Player {
             let mut bytes = 0;
             let playing = track.buffered.ahead(position) > 0.05;
             let (most, share) = FILM_RESERVE;
-            let reserve =
-                Duration::from_secs_f64((track.buffered.behind(position) * share).min(most));
+            let reserve = if scarce && !self.title.lists[list].is_live() {
+                (track.buffered.behind(position) * share).min(most)
+            } else {
+                0.0
+            };
             loop {
                 let lists = &self.title.lists;
                 if let Some(switch) = track.switch
@@ -317,11 +320,7 @@ impl Player {
                         sequence,
                         tag: lists[list].tag(segment),
                         deadline: now + Duration::from_secs_f64((due + delay).min(3600.0)),
-                        reserve: if lists[list].is_live() || !scarce {
-                            Duration::ZERO
-                        } else {
-                            reserve
-                        },
+                        reserve: Duration::from_secs_f64(reserve),
                         duration: segment.duration,
                         played: -ahead,
                         estimate,
@@ -527,8 +526,8 @@ impl Player {
             // Were what a crowd measured believed, all would ask early, and the origin would stay overrun.
             bps = bps.max(AMPLE * self.estimate(want.list, 8.0) as f64);
         }
-        let due = want.deadline - want.reserve;
-        let mut at = fallback_time(due, missing, bps, self.bandwidth.latency(), jitter.fract());
+        let by = want.deadline - want.reserve;
+        let mut at = fallback_time(by, missing, bps, self.bandwidth.latency(), jitter.fract());
         let brief = self.is_brief(want);
         if brief {
             // All of its slack is hardly more than the reserve of a segment.
@@ -542,7 +541,7 @@ impl Player {
         let covered = swarm.offer(want.id, want.tag, held).is_some_and(|offer| offer.covered);
         if covered {
             // An origin that is slow because all ask it at once only gets slower when they ask it sooner.
-            at = at.max(due - COVERED_LEAD);
+            at = at.max(by - COVERED_LEAD);
             if !brief && !swarm.is_full_mesh() && self.is_ample(want) {
                 at += STRAGGLERS;
             }

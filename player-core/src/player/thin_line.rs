@@ -47,8 +47,8 @@ impl Player {
             if bps < AMPLE * self.estimate(next.list, 8.0) as f64 {
                 let buffered = next.deadline.since(now).as_secs_f64();
                 let (least, more) = NEXT_OF_FULL;
-                let full = self.full_bps().map_or(NEXT, |_| least + more * buffered);
-                self.horizon = next.deadline + Duration::from_secs_f64(full.min(NEXT));
+                let seconds = self.full_bps().map_or(NEXT, |_| least + more * buffered);
+                self.horizon = next.deadline + Duration::from_secs_f64(seconds.min(NEXT));
                 most = (bps / 8.0 * QUEUE).max(LEAST_QUEUE);
             }
         }
