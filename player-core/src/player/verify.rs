@@ -27,11 +27,11 @@ const CHECK_BYTES: u32 = 256;
 const CHECK_EVERY: u32 = 32;
 /// In swarms of more members than this one block is checked in as many more as there are more members: so that checks cost the
 /// origin no more than with so many.
-const CHECKED: usize = 256;
+const CHECKED: u32 = 256;
 /// In a crowd one in so many is checked of those of new peers.
-const CROWD_CHECK_EVERY: usize = 8;
+const CROWD_CHECK_EVERY: u32 = 8;
 /// For each so many members one in as many more of the new peers is tried: all in smaller swarms.
-const TRIED: usize = 512;
+const TRIED: u32 = 512;
 /// Checks may cost this part of what comes from peers. The first block of each peer is checked whatever that costs.
 const CHECK_SHARE: u64 = 200;
 /// A file of hashes that lacks a segment is loaded again no sooner than this.
@@ -231,17 +231,17 @@ impl Player {
         let crowd = self.is_crowd(now);
         let Some(swarm) = &mut self.swarm else { return };
         // Where many come at once the origin has no time for all their peers.
-        let every = if crowd { CROWD_CHECK_EVERY } else { 1 + swarm.size() / TRIED };
+        let every = if crowd { CROWD_CHECK_EVERY } else { 1 + swarm.size() as u32 / TRIED };
         let untried = swarm.is_new(connection);
-        let new = untried && self.rng.usize(..every) == 0;
+        let new = untried && self.rng.u32(..every) == 0;
         if untried && !new && !crowd {
             // Others try it.
             swarm.check_passed(connection);
         }
         let affordable =
             (self.stats.check_bytes + u64::from(CHECK_BYTES)) * CHECK_SHARE < self.stats.peer_bytes;
-        let every = CHECK_EVERY as usize * swarm.size().max(CHECKED) / CHECKED;
-        let chosen = affordable && self.rng.usize(..every) == 0;
+        let every = CHECK_EVERY.saturating_mul((swarm.size() as u32).max(CHECKED)) / CHECKED;
+        let chosen = affordable && self.rng.u32(..every) == 0;
         let spare = block_len(size, block).saturating_sub(CHECK_BYTES);
         let at = u32::from(block) * BLOCK_BYTES + self.rng.u32(..=spare);
         if new {

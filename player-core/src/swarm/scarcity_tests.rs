@@ -476,6 +476,7 @@ fn uplinks_are_thin_where_no_line_is_much_faster_than_the_stream_and_somebody_re
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "nobody replays a test elsewhere")]
 fn where_uplinks_are_scarce_who_gives_is_served_first_and_one_of_the_others_in_turn() {
     let store = store(BLOCKS);
     let mut swarm = swarm(6, &store);
