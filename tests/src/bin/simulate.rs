@@ -83,6 +83,9 @@ struct Options {
     /// Downlink of each viewer in Mbit/s.
     #[arg(long, default_value_t = 50.0)]
     downlink: f64,
+    /// What a downlink carries in so many seconds it gives at once after a pause, as lines with a token bucket do.
+    #[arg(long, default_value_t = 0.0)]
+    downlink_burst: f64,
     /// Segment duration in seconds.
     #[arg(long, default_value_t = 4.0)]
     segment: f64,
@@ -225,6 +228,7 @@ impl Options {
             churn_per_minute: self.churn,
             uplink_bps: (first as f64 * self.uplink) as u64,
             downlink_bps: (self.downlink * 1e6) as u64,
+            downlink_burst_us: (self.downlink_burst * 1e6) as u64,
             latency_ms: self.latency,
             loss: self.loss,
             origin_limit_bps: self.origin_limit.map(|megabits| (megabits * 1e6) as u64),

@@ -81,6 +81,9 @@ pub(super) struct Downlink {
     pub(super) rate_bps: u64,
     /// Its rate in each second, if it changes.
     trace: Option<Arc<[u64]>>,
+    /// What it carries in so much time (µs) it gives at once after a pause, as a token bucket does.
+    burst: u64,
+    /// When what has come has passed: before now, by `burst` at most, where it has saved something up.
     free_at: u64,
 }
 
@@ -92,19 +95,19 @@ pub(super) enum Passage {
 }
 
 impl Downlink {
-    pub(super) const fn new(rate_bps: u64, trace: Option<Arc<[u64]>>) -> Self {
-        Self { rate_bps, trace, free_at: 0 }
+    pub(super) const fn new(rate_bps: u64, trace: Option<Arc<[u64]>>, burst: u64) -> Self {
+        Self { rate_bps, trace, burst, free_at: 0 }
     }
 
     /// Takes `wire` bytes that arrive now; when they have passed.
     pub(super) fn take(&mut self, now: u64, wire: u32) -> Passage {
         let idle = self.free_at < now;
-        let from = self.free_at.max(now);
+        let from = self.free_at.max(now.saturating_sub(self.burst));
         self.free_at = match &self.trace {
             Some(rates) => passed(from, u64::from(wire), rates),
             None => from + transmission(u64::from(wire), self.rate_bps),
         };
-        if idle && wire <= SMALL { Passage::AtOnce } else { Passage::At(self.free_at) }
+        if idle && wire <= SMALL { Passage::AtOnce } else { Passage::At(self.free_at.max(now)) }
     }
 }
 
@@ -208,12 +211,20 @@ mod tests {
 
     #[test]
     fn a_downlink_is_one_queue() {
-        let mut line = Downlink::new(8_000_000, None);
+        let mut line = Downlink::new(8_000_000, None, 0);
         assert_eq!(line.take(10, 100), Passage::AtOnce);
         // The small one occupied the line for 100 µs all the same.
         assert_eq!(line.take(50, 16_000), Passage::At(16_110));
         assert_eq!(line.take(60, 100), Passage::At(16_210), "nothing overtakes");
         assert_eq!(line.take(20_000, 16_000), Passage::At(36_000));
+    }
+
+    #[test]
+    fn a_downlink_gives_at_once_what_it_has_saved_up() {
+        let mut line = Downlink::new(8_000_000, None, 20_000);
+        assert_eq!(line.take(100_000, 16_000), Passage::At(100_000), "of 20,000 bytes");
+        assert_eq!(line.take(100_000, 16_000), Passage::At(112_000), "and the rest of them");
+        assert_eq!(line.take(117_000, 16_000), Passage::At(128_000), "5,000 more since");
     }
 
     #[test]

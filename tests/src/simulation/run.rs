@@ -397,7 +397,11 @@ impl<'w, E: Engine> Run<'w, E> {
             engine: E::new(config, seed),
             element: Element::new(self.now, world.quota_bytes),
             uplink: Uplink::new(uplink.max(1_000)),
-            downlink: Downlink::new(downlink, world.downlink_trace.clone()),
+            downlink: Downlink::new(
+                downlink,
+                world.downlink_trace.clone(),
+                world.downlink_burst_us,
+            ),
             access,
             traits,
             connections: std::collections::BTreeMap::new(),

@@ -46,6 +46,8 @@ pub struct World {
     pub downlink_bps: u64,
     /// Downlink of each viewer in each second, over and over, in place of `downlink_bps`.
     pub downlink_trace: Option<Arc<[u64]>>,
+    /// What a downlink carries in so many µs it gives at once after a pause: a token bucket.
+    pub downlink_burst_us: u64,
     /// Mean latency between two viewers, one way, in ms.
     pub latency_ms: f64,
     /// Share of packets lost.
@@ -186,6 +188,7 @@ impl World {
             uplink_bps,
             downlink_bps: 50_000_000,
             downlink_trace: None,
+            downlink_burst_us: 0,
             latency_ms: 20.0,
             loss: 0.0,
             channel_window: 256 << 10,
