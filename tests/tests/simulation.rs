@@ -424,6 +424,24 @@ fn viewers_whose_own_lines_are_thin_see_the_variant_that_fits_and_do_not_stand_s
 }
 
 #[test]
+fn a_line_that_gives_at_once_what_it_has_saved_up_is_not_taken_for_fast() {
+    // What single blocks come at, after a pause, says nothing of what the line carries (a token bucket, as most providers have).
+    // If it counts, viewers choose variants of more than twice that, and stand still for a tenth of the time and more.
+    let mut standing = 0.0;
+    for downlink_mbps in [2.0, 3.5, 5.0] {
+        for film_seconds in [None, Some(200.0)] {
+            let bitrates = vec![500_000, 1_000_000, 2_500_000, 5_000_000];
+            let title = Title::new(bitrates, 4.0, film_seconds);
+            let mut world = World { seconds: 80.0, join_spacing: 2.0, ..World::of(title, 10) };
+            world.downlink_bps = (downlink_mbps * 1e6) as u64;
+            world.downlink_burst_us = 300_000;
+            standing += run(&world).rebuffer_ratio / 6.0;
+        }
+    }
+    assert!(standing <= 0.01, "{standing}");
+}
+
+#[test]
 fn viewers_who_join_leave_new_segments_to_those_who_have_been_there() {
     // Six viewers of a channel, one a second, while two segments are published.
     let mut copies = 0.0;

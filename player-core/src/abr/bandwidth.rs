@@ -17,6 +17,10 @@ const CACHE_LATENCY: f64 = 0.005;
 const SAMPLE_TIME: Duration = Duration::from_millis(500);
 /// Seconds that a transfer weighs at most beyond the time that it took.
 const MAX_WEIGHT: f64 = 2.0;
+/// A transfer counts as so many times what came within the last second, at most.
+const MOST_OF_RECENT: f64 = 12.0;
+/// Seconds of a pause between two transfers, beside two of the latency, that are none for the line.
+const PAUSE: f64 = 0.05;
 /// Weight of a slow average that rests on four or five seconds.
 const PROVED: f64 = 0.3;
 /// No line is believed to be faster: a response out of the browser's cache has no duration.
@@ -82,10 +86,14 @@ pub(crate) struct BandwidthEstimator {
     initial_bps: f64,
     active: u32,
     since: Instant,
+    /// Since when the origin has sent without a pause, and when the last transfer ended.
+    sending: (Instant, Instant),
     busy: Duration,
     bytes: u64,
     /// What came meanwhile from others.
     other_bytes: u64,
+    /// Bit/s that came over the line within the last second.
+    recent_bps: f64,
     /// Smoothed time to first byte, in seconds.
     latency: f64,
     /// The same without a guess at its beginning, and slow to believe in what a cache may have given.
@@ -101,9 +109,11 @@ impl BandwidthEstimator {
             initial_bps,
             active: 0,
             since: Instant::default(),
+            sending: (Instant::default(), Instant::default()),
             busy: Duration::ZERO,
             bytes: 0,
             other_bytes: 0,
+            recent_bps: f64::INFINITY,
             latency: 0.1,
             usual: 0.0,
         }
@@ -127,6 +137,11 @@ impl BandwidthEstimator {
     /// Bit/s, fast and slow, that come in all while the origin sends, once that is [`PROVED`].
     pub(crate) fn all_bps(&self) -> Option<(f64, f64)> {
         self.all.values().filter(|_| self.all.slow.weight >= PROVED)
+    }
+
+    /// How long the origin has sent without a pause.
+    pub(crate) fn sends_for(&self, now: Instant) -> Duration {
+        if self.active > 0 { now.since(self.sending.0) } else { Duration::ZERO }
     }
 
     /// Seconds from a request to its response's head.
@@ -157,12 +172,18 @@ impl BandwidthEstimator {
     pub(crate) fn began(&mut self, now: Instant) {
         if self.active == 0 {
             self.since = now;
+            let (_, ended) = self.sending;
+            if now.since(ended).as_secs_f64() > 2.0 * self.latency + PAUSE {
+                self.sending.0 = now;
+            }
         }
         self.active += 1;
     }
 
-    /// Body bytes came. What a long transfer brings counts while it is under way.
-    pub(crate) fn received(&mut self, now: Instant, bytes: usize) {
+    /// Body bytes came. What a long transfer brings counts while it is under way. `recent_bps` is what came over the line
+    /// within the last second, if it may have been idle: the first that comes then may be what it saved up (a token bucket).
+    pub(crate) fn received(&mut self, now: Instant, bytes: usize, recent_bps: f64) {
+        self.recent_bps = recent_bps;
         self.bytes += bytes as u64;
         if self.busy + now.since(self.since) >= SAMPLE_TIME {
             self.sample(now);
@@ -180,6 +201,7 @@ impl BandwidthEstimator {
     pub(crate) fn ended(&mut self, now: Instant) {
         self.sample(now);
         self.active = self.active.saturating_sub(1);
+        self.sending.1 = now;
     }
 
     fn sample(&mut self, now: Instant) {
@@ -189,11 +211,18 @@ impl BandwidthEstimator {
             return;
         }
         let seconds = self.busy.as_secs_f64().max(self.bytes as f64 * 8.0 / MAX_BPS);
-        let bps = self.bytes as f64 * 8.0 / seconds;
-        // A short transfer at a high rate counts as much as a long one at a low rate: it weighs as the time that its
-        // bytes were thought to take.
-        let thought = self.bytes as f64 * 8.0 / self.slow_bps().max(1.0);
-        let weight = seconds.max(thought.min(MAX_WEIGHT)).max(0.1);
+        let measured = self.bytes as f64 * 8.0 / seconds;
+        let bps = measured.min(self.recent_bps * MOST_OF_RECENT);
+        let believed = self.slow_bps().max(self.all.values().map_or(0.0, |values| values.1));
+        let weight = if self.is_measured() && bps > self.slow_bps() && self.recent_bps < believed {
+            // It may be what the line saved up: it weighs no more than its time.
+            seconds
+        } else {
+            // A short transfer at a high rate counts as much as a long one at a low rate: it weighs as the time that its
+            // bytes were thought to take.
+            let thought = self.bytes as f64 * 8.0 / self.slow_bps().max(1.0);
+            seconds.max(thought.min(MAX_WEIGHT)).max(0.1)
+        };
         self.origin.sample(weight, bps);
         self.all.sample(weight, bps + self.other_bytes as f64 * 8.0 / seconds);
         self.busy = Duration::ZERO;
@@ -208,7 +237,7 @@ mod tests {
 
     fn transfer(estimator: &mut BandwidthEstimator, at_ms: u64, bytes: usize, ms: u64) {
         estimator.head(Instant::from_micros(at_ms * 1000), Duration::from_millis(50));
-        estimator.received(Instant::from_micros((at_ms + ms) * 1000), bytes);
+        estimator.received(Instant::from_micros((at_ms + ms) * 1000), bytes, f64::INFINITY);
         estimator.ended(Instant::from_micros((at_ms + ms) * 1000));
     }
 
@@ -238,8 +267,8 @@ mod tests {
         let ms = |at: u64| Instant::from_micros(at * 1000);
         estimator.head(ms(0), Duration::ZERO);
         estimator.head(ms(0), Duration::ZERO);
-        estimator.received(ms(400), 250_000);
-        estimator.received(ms(400), 250_000);
+        estimator.received(ms(400), 250_000, f64::INFINITY);
+        estimator.received(ms(400), 250_000, f64::INFINITY);
         estimator.ended(ms(1000));
         estimator.ended(ms(1000));
         assert!((estimator.bps() - 4e6).abs() < 1e4, "{}", estimator.bps());
@@ -254,7 +283,7 @@ mod tests {
             let ms = |at: u64| Instant::from_micros((second * 1000 + at) * 1000);
             estimator.head(ms(0), Duration::from_millis(50));
             estimator.received_beside(250_000);
-            estimator.received(ms(1000), 125_000);
+            estimator.received(ms(1000), 125_000, f64::INFINITY);
             estimator.ended(ms(1000));
         }
         assert!((estimator.bps() - 1e6).abs() < 1e4, "{}", estimator.bps());
@@ -273,6 +302,28 @@ mod tests {
         assert!(dropped < 6e6, "{dropped}");
         transfer(&mut estimator, 23_000, 2_000_000, 2000);
         assert!(estimator.bps() < 8e6, "{}", estimator.bps());
+    }
+
+    #[test]
+    fn what_an_idle_line_gives_at_once_is_not_what_it_carries() {
+        let mut estimator = BandwidthEstimator::new(1e6);
+        let short = |estimator: &mut BandwidthEstimator, at_ms: u64, recent_bps: f64| {
+            let ms = |at: u64| Instant::from_micros(at * 1000);
+            estimator.head(ms(at_ms), Duration::from_millis(50));
+            estimator.received(ms(at_ms + 20), 125_000, recent_bps);
+            estimator.ended(ms(at_ms + 20));
+        };
+        for second in 0..5 {
+            transfer(&mut estimator, second * 1000, 250_000, 1000);
+        }
+        for second in 5..15 {
+            short(&mut estimator, second * 1000, 1.5e6);
+        }
+        assert!(estimator.bps() < 3e6, "2 Mbit/s, and 10 of 50 for 20 ms: {}", estimator.bps());
+        for second in 15..25 {
+            short(&mut estimator, second * 1000, 9e6);
+        }
+        assert!(estimator.bps() > 9e6, "now the line proves it: {}", estimator.bps());
     }
 
     #[test]

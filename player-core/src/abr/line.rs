@@ -1,34 +1,41 @@
 //! What this viewer's own line carries: all that comes over it counts, wherever it comes from.
 
-use std::time::Duration;
-
 use crate::time::Instant;
 
-/// What comes is counted for so long at a time.
-const SPAN: Duration = Duration::from_secs(1);
+/// µs of the spans in which bytes are counted.
+const SPAN: u64 = 500_000;
 
 /// Counts what comes.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Line {
     /// Bytes that have come.
     pub(crate) bytes: u64,
-    /// Bit/s: the most that has come within a [`SPAN`].
+    /// Bit/s: the most that has come within a second.
     pub(crate) most_bps: f64,
-    /// When the present span began, and the bytes that had come by then.
-    since: (Instant, u64),
+    /// Bytes of the present span, and of the one before.
+    spans: (u64, u64),
+    /// Which of all spans the present one is.
+    span: u64,
 }
 
 impl Line {
     /// Bytes have come.
     pub(crate) fn received(&mut self, now: Instant, bytes: usize) {
-        let (began, before) = self.since;
-        let time = now.since(began);
-        if time >= SPAN {
-            let bps = (self.bytes - before) as f64 * 8.0 / time.as_secs_f64();
-            self.most_bps = self.most_bps.max(bps);
-            self.since = (now, self.bytes);
+        let span = now.as_micros() / SPAN;
+        if span != self.span {
+            let (present, before) = self.spans;
+            self.most_bps = self.most_bps.max((present + before) as f64 * 4e6 / SPAN as f64);
+            self.spans = (0, if span == self.span + 1 { present } else { 0 });
+            self.span = span;
         }
+        self.spans.0 += bytes as u64;
         self.bytes += bytes as u64;
+    }
+
+    /// Bit/s of the last half second, or up to a second.
+    pub(crate) fn recent_bps(&self, now: Instant) -> f64 {
+        let time = now.as_micros().saturating_sub(self.span * SPAN) + SPAN;
+        (self.spans.0 + self.spans.1) as f64 * 8e6 / time as f64
     }
 }
 
@@ -47,6 +54,12 @@ mod tests {
             }
         }
         assert!((line.most_bps - 2e6).abs() < 1e5, "{}", line.most_bps);
-        assert_eq!(line.bytes, 30 * 55_000);
+        let recent = line.recent_bps(Instant::from_micros(at));
+        assert!((recent - 1.6e6).abs() < 4e5, "{recent}");
+        at += 3_000_000;
+        line.received(Instant::from_micros(at), 1_000);
+        let recent = line.recent_bps(Instant::from_micros(at));
+        assert!(recent <= 16_000.0, "what came before the pause is forgotten: {recent}");
+        assert_eq!(line.bytes, 30 * 55_000 + 1_000);
     }
 }

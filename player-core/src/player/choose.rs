@@ -10,6 +10,7 @@ use crate::hls::parts::part_of;
 use crate::hls::{MediaPlaylist, MultivariantPlaylist, PlaylistKind};
 use crate::io::{Event, MediaCommand, Output, TimelineInfo, Track};
 use crate::media::{mime_type, track_codecs};
+use crate::store::StoredSegment;
 use crate::time::Instant;
 use crate::trace::{Cause, Remedy};
 
@@ -365,13 +366,25 @@ impl Player {
         let id = self.title.lists[track.list].segment_id(segment.sequence);
         let mut transfers = self.transfers.values();
         let transfer = transfers.find(|transfer| transfer.segment == id && !transfer.hint)?;
-        if now.since(transfer.started_at) < JUDGED_AFTER {
+        let estimate = self.estimate(track.list, segment.duration);
+        let recent_bps = self.line.recent_bps(now);
+        // A line that brings less than the variant plays is late with all that is missing, be it asked for or not.
+        let short = self.swarm.is_some()
+            && self.bandwidth.sends_for(now) >= JUDGED_AFTER
+            && recent_bps * segment.duration < estimate as f64 * 8.0;
+        if !short && now.since(transfer.started_at) < JUDGED_AFTER {
             return None;
         }
-        let left = self.seconds_to_come(now, transfer);
+        let mut left = self.seconds_to_come(now, transfer);
+        let mut bps = self.reliable_bps().0;
+        if short {
+            let missing =
+                self.store.segment(id).map_or(estimate, StoredSegment::missing_bytes) as f64;
+            left = left.max(missing * 8.0 / recent_bps.max(1.0));
+            bps = bps.min(recent_bps);
+        }
         // It is played while it comes, from when its time has come: half of it has to be there by its middle.
         let due = segment.start + segment.duration / 2.0 - self.position(now);
-        let bps = self.reliable_bps().0;
         // Playlist, init section and segment are a round trip each.
         let time = due.max(left / 2.0) - 3.0 * self.bandwidth.latency();
         (left > due).then(|| bps * time.max(0.0) / segment.duration.max(0.1))

@@ -274,16 +274,19 @@ impl Player {
         }
         let Some(transfer) = self.transfers.get_mut(&id) else { return };
         transfer.progress_at = now;
+        self.line.received(now, data.len());
+        // Alone a line is idle only behind whole segments, and what a newcomer gets fast it believes at once.
+        let pauses = self.started && self.swarm.is_some();
+        let recent_bps = if pauses { self.line.recent_bps(now) } else { f64::INFINITY };
         if transfer.head_at.is_some() {
-            self.bandwidth.received(now, data.len());
+            self.bandwidth.received(now, data.len(), recent_bps);
         } else if !transfer.hint && now.since(transfer.started_at) >= CACHE_TIME {
             let came = (transfer.at - transfer.from) as usize + transfer.rest.len() + data.len();
             self.bandwidth.began(transfer.started_at);
-            self.bandwidth.received(now, came);
+            self.bandwidth.received(now, came, recent_bps);
             transfer.head_at = Some(transfer.started_at);
         }
         self.stats.http_bytes += data.len() as u64;
-        self.line.received(now, data.len());
         let skipped = transfer.skip.min(data.len() as u64);
         transfer.skip -= skipped;
         transfer.rest.extend_from_slice(&data[skipped as usize..]);
