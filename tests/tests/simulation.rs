@@ -570,14 +570,18 @@ fn an_origin_is_asked_for_what_scarce_uplinks_lack_though_its_line_is_thin() {
 fn segments_of_a_second_or_two_are_shared_though_their_viewers_are_near_the_edge() {
     // 5.2, 3.1 and 3.0 copies if peers were relied on for no longer than where there is time.
     for (viewers, segment, hold_back, most) in
-        [(8, 1.0, 3.0, 1.4), (12, 1.0, 4.0, 1.3), (8, 2.0, 4.0, 1.6)]
+        [(8, 1.0, 3.0, 1.4), (12, 1.0, 4.0, 1.2), (8, 2.0, 4.0, 1.45)]
     {
-        let mut title = Title::new(vec![1_000_000], segment, None);
-        title.hold_back = Some(hold_back);
-        let report = run(&World { seconds: 60.0, ..World::of(title, viewers) });
-        assert_smooth(&report);
-        let copies = report.late_origin_copies.expect("segments come out after the last join");
-        assert!(copies <= most, "{viewers} viewers, {segment} s: {copies}\n{}", text(&report));
+        let mut copies = 0.0;
+        for seed in 1..=16 {
+            let mut title = Title::new(vec![1_000_000], segment, None);
+            title.hold_back = Some(hold_back);
+            let report = run(&World { seed, seconds: 60.0, ..World::of(title, viewers) });
+            assert_smooth(&report);
+            copies += report.late_origin_copies.expect("segments come out after the last join");
+        }
+        let copies = copies / 16.0;
+        assert!(copies <= most, "{viewers} viewers, {segment} s: {copies}");
     }
 }
 
