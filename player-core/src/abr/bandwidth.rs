@@ -17,7 +17,7 @@ const CACHE_LATENCY: f64 = 0.005;
 const SAMPLE_TIME: Duration = Duration::from_millis(500);
 /// Seconds that a transfer weighs at most beyond the time that it took.
 const MAX_WEIGHT: f64 = 2.0;
-/// A transfer counts as so many times what came within the last second, at most.
+/// A transfer counts as so many times what came of late, at most.
 const MOST_OF_RECENT: f64 = 12.0;
 /// Seconds of a pause between two transfers, beside two of the latency, that are none for the line.
 const PAUSE: f64 = 0.05;
@@ -86,13 +86,15 @@ pub(crate) struct BandwidthEstimator {
     initial_bps: f64,
     active: u32,
     since: Instant,
-    /// Since when the origin has sent without a pause, and when the last transfer ended.
-    sending: (Instant, Instant),
+    /// Since when the origin has sent without a pause.
+    sending_since: Instant,
+    /// When the last transfer ended.
+    ended_at: Instant,
     busy: Duration,
     bytes: u64,
     /// What came meanwhile from others.
     other_bytes: u64,
-    /// Bit/s that came over the line within the last second.
+    /// Bit/s that came over the line of late.
     recent_bps: f64,
     /// Smoothed time to first byte, in seconds.
     latency: f64,
@@ -109,7 +111,8 @@ impl BandwidthEstimator {
             initial_bps,
             active: 0,
             since: Instant::default(),
-            sending: (Instant::default(), Instant::default()),
+            sending_since: Instant::default(),
+            ended_at: Instant::default(),
             busy: Duration::ZERO,
             bytes: 0,
             other_bytes: 0,
@@ -141,7 +144,7 @@ impl BandwidthEstimator {
 
     /// How long the origin has sent without a pause.
     pub(crate) fn sends_for(&self, now: Instant) -> Duration {
-        if self.active > 0 { now.since(self.sending.0) } else { Duration::ZERO }
+        if self.active > 0 { now.since(self.sending_since) } else { Duration::ZERO }
     }
 
     /// Seconds from a request to its response's head.
@@ -172,16 +175,15 @@ impl BandwidthEstimator {
     pub(crate) fn began(&mut self, now: Instant) {
         if self.active == 0 {
             self.since = now;
-            let (_, ended) = self.sending;
-            if now.since(ended).as_secs_f64() > 2.0 * self.latency + PAUSE {
-                self.sending.0 = now;
+            if now.since(self.ended_at).as_secs_f64() > 2.0 * self.latency + PAUSE {
+                self.sending_since = now;
             }
         }
         self.active += 1;
     }
 
     /// Body bytes came. What a long transfer brings counts while it is under way. `recent_bps` is what came over the line
-    /// within the last second, if it may have been idle: the first that comes then may be what it saved up (a token bucket).
+    /// of late, if it may have been idle: the first that comes then may be what it saved up (a token bucket).
     pub(crate) fn received(&mut self, now: Instant, bytes: usize, recent_bps: f64) {
         self.recent_bps = recent_bps;
         self.bytes += bytes as u64;
@@ -201,7 +203,7 @@ impl BandwidthEstimator {
     pub(crate) fn ended(&mut self, now: Instant) {
         self.sample(now);
         self.active = self.active.saturating_sub(1);
-        self.sending.1 = now;
+        self.ended_at = now;
     }
 
     fn sample(&mut self, now: Instant) {
@@ -211,10 +213,9 @@ impl BandwidthEstimator {
             return;
         }
         let seconds = self.busy.as_secs_f64().max(self.bytes as f64 * 8.0 / MAX_BPS);
-        let measured = self.bytes as f64 * 8.0 / seconds;
-        let bps = measured.min(self.recent_bps * MOST_OF_RECENT);
-        let believed = self.slow_bps().max(self.all.values().map_or(0.0, |values| values.1));
-        let weight = if self.is_measured() && bps > self.slow_bps() && self.recent_bps < believed {
+        let bps = (self.bytes as f64 * 8.0 / seconds).min(self.recent_bps * MOST_OF_RECENT);
+        let proved = self.all.values().is_none_or(|(_, believed)| self.recent_bps >= believed);
+        let weight = if bps > self.slow_bps() && !proved {
             // It may be what the line saved up: it weighs no more than its time.
             seconds
         } else {

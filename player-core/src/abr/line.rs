@@ -23,16 +23,16 @@ impl Line {
     pub(crate) fn received(&mut self, now: Instant, bytes: usize) {
         let span = now.as_micros() / SPAN;
         if span != self.span {
-            let (present, before) = self.spans;
-            self.most_bps = self.most_bps.max((present + before) as f64 * 4e6 / SPAN as f64);
-            self.spans = (0, if span == self.span + 1 { present } else { 0 });
+            let end = Instant::from_micros((self.span + 1) * SPAN);
+            self.most_bps = self.most_bps.max(self.recent_bps(end));
+            self.spans = (0, if span == self.span + 1 { self.spans.0 } else { 0 });
             self.span = span;
         }
         self.spans.0 += bytes as u64;
         self.bytes += bytes as u64;
     }
 
-    /// Bit/s of the last half second, or up to a second.
+    /// Bit/s of the last half second to second.
     pub(crate) fn recent_bps(&self, now: Instant) -> f64 {
         let time = now.as_micros().saturating_sub(self.span * SPAN) + SPAN;
         (self.spans.0 + self.spans.1) as f64 * 8e6 / time as f64

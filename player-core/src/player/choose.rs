@@ -10,7 +10,6 @@ use crate::hls::parts::part_of;
 use crate::hls::{MediaPlaylist, MultivariantPlaylist, PlaylistKind};
 use crate::io::{Event, MediaCommand, Output, TimelineInfo, Track};
 use crate::media::{mime_type, track_codecs};
-use crate::store::StoredSegment;
 use crate::time::Instant;
 use crate::trace::{Cause, Remedy};
 
@@ -378,8 +377,7 @@ impl Player {
         let mut left = self.seconds_to_come(now, transfer);
         let mut bps = self.reliable_bps().0;
         if short {
-            let missing =
-                self.store.segment(id).map_or(estimate, StoredSegment::missing_bytes) as f64;
+            let missing = self.missing_bytes(id, estimate) as f64;
             left = left.max(missing * 8.0 / recent_bps.max(1.0));
             bps = bps.min(recent_bps);
         }

@@ -166,7 +166,7 @@ impl Player {
         let crowd = discovery != Discovery::Alone && self.run_crowd(now);
         let mut missing = 0;
         for want in &wants {
-            missing += self.missing_bytes(want);
+            missing += self.missing_bytes(want.id, want.estimate);
             if self.is_fetching(want.id) || self.comes_behind(want.list, want.sequence) {
                 continue;
             }
@@ -384,10 +384,8 @@ impl Player {
         (bitrate as f64 / 8.0 * duration.clamp(0.0, 60.0)) as u64
     }
 
-    fn missing_bytes(&self, want: &Want) -> u64 {
-        self.store
-            .segment(want.id)
-            .map_or(want.estimate, crate::store::StoredSegment::missing_bytes)
+    pub(super) fn missing_bytes(&self, id: SegmentId, estimate: u64) -> u64 {
+        self.store.segment(id).map_or(estimate, crate::store::StoredSegment::missing_bytes)
     }
 
     #[inline(never)]
