@@ -1,6 +1,6 @@
 //! What must hold of low-latency channels, on a virtual network.
 
-use player_core::Player;
+use player_core::{Config, P2pMode, Player};
 use tests::simulation::{Action, Fault, FaultKind, Report, Step, Title, World};
 
 /// A channel of 4 s segments in ten parts, at 1 Mbit/s.
@@ -159,4 +159,23 @@ fn a_switch_takes_place_at_a_segment_and_uses_the_rendition_report() {
     assert!(served(0) > 20 && served(1) > 50, "{} and {}\n{}", served(0), served(1), text(&report));
     // Only the very first playlist is loaded without saying which version is wanted.
     assert_eq!(report.plain_playlists, 1, "{}", text(&report));
+}
+
+#[test]
+fn who_chooses_by_the_line_stays_close_to_the_edge() {
+    for (downlink_bps, parts, best, most) in [
+        (3_500_000, 4, 2, 5.5),
+        (3_500_000, 10, 2, 3.0),
+        (8_000_000, 4, 3, 5.5),
+        (20_000_000, 10, 3, 3.0),
+    ] {
+        let ladder = vec![500_000, 1_000_000, 2_500_000, 5_000_000];
+        let title = Title::low_latency(ladder, 4.0, parts, 16.0 / parts as f64);
+        let config = Config { p2p: P2pMode::Off, ..Config::default() };
+        let report = run(&World { seconds: 60.0, downlink_bps, config, ..World::of(title, 2) });
+        assert_low(&report, most);
+        let of_best = report.segments.iter().filter(|of| of.variant == best).count();
+        let all = 10 * parts as usize;
+        assert!(of_best > all, "{of_best} parts of the best of {all}\n{}", text(&report));
+    }
 }

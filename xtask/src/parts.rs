@@ -105,6 +105,8 @@ const MORE: Part = Part {
         "player_core::player::Player>::reopen",
         "player_core::player::Player>::leave_codecs",
         "player_core::player::Player>::run_low_latency",
+        "player_core::player::Player>::switch_by_parts",
+        "player_core::player::Player>::give_up_old",
         "player_core::player::Player>::hold_open",
         "player_core::player::Player>::parts_loaded",
         "player_core::player::Player>::carve",

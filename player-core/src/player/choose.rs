@@ -6,7 +6,6 @@ use super::Player;
 use super::load::Load;
 use super::track::{Switch, TrackState};
 use crate::abr::{Situation, select};
-use crate::hls::parts::part_of;
 use crate::hls::{MediaPlaylist, MultivariantPlaylist, PlaylistKind};
 use crate::io::{Event, MediaCommand, Output, TimelineInfo, Track};
 use crate::media::{mime_type, track_codecs};
@@ -341,8 +340,8 @@ impl Player {
         let playlist = list.and_then(|list| list.playlist.as_ref());
         let edge = playlist.filter(|playlist| !playlist.end_list).map(MediaPlaylist::edge);
         let reach = self.config.forward_buffer * self.quota_factor;
-        // Who wants to save data is given what half of the line carries.
-        let thrift = if self.fitness.display.save_data { 0.5 } else { 1.0 };
+        // Who wants to save data is given what half of the line carries, who plays at twice the speed needs twice as much.
+        let thrift = if self.fitness.display.save_data { 0.5 } else { 1.0 } / self.rate();
         let (bps, slow_bps) = self.reliable_bps();
         let situation = Situation {
             bandwidth_bps: bps * thrift,
@@ -370,7 +369,7 @@ impl Player {
         // A line that brings less than the variant plays is late with all that is missing, be it asked for or not.
         let short = self.swarm.is_some()
             && self.bandwidth.sends_for(now) >= JUDGED_AFTER
-            && recent_bps * segment.duration < estimate as f64 * 8.0;
+            && recent_bps * segment.duration < estimate as f64 * 8.0 * self.rate();
         if !short && now.since(transfer.started_at) < JUDGED_AFTER {
             return None;
         }
@@ -382,7 +381,7 @@ impl Player {
             bps = bps.min(recent_bps);
         }
         // It is played while it comes, from when its time has come: half of it has to be there by its middle.
-        let due = segment.start + segment.duration / 2.0 - self.position(now);
+        let due = (segment.start + segment.duration / 2.0 - self.position(now)) / self.rate();
         // Playlist, init section and segment are a round trip each.
         let time = due.max(left / 2.0) - 3.0 * self.bandwidth.latency();
         (left > due).then(|| bps * time.max(0.0) / segment.duration.max(0.1))
@@ -445,14 +444,6 @@ impl Player {
             return;
         }
         let target = playlist.target_duration;
-        if self.title.lists[self.tracks[track].list].by_parts
-            && self.tracks[track]
-                .cursor
-                .is_some_and(|cursor| part_of(cursor.sequence).is_some_and(|(_, index)| index > 0))
-        {
-            // Where the other rendition can begin is known at the next segment.
-            return;
-        }
         let position = self.position(now);
         let late = track == 0 && switch.at.is_none() && self.late_by(now).is_some();
         let by_hand = self.manual_variant.is_some() || self.tracks[track].track == Track::Audio;
@@ -468,6 +459,9 @@ impl Player {
         else {
             return;
         };
+        if old.by_parts {
+            return self.switch_by_parts(now, track, frontier, late);
+        }
         let at = switch.at.unwrap_or_else(|| {
             if by_hand {
                 // Soon, but not so soon that the playhead runs into what is being replaced.
@@ -486,37 +480,52 @@ impl Player {
             }
             at
         });
-        if late {
-            let old = [old.id, old.parts_id];
-            let mut given_up = Vec::new();
-            for (id, one) in &self.transfers {
-                if old.contains(&one.segment.rendition) {
-                    given_up.push(*id);
-                }
-            }
-            for id in given_up {
-                self.cancel_transfer(now, id);
-            }
-        }
+        let first = self.title.lists[switch.list].segment_for(at).map(|segment| segment.sequence);
+        self.switch_at(now, track, (at, first), frontier, late);
+    }
+
+    /// Goes over to another rendition, with the segment or part of this number, once all before is appended.
+    #[inline(never)]
+    pub(super) fn switch_at(
+        &mut self,
+        now: Instant,
+        track: usize,
+        (at, first): (f64, Option<u64>),
+        frontier: f64,
+        late: bool,
+    ) {
         let state = &mut self.tracks[track];
-        state.switch = Some(Switch { at: Some(at), ..switch });
-        if at > frontier + 0.05 {
-            return;
+        let Some(switch) = &mut state.switch else { return };
+        switch.at = Some(at);
+        let list = switch.list;
+        if late {
+            self.give_up_old(now, track);
         }
-        let Some(first) =
-            self.title.lists[switch.list].segment_for(at).map(|segment| segment.sequence)
-        else {
-            return;
-        };
+        let Some(sequence) = first.filter(|_| at <= frontier + 0.05) else { return };
         let state = &mut self.tracks[track];
         state.restart();
-        state.list = switch.list;
+        state.list = list;
         state.switched = true;
         state.switch = None;
+        state.cursor = Some(super::track::Cursor { sequence, offset: 0 });
         // The end may have been told already: what is appended now opens the stream again.
         self.ended = false;
-        let state = &mut self.tracks[track];
-        state.cursor = Some(super::track::Cursor { sequence: first, offset: 0 });
         self.update_timeline(now);
+    }
+
+    /// What is on its way of a track's rendition, which is left since it is late.
+    #[inline(never)]
+    fn give_up_old(&mut self, now: Instant, track: usize) {
+        let list = &self.title.lists[self.tracks[track].list];
+        let renditions = [list.id, list.parts_id];
+        let mut given_up = Vec::new();
+        for (id, one) in &self.transfers {
+            if renditions.contains(&one.segment.rendition) {
+                given_up.push(*id);
+            }
+        }
+        for id in given_up {
+            self.cancel_transfer(now, id);
+        }
     }
 }

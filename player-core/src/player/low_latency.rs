@@ -76,6 +76,14 @@ impl List {
         before.find(|part| part.independent && !part.hint).map(|part| &part.segment)
     }
 
+    /// What begins at this time: a segment or an independent part, which may be promised only.
+    fn beginning(&self, at: f64) -> Option<&Segment> {
+        let begins = |segment: &&Segment| (segment.start - at).abs() < 0.05;
+        let parts = self.parts.iter().filter(|part| self.by_parts && part.independent);
+        let part = parts.map(|part| &part.segment).find(begins);
+        part.or_else(|| self.segment_for(at).filter(begins))
+    }
+
     /// Sequence, in the swarm, of what is played at `position`, as one of the rendition of `number`.
     pub(super) fn playhead(&self, position: f64, number: u64) -> u64 {
         if number & PART != 0 {
@@ -155,6 +163,37 @@ impl Player {
         }
         if let Some(swarm) = &mut self.swarm {
             swarm.set_haste(self.title.lists.iter().any(|list| list.by_parts));
+        }
+    }
+
+    /// Where a track that plays parts goes over to another rendition: behind what is there of its own or nearly there,
+    /// with an independent part of the other, as soon as one is known.
+    #[inline(never)]
+    pub(super) fn switch_by_parts(
+        &mut self,
+        now: Instant,
+        track: usize,
+        frontier: f64,
+        late: bool,
+    ) {
+        let state = &mut self.tracks[track];
+        let Some(switch) = &mut state.switch else { return };
+        switch.at = None;
+        let (old, new) = (&self.title.lists[state.list], &self.title.lists[switch.list]);
+        let begins = |at: f64| new.beginning(at).map(|first| (at, Some(first.sequence)));
+        let mut at = frontier;
+        let mut found = begins(at);
+        let from = old.parts.partition_point(|part| part.segment.start < frontier - 0.05);
+        for part in &old.parts[from..] {
+            let id = old.segment_id(part.segment.sequence);
+            if part.hint || !self.store.is_complete(id) && (late || !self.is_fetching(id)) {
+                break;
+            }
+            at = part.segment.end();
+            found = begins(at).or(found);
+        }
+        if let Some(found) = found {
+            self.switch_at(now, track, found, frontier, late);
         }
     }
 
