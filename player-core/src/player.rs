@@ -482,6 +482,12 @@ impl Player {
         playhead.position + now.since(self.playhead_at).as_secs_f64().min(1.0) * playhead.rate
     }
 
+    /// Seconds of media that are played in a second: `playbackRate`.
+    #[inline(never)]
+    fn rate(&self) -> f64 {
+        if self.playhead.rate > 0.0 { self.playhead.rate } else { 1.0 }
+    }
+
     /// Seconds that every track can play from the playhead.
     fn buffer_ahead(&self, now: Instant) -> f64 {
         let position = self.position(now);

@@ -698,6 +698,20 @@ fn whoever_seeks_waits_hardly_longer_than_without_peers() {
 }
 
 #[test]
+fn at_twice_the_speed_a_variant_is_chosen_that_comes_in_time() {
+    for downlink_bps in [5_000_000, 8_000_000] {
+        let mut world = World { downlink_bps, seconds: 100.0, join_spacing: 5.0, ..World::vod(8) };
+        world.title = Title::new(vec![500_000, 1_000_000, 2_500_000, 5_000_000], 4.0, Some(240.0));
+        world.uplink_bps = 1_000_000;
+        world.playback_rate = 2.0;
+        let report = run(&world);
+        assert_eq!(report.rebuffers, 0, "{}", text(&report));
+        let better: usize = report.segments.iter().filter(|of| of.variant > 0).count();
+        assert!(better > 40, "{better} segments\n{}", text(&report));
+    }
+}
+
+#[test]
 fn a_seek_behind_the_live_window_does_not_end_the_show() {
     let mut world = World { seconds: 60.0, ..World::live(2) };
     world.script = vec![Step { at: 20.0, action: Action::Seek(0, 0.0) }];

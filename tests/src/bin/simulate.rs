@@ -95,6 +95,9 @@ struct Options {
     /// Each viewer seeks to anywhere in the film, on average each so many seconds (VOD).
     #[arg(long, value_name = "SECONDS")]
     seeks: Option<f64>,
+    /// How fast viewers play: their `playbackRate`.
+    #[arg(long, default_value_t = 1.0)]
+    rate: f64,
     /// Segments in the playlist (live).
     #[arg(long, default_value_t = 10)]
     window: u64,
@@ -228,6 +231,7 @@ impl Options {
             churn_per_minute: self.churn,
             uplink_bps: (first as f64 * self.uplink) as u64,
             downlink_bps: (self.downlink * 1e6) as u64,
+            playback_rate: self.rate,
             downlink_burst_us: (self.downlink_burst * 1e6) as u64,
             latency_ms: self.latency,
             loss: self.loss,

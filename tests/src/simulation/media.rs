@@ -113,7 +113,7 @@ const fn seconds(micros: i64) -> f64 {
 }
 
 impl Element {
-    pub(super) const fn new(now: u64, quota: Option<u64>) -> Self {
+    pub(super) const fn new(now: u64, quota: Option<u64>, rate: f64) -> Self {
         Self {
             tracks: Vec::new(),
             pending: None,
@@ -131,7 +131,7 @@ impl Element {
             state: State::Waiting,
             position: 0,
             at: now,
-            rate: 1.0,
+            rate,
             paused: false,
             seeking: false,
             seek_waits: Vec::new(),
@@ -609,7 +609,7 @@ mod tests {
     impl Rig {
         fn new(quota: Option<u64>) -> Self {
             let title = Title::new(vec![1_000_000, 2_000_000], 4.0, Some(60.0));
-            let mut rig = Self { title, element: Element::new(0, quota), now: 0 };
+            let mut rig = Self { title, element: Element::new(0, quota, 1.0), now: 0 };
             rig.command(MediaCommand::Open(vec![(Track::Main, "video/mp4".to_owned())]));
             rig.element.finish();
             rig.command(MediaCommand::SetDuration(60.0));
@@ -723,7 +723,7 @@ mod tests {
     #[test]
     fn a_position_set_before_the_media_opens_is_where_it_begins() {
         let mut rig = Rig::new(None);
-        rig.element = Element::new(0, None);
+        rig.element = Element::new(0, None, 1.0);
         rig.command(MediaCommand::Seek(20.0));
         rig.command(MediaCommand::Open(vec![(Track::Main, "video/mp4".to_owned())]));
         rig.element.finish();

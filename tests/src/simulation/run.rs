@@ -395,7 +395,7 @@ impl<'w, E: Engine> Run<'w, E> {
         self.guests.push(Some(Box::new(Guest::new(access, traits.polluter, downlink, rtt))));
         self.shards[place(index).0].admit(Box::new(Viewer {
             engine: E::new(config, seed),
-            element: Element::new(self.now, world.quota_bytes),
+            element: Element::new(self.now, world.quota_bytes, world.playback_rate),
             uplink: Uplink::new(uplink.max(1_000)),
             downlink: Downlink::new(
                 downlink,

@@ -82,6 +82,8 @@ pub struct World {
     pub clock_error: f64,
     /// Bytes that a source buffer takes, `None` for no limit.
     pub quota_bytes: Option<u64>,
+    /// `playbackRate` that viewers set, in the beginning.
+    pub playback_rate: f64,
     /// Options of each viewer's core.
     pub config: Config,
     /// What viewers do besides watching, by time.
@@ -206,6 +208,7 @@ impl World {
             slow_share: 0.0,
             clock_error: 0.0,
             quota_bytes: None,
+            playback_rate: 1.0,
             config: Config {
                 trackers: vec!["wss://tracker.example/announce".to_owned()],
                 ..Config::default()
