@@ -62,6 +62,22 @@ for (const [name, launch] of [['Chromium', chromium], ['Firefox', firefox]]) {
 
     if (launch !== chromium) return;
 
+    test('a viewer goes over to another rendition and back and stays close to the edge', { timeout: 120_000 }, async (t) => {
+      const viewer = await openViewer(browser, demo, { src: demo.lowLatency, attributes: { p2p: 'off' } });
+      const settled = ({ meter, stats }) => meter.played > 2 && stats.liveLatency <= MOST;
+      const before = await viewer.until('it has settled', settled, { seconds: 60 });
+      for (const [height, index] of [[240, 2], [720, -1], [480, 1]]) {
+        await viewer.with((element, chosen) => { element.videoRenditions.selectedIndex = chosen; }, index);
+        await viewer.until(`it shows ${height} lines`, (state) => state.height === height, { seconds: 15 });
+      }
+      const after = await viewer.until('it is close to the edge', settled, { seconds: 10 });
+      const waited = after.stats.rebufferSeconds - before.stats.rebufferSeconds;
+      t.diagnostic(`${waited.toFixed(2)} s of standing still, ${after.stats.liveLatency.toFixed(2)} s behind live`);
+      assert.ok(waited < 2, `${waited} s of standing still: ${inWords({ after })}`);
+      assert.equal(after.error, null);
+      await viewer.close();
+    });
+
     test('two viewers take parts from each other', { timeout: 120_000 }, async (t) => {
       const first = await openViewer(browser, demo, { src: demo.lowLatency });
       await first.plays(2, { seconds: 40 });
