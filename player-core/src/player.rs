@@ -482,10 +482,11 @@ impl Player {
         playhead.position + now.since(self.playhead_at).as_secs_f64().min(1.0) * playhead.rate
     }
 
-    /// Seconds of media that are played in a second: `playbackRate`.
+    /// Seconds of media that a second takes: `playbackRate`, where it is more than what brings live viewers nearer to
+    /// the edge for a while.
     #[inline(never)]
-    fn rate(&self) -> f64 {
-        if self.playhead.rate > 0.0 { self.playhead.rate } else { 1.0 }
+    fn speed(&self) -> f64 {
+        if self.playhead.rate > 1.1 { self.playhead.rate } else { 1.0 }
     }
 
     /// Seconds that every track can play from the playhead.

@@ -341,7 +341,7 @@ impl Player {
         let edge = playlist.filter(|playlist| !playlist.end_list).map(MediaPlaylist::edge);
         let reach = self.config.forward_buffer * self.quota_factor;
         // Who wants to save data is given what half of the line carries, who plays at twice the speed needs twice as much.
-        let thrift = if self.fitness.display.save_data { 0.5 } else { 1.0 } / self.rate();
+        let thrift = if self.fitness.display.save_data { 0.5 } else { 1.0 } / self.speed();
         let (bps, slow_bps) = self.reliable_bps();
         let situation = Situation {
             bandwidth_bps: bps * thrift,
@@ -369,7 +369,7 @@ impl Player {
         // A line that brings less than the variant plays is late with all that is missing, be it asked for or not.
         let short = self.swarm.is_some()
             && self.bandwidth.sends_for(now) >= JUDGED_AFTER
-            && recent_bps * segment.duration < estimate as f64 * 8.0 * self.rate();
+            && recent_bps * segment.duration < estimate as f64 * 8.0 * self.speed();
         if !short && now.since(transfer.started_at) < JUDGED_AFTER {
             return None;
         }
@@ -381,7 +381,7 @@ impl Player {
             bps = bps.min(recent_bps);
         }
         // It is played while it comes, from when its time has come: half of it has to be there by its middle.
-        let due = (segment.start + segment.duration / 2.0 - self.position(now)) / self.rate();
+        let due = (segment.start + segment.duration / 2.0 - self.position(now)) / self.speed();
         // Playlist, init section and segment are a round trip each.
         let time = due.max(left / 2.0) - 3.0 * self.bandwidth.latency();
         (left > due).then(|| bps * time.max(0.0) / segment.duration.max(0.1))

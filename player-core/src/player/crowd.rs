@@ -104,7 +104,7 @@ impl Player {
         for (id, transfer) in &self.transfers {
             let Some(head_at) = transfer.head_at.filter(|_| judges) else { continue };
             let list = self.title.find(transfer.segment).map_or(0, |(list, _)| list);
-            let plays = (self.estimate(list, 8.0 * margin * self.rate()) as f64).min(ENOUGH_BPS);
+            let plays = (self.estimate(list, 8.0 * margin * self.speed()) as f64).min(ENOUGH_BPS);
             let age = now.since(head_at).as_secs_f64();
             // What peers send meanwhile takes its part of the line. With parts there is no time to find out.
             let came = if self.title.lists[list].by_parts {

@@ -259,7 +259,7 @@ impl Player {
     /// The segments between the cursors and the horizon, of every track.
     fn wants(&self, now: Instant) -> Vec<Want> {
         let position = self.position(now);
-        let rate = self.rate();
+        let rate = if self.playhead.rate > 0.0 { self.playhead.rate } else { 1.0 };
         let sharing = self.swarm.is_some();
         let mut near = self.config.forward_buffer * self.quota_factor;
         let horizon = self.config.peer_buffer.max(near);
@@ -680,7 +680,7 @@ impl Player {
     /// Whether the origin is so fast that there is always time to ask it later.
     pub(super) fn is_ample(&self, want: &Want) -> bool {
         let bitrate = self.title.variants.get(want.list).map_or(0, |variant| variant.bitrate_bps);
-        self.bandwidth.bps() >= AMPLE * self.rate() * bitrate.max(500_000) as f64
+        self.bandwidth.bps() >= AMPLE * self.speed() * bitrate.max(500_000) as f64
     }
 
     /// The origin is asked when it is this viewer's turn.
