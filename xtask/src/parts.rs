@@ -102,6 +102,8 @@ const MORE: Part = Part {
         "player_core::player::Player>::segment_broken",
         "player_core::player::Player>::init_failed",
         "player_core::player::Player>::key_failed",
+        "player_core::player::Player>::replace_list",
+        "player_core::player::load::playlist_error",
         "player_core::player::Player>::reopen",
         "player_core::player::Player>::leave_codecs",
         "player_core::player::Player>::run_low_latency",
