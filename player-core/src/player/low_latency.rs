@@ -166,8 +166,8 @@ impl Player {
         }
     }
 
-    /// Where a track that plays parts goes over to another rendition: behind what is there of its own or nearly there,
-    /// with an independent part of the other, as soon as one is known.
+    /// Where a track that plays parts goes over to another rendition: with the last independent part of the other behind
+    /// what is there of its own or nearly there, or else with the first that is known, so that it is fetched in time.
     #[inline(never)]
     pub(super) fn switch_by_parts(
         &mut self,
@@ -182,11 +182,12 @@ impl Player {
         let (old, new) = (&self.title.lists[state.list], &self.title.lists[switch.list]);
         let begins = |at: f64| new.beginning(at).map(|first| (at, Some(first.sequence)));
         let mut at = frontier;
-        let mut found = begins(at);
+        let (mut found, mut here) = (begins(at), true);
         let from = old.parts.partition_point(|part| part.segment.start < frontier - 0.05);
         for part in &old.parts[from..] {
             let id = old.segment_id(part.segment.sequence);
-            if part.hint || !self.store.is_complete(id) && (late || !self.is_fetching(id)) {
+            here &= self.store.is_complete(id) || !late && self.is_fetching(id);
+            if part.hint || !here && (late || found.is_some()) {
                 break;
             }
             at = part.segment.end();
