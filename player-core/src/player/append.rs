@@ -63,7 +63,7 @@ impl Player {
         if let Some(swarm) = &mut self.swarm {
             let (wanted, title) = (&self.tracks, &self.title);
             // Requests for what is far from the new playhead only stand in the way.
-            swarm.cancel(&|segment, _| {
+            swarm.cancel(&|segment, _, _| {
                 title.find(segment).is_none_or(|(list, found)| {
                     !wanted.iter().any(|track| track.list == list)
                         || found.start + found.duration < position

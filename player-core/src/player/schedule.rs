@@ -798,7 +798,10 @@ impl Player {
             to = (run.end < stored.held.len()).then(|| u32::from(run.end) * BLOCK_BYTES);
         }
         if let Some(swarm) = &mut self.swarm {
-            swarm.cancel(&|segment, block| segment == want.id && run.contains(&block));
+            // A part is small, and due: of what has begun to come either way, the first is the one.
+            swarm.cancel(&|segment, block, begun| {
+                segment == want.id && run.contains(&block) && !(begun && want.part)
+            });
         }
         self.start_transfer(now, want.list, want.sequence, from, to, claim);
         true

@@ -495,7 +495,7 @@ impl Player {
             if let Some(swarm) = &mut self.swarm
                 && swarm.is_requested(segment, block)
             {
-                swarm.cancel(&|asked, which| asked == segment && which == block);
+                swarm.cancel(&|asked, which, _| asked == segment && which == block);
             }
         }
         // What cannot be shown yet cannot prolong the claim either.

@@ -570,9 +570,9 @@ impl Peer {
     /// Forgets the requests that `which` names: their ids and what they were for.
     pub(super) fn cancel(
         &mut self,
-        which: &dyn Fn(SegmentId, u16) -> bool,
+        which: &dyn Fn(SegmentId, u16, bool) -> bool,
     ) -> Vec<(u32, (SegmentId, u16))> {
-        self.give_up(|asked| which(asked.segment, asked.block))
+        self.give_up(|asked| which(asked.segment, asked.block, !asked.data.is_empty()))
     }
 
     fn give_up(&mut self, which: impl Fn(&Asked) -> bool) -> Vec<(u32, (SegmentId, u16))> {

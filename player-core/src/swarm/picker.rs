@@ -195,9 +195,9 @@ impl Swarm {
             })
     }
 
-    /// Takes back the requests that `which` names.
+    /// Takes back the requests that `which` names, by what they are for and whether it has begun to come.
     #[inline(never)]
-    pub(crate) fn cancel(&mut self, which: &dyn Fn(SegmentId, u16) -> bool) {
+    pub(crate) fn cancel(&mut self, which: &dyn Fn(SegmentId, u16, bool) -> bool) {
         for (connection, peer) in &mut self.peers {
             for (id, asked) in peer.cancel(which) {
                 self.requested.remove(&asked);
