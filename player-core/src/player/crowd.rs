@@ -106,9 +106,9 @@ impl Player {
             let list = self.title.find(transfer.segment).map_or(0, |(list, _)| list);
             let plays = (self.estimate(list, 8.0 * margin * self.speed()) as f64).min(ENOUGH_BPS);
             let age = now.since(head_at).as_secs_f64();
-            // What peers send meanwhile takes its part of the line. With parts there is no time to find out.
+            // What comes meanwhile takes its part of the line. With parts there is no time to find out what peers bring.
             let came = if self.title.lists[list].by_parts {
-                transfer.came() as u64
+                self.stats.http_bytes - transfer.http_bytes
             } else {
                 self.line.bytes - transfer.line_bytes + UNSEEN
             };

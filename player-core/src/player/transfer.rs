@@ -57,6 +57,8 @@ pub(super) struct Transfer {
     pub(super) head_at: Option<Instant>,
     /// Bytes that had come of anything when its head did.
     pub(super) line_bytes: u64,
+    /// The same of what the origin sent.
+    pub(super) http_bytes: u64,
     progress_at: Instant,
     claimed_at: Instant,
 }
@@ -162,6 +164,7 @@ impl Player {
                 started_at: now,
                 head_at: None,
                 line_bytes: 0,
+                http_bytes: 0,
                 progress_at,
                 claimed_at: now,
             },
@@ -216,6 +219,7 @@ impl Player {
             // A hint's answer comes as fast as the media is made: that says nothing of the line.
             transfer.head_at = self.bandwidth.head(now, waited).then_some(now);
             transfer.line_bytes = self.line.bytes;
+            transfer.http_bytes = self.stats.http_bytes;
         }
         let wanted = transfer.file_start + u64::from(transfer.from);
         let first =
