@@ -179,3 +179,61 @@ fn who_chooses_by_the_line_stays_close_to_the_edge() {
         assert!(of_best > all, "{of_best} parts of the best of {all}\n{}", text(&report));
     }
 }
+
+/// Seconds of standing still of each run, on average over seeds.
+fn still(world: &World, seeds: u64) -> f64 {
+    let runs = (1..=seeds).map(|seed| run(&World { seed, ..world.clone() }).rebuffer_seconds);
+    runs.sum::<f64>() / seeds as f64
+}
+
+#[test]
+fn who_shares_on_a_thin_line_gets_what_peers_do_not_bring_in_time() {
+    let ladder = vec![500_000, 1_000_000, 2_500_000, 5_000_000];
+    for downlink_bps in [2_000_000, 3_500_000, 8_000_000] {
+        let title = Title::low_latency(ladder.clone(), 4.0, 4, 4.0);
+        let world = World {
+            seconds: 90.0,
+            uplink_bps: 1_000_000,
+            downlink_bps,
+            join_spacing: 1.0,
+            ..World::of(title, 10)
+        };
+        // 11 to 17 s if parts are asked of the origin as late as where it has time to spare, and if whoever goes over to
+        // another variant waits for all of the old one first.
+        let seconds = still(&world, 4);
+        assert!(seconds < 4.0, "{seconds} s of standing still, {downlink_bps} bit/s");
+    }
+}
+
+#[test]
+fn a_thin_line_is_not_taken_for_an_origin_that_many_ask() {
+    let title = Title::low_latency(vec![1_000_000], 4.0, 8, 2.0);
+    let world = World {
+        seconds: 70.0,
+        uplink_bps: 2_000_000,
+        downlink_bps: 3_000_000,
+        join_spacing: 1.0,
+        ..World::of(title, 10)
+    };
+    let report = run(&world);
+    // 5.9 s, and 7.8 s behind the edge, for whoever waits until others have brought it.
+    let first = report.first_frame;
+    assert!(first.p95 < 3.0, "{first:?}\n{}", text(&report));
+    let latency = report.live_latency.expect("it plays");
+    assert!(latency.p50 < 3.5, "{latency:?}\n{}", text(&report));
+}
+
+#[test]
+fn an_origin_that_is_slow_since_many_ask_it_is_not_asked_sooner() {
+    let title = Title::low_latency(vec![1_000_000], 2.0, 4, 2.0);
+    let world = World {
+        seconds: 70.0,
+        uplink_bps: 2_000_000,
+        origin_limit_bps: Some(5_000_000),
+        join_spacing: 2.0,
+        ..World::of(title, 12)
+    };
+    // 113 s if parts are asked for the sooner the slower it is.
+    let seconds = still(&world, 4);
+    assert!(seconds < 15.0, "{seconds} s of standing still");
+}

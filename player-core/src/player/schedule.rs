@@ -53,6 +53,8 @@ const BRIEF: f64 = 2.5;
 const BRIEF_RESERVE: Duration = Duration::from_millis(500);
 /// A share is taken only from an origin that is so many times as fast as the stream.
 pub(super) const AMPLE: f64 = 4.0;
+/// An origin that is not known to take its time is taken to bring parts so many times as fast as the stream.
+const QUICK: f64 = 6.0;
 /// Seconds of a film that are buffered where uplinks are scarce, and the part of what lies behind that they are at most: all at
 /// once would be taken from the origin.
 const FILM_RESERVE: (f64, f64) = (6.0, 0.2);
@@ -520,14 +522,16 @@ impl Player {
         ) / 4e9;
         // What peers send while the origin does, it would send without them.
         let mut bps = if want.part { self.bandwidth.bps() } else { self.line_bps() };
-        if self.overrun_until > Instant::default() {
+        let slow = self.takes_time(want);
+        if self.overrun_until > Instant::default() || want.part && !slow {
             // Were what a crowd measured believed, all would ask early, and the origin would stay overrun.
-            bps = bps.max(AMPLE * self.estimate(want.list, 8.0) as f64);
+            let times = if want.part { QUICK } else { AMPLE };
+            bps = bps.max(times * self.estimate(want.list, 8.0) as f64);
         }
         let by = want.deadline - want.reserve;
         let mut at = fallback_time(by, missing, bps, self.bandwidth.latency(), jitter.fract());
         let brief = self.is_brief(want);
-        if brief {
+        if brief && !slow {
             // All of its slack is hardly more than the reserve of a segment.
             at = (at + BRIEF_RESERVE).min(want.deadline);
         }
