@@ -213,10 +213,10 @@ fn a_thin_line_is_not_taken_for_an_origin_that_many_ask() {
         uplink_bps: 2_000_000,
         downlink_bps: 3_000_000,
         join_spacing: 1.0,
-        ..World::of(title, 10)
+        ..World::of(title, 20)
     };
     let report = run(&world);
-    // 5.9 s, and 7.8 s behind the edge, for whoever waits until others have brought it.
+    // 5.9 s, and 7.9 s behind the edge, for whoever waits until others have brought it.
     let first = report.first_frame;
     assert!(first.p95 < 3.0, "{first:?}\n{}", text(&report));
     let latency = report.live_latency.expect("it plays");
