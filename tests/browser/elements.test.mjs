@@ -39,6 +39,28 @@ describe('on one page', () => {
     await viewer.close();
   });
 
+  test('what goes wrong with a film is not said of the next one', { timeout: 60_000 }, async () => {
+    /** A page whose engine hears of the second film when the first has failed. */
+    const hold = () => {
+      const { postMessage } = Worker.prototype;
+      Worker.prototype.postMessage = function (message, ...rest) {
+        if (message?.type === 'load' && !message.url.includes('nothing')) setTimeout(() => postMessage.call(this, message, ...rest), 2000);
+        else postMessage.call(this, message, ...rest);
+      };
+    };
+    const viewer = await openViewer(browser, demo, { src: `${demo.url}/media/nothing.m3u8`, before: hold });
+    await viewer.until('it has failed', ({ error }) => error?.name === 'playlist-status', { seconds: 30 });
+    await viewer.with(async (element, [nothing, vod]) => {
+      element.src = `${nothing}?again`;
+      await new Promise((go) => setTimeout(go, 0));
+      element.src = vod;
+    }, [`${demo.url}/media/nothing.m3u8`, demo.vod]);
+    const state = await viewer.plays(1, { seconds: 30 });
+    assert.equal(state.error, null, inWords(state));
+    assert.deepEqual(state.warnings, []);
+    await viewer.close();
+  });
+
   test('of films that follow each other at once only the last plays', { timeout: 60_000 }, async () => {
     const viewer = await openViewer(browser, demo, { src: `${demo.url}/media/first.m3u8` });
     await viewer.with(async (element, [vod, live]) => {

@@ -13,7 +13,7 @@ import type { StartMessage } from './worker.js';
 
 /** What the element is told; the rest is answered here. */
 export type EngineEvent =
-  | Exclude<ToPage, MediaCommand | { connection: number } | { type: 'ready' | 'failed' | 'media-source' | 'module-keys' }>
+  | Exclude<ToPage, MediaCommand | { connection: number } | { type: 'ready' | 'loading' | 'failed' | 'media-source' | 'module-keys' }>
   /** The worker or the wasm did not start: `started` false; or broke down later, when the element stood at `position` (null: nowhere). Nothing more comes. */
   | { type: 'stopped'; started: boolean; message: string; position: number | null; playing: boolean };
 
@@ -79,6 +79,8 @@ export class EngineClient {
   #variants: VariantInfo[] = [];
   #variant = 0;
   #started = false;
+  /** Loads that the engine has not heard of yet: a title that ends with an error then is the one before. */
+  #unheard = 0;
   #stopped = false;
 
   constructor(options: EngineClientOptions) {
@@ -122,6 +124,7 @@ export class EngineClient {
     this.#viewing ??= new Viewing(this.#video, this.#post);
     this.#viewing.capped = this.#sizeCap;
     this.#post({ type: 'load', url, startPosition });
+    this.#unheard += 1;
     this.#reporter ??= new PlayheadReporter(this.#video, this.#post);
   }
 
@@ -208,6 +211,8 @@ export class EngineClient {
       this.#sink.handle(message);
     } else if (message.type === 'ready') {
       this.#started = true;
+    } else if (message.type === 'loading') {
+      this.#unheard -= 1;
     } else if (message.type === 'failed') {
       this.#fail(message.message);
     } else if (message.type === 'media-source') {
@@ -218,7 +223,7 @@ export class EngineClient {
       this.#protect((drm) => {
         drm.offer(message.variant, message.keys);
       });
-    } else {
+    } else if (this.#unheard === 0 || message.type !== 'error' || !message.fatal) {
       if (message.type === 'variants') this.#variants = message.variants;
       else if (message.type === 'variant-selected') this.#variant = message.index;
       if (message.type === 'variants') void this.#viewing?.judge(message.variants);

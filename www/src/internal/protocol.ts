@@ -143,6 +143,8 @@ export type MediaCommand =
 export type ToPage =
   /** The engine runs. `mediaInWorker`: a `media-source` message will come for each load (worker.ts). */
   | { type: 'ready'; mediaInWorker: boolean }
+  /** A `load` is begun: what follows is of its title (worker.ts). */
+  | { type: 'loading' }
   /** The worker or the wasm could not start (worker.ts). */
   | { type: 'failed'; message: string }
   /** For `video.srcObject` (media-sink.ts in the worker). */

@@ -79,6 +79,7 @@ function run(config: EngineConfig): void {
 function toEngine(message: ToWorker): void {
   if (message.type === 'unload') sink?.close();
   if (tap.toEngine(message)) return;
+  if (engine && message.type === 'load') post({ type: 'loading' });
   if (engine) engine.handle(message.type === 'p2p' && sharing ? { ...message, mode: sharing.allowed(message.mode) } : message);
   else waiting.push(message.type === 'load' ? begun(message) : message);
 }
