@@ -79,9 +79,12 @@ function run(config: EngineConfig): void {
 function toEngine(message: ToWorker): void {
   if (message.type === 'unload') sink?.close();
   if (tap.toEngine(message)) return;
-  if (engine && message.type === 'load') post({ type: 'loading' });
-  if (engine) engine.handle(message.type === 'p2p' && sharing ? { ...message, mode: sharing.allowed(message.mode) } : message);
-  else waiting.push(message.type === 'load' ? begun(message) : message);
+  if (!engine) {
+    waiting.push(message.type === 'load' ? begun(message) : message);
+    return;
+  }
+  if (message.type === 'load') post({ type: 'loading' });
+  engine.handle(message.type === 'p2p' && sharing ? { ...message, mode: sharing.allowed(message.mode) } : message);
 }
 
 /** The first request needs no engine: it travels while that is compiled. */
